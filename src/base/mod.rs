@@ -1,0 +1,13 @@
+//! Words that every layer uses. Opens no file but through [`files`], starts
+//! no process, prints nothing.
+
+pub mod diagnostic;
+pub mod digest;
+pub mod files;
+pub mod name;
+pub mod suggest;
+pub mod units;
+
+pub use diagnostic::{Diagnose, Diagnostic, Location};
+pub use digest::{Key, Sha256};
+pub use name::{PackageName, TargetName, Version};

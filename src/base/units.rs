@@ -1,0 +1,79 @@
+//! Sizes and times as people read and write them.
+
+use std::time::Duration;
+
+/// `1.4 MiB`, with binary units.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// `0.4s`, `12s`, `3m05s`, `2h07m`.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..10 => format!("{:.1}s", time.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// Reads a size: `512`, `800 MiB`, `1.5 GiB`, `2G`.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        "t" | "tib" => 1 << 40,
+        _ => return Err(format!("`{text}` is not a size: write it as `800 MiB` or `2 GiB`")),
+    };
+    match number.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok((number * scale as f64) as u64),
+        _ => Err(format!("`{text}` is not a size: write it as `800 MiB` or `2 GiB`")),
+    }
+}
+
+/// Reads a time: `90`, `90s`, `45m`, `2h`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = match unit.trim() {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        _ => return Err(format!("`{text}` is not a time: write it as `90s`, `45m` or `2h`")),
+    };
+    number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(scale))
+        .map(Duration::from_secs)
+        .ok_or_else(|| format!("`{text}` is not a time: write it as `90s`, `45m` or `2h`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_read_as_written() {
+        assert_eq!(bytes(1_500_000), "1.4 MiB");
+        assert_eq!(parse_bytes("1.5 GiB"), Ok(1_610_612_736));
+        assert!(parse_bytes("many").is_err());
+        assert_eq!(duration(Duration::from_secs(185)), "3m05s");
+        assert_eq!(parse_duration("45m"), Ok(Duration::from_secs(2700)));
+        assert!(parse_duration("99999999999999999999h").is_err());
+    }
+}

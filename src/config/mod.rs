@@ -1,0 +1,4 @@
+//! Targets, recipes, release sets and profiles: parsed, checked, then trusted.
+//! Never touches the network or starts a process.
+
+pub mod source;

@@ -1,0 +1,108 @@
+//! Where a version's source may come from, as its recipe declares it.
+//!
+//! Every candidate carries its own pin, because a distributor's repacked
+//! archive has another digest than the publisher's.
+
+use crate::base::Sha256;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// One place a source may come from, with what proves it is the right one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceSpec {
+    /// Where it is.
+    pub from: Origin,
+    /// What must hold of the bytes that arrive.
+    pub pin: Pin,
+    /// The archive's size in bytes, for the progress display and the disk check.
+    pub size: Option<u64>,
+    /// For a `.deb`: the path of the real archive inside it.
+    pub member: Option<String>,
+    /// Leading path components dropped when unpacking; 1 for the usual `gcc-16.2.0/`.
+    pub strip: u32,
+    /// Patches that belong to this candidate alone, applied in order before the recipe's.
+    pub patches: Vec<PatchSpec>,
+}
+
+/// Where a source is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// A URL of the publisher or a mirror of it (https, or http to the loopback in tests).
+    Url(String),
+    /// A path below the base of the Debian mirror this host's apt uses: `pool/main/g/gmp/…`.
+    Debian(String),
+    /// A file or a directory on this machine.
+    Local(PathBuf),
+    /// A git repository (a URL or a path) and what to take from it: a commit, tag or branch.
+    Git {
+        /// What `git clone` takes.
+        url: String,
+        /// What `git rev-parse` takes.
+        rev: String,
+    },
+}
+
+/// What proves that the right bytes arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pin {
+    /// The SHA-256 of the file as downloaded.
+    Sha256(Sha256),
+    /// A detached OpenPGP signature by a key of a committed keyring.
+    Signature {
+        /// Where the signature is.
+        url: String,
+        /// The armoured keyring's text (its path is only for messages).
+        keyring: Keyring,
+        /// Whether the signature is over the decompressed archive, as kernel.org's are.
+        uncompressed: bool,
+    },
+    /// Nothing: what the user named on the command line is taken as it is, and its digest recorded.
+    AsFound,
+}
+
+/// A keyring as committed beside the recipes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Keyring {
+    /// For messages.
+    pub path: PathBuf,
+    /// ASCII-armoured public keys, one or several blocks.
+    pub armored: String,
+}
+
+/// A patch and how to apply it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PatchSpec {
+    /// Where the patch text is.
+    pub from: PatchFrom,
+    /// `patch -p`.
+    pub strip: u32,
+}
+
+/// Where a patch's text is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PatchFrom {
+    /// A member of the same `.deb` as the source (so covered by its digest).
+    Member(String),
+    /// A file of the recipe directory.
+    File {
+        /// For messages.
+        path: PathBuf,
+        /// The patch itself.
+        text: String,
+    },
+}
+
+impl SourceSpec {
+    /// How the summary names this candidate: `https://…`, `debian:pool/…`, a path, `git+…`.
+    pub fn label(&self) -> String {
+        match &self.from {
+            Origin::Url(url) => url.clone(),
+            Origin::Debian(path) => format!("debian:{path}"),
+            Origin::Local(path) => path.display().to_string(),
+            Origin::Git { url, rev } => format!("git+{url}#{rev}"),
+        }
+    }
+}

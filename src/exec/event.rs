@@ -1,0 +1,241 @@
+//! What happens in a run, as data. The event log is these, one JSON object a
+//! line; everything a person sees of a run is drawn from them alone.
+
+use crate::base::Key;
+use serde::{Deserialize, Serialize};
+
+/// An event and when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Milliseconds since the run began.
+    pub at_ms: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What a stage does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Brings a verified archive into the cache.
+    Fetch,
+    /// Unpacks and patches it into a read-only tree.
+    Unpack,
+    /// Runs a recipe's steps and publishes what they installed.
+    Build,
+    /// Runs a recipe's steps to prove something of what was built.
+    Check,
+}
+
+/// The name a stage goes by everywhere: `arm64/gcc`, `host/gmp`, `fetch/linux-7.2.13`.
+pub type StageName = String;
+
+/// How a stage ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum State {
+    /// It ran in this run and is finished.
+    Done,
+    /// It was there already.
+    Cached,
+    /// Another crossmill process built it while this one waited.
+    Shared,
+    /// It ran and failed.
+    Failed {
+        /// One line for the table.
+        why: String,
+    },
+    /// It could not run because what it needs failed.
+    Blocked {
+        /// The stage that failed.
+        by: StageName,
+    },
+    /// The run was stopped before it was finished.
+    Interrupted,
+    /// It cannot be done for this target, which is no fault.
+    Unsupported {
+        /// The reason.
+        why: String,
+    },
+}
+
+/// What a finished group of processes has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Seconds of wall-clock time.
+    pub wall: f64,
+    /// Seconds in user mode, all descendants.
+    pub user: f64,
+    /// Seconds in kernel mode, all descendants.
+    pub system: f64,
+    /// The largest single process, KiB.
+    pub max_rss_kib: u64,
+}
+
+/// One stage, as announced at the beginning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageInfo {
+    /// Its name.
+    pub name: StageName,
+    /// What it does.
+    pub kind: Kind,
+    /// The row of the table it belongs to: a target, or `host`, or `sources`.
+    pub row: String,
+    /// The column of the table: a package.
+    pub column: String,
+    /// The version it builds.
+    pub version: String,
+    /// Its key, as far as it is known before the sources are here.
+    pub key: Key,
+    /// Seconds it is expected to take on this machine.
+    pub expected: f64,
+    /// Whether it is finished already.
+    pub cached: bool,
+}
+
+/// What happens in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "type")]
+pub enum Event {
+    /// The first event.
+    RunStarted {
+        /// The run's name: also its directory's.
+        run: String,
+        /// The crossmill version.
+        version: String,
+        /// The command line, for people.
+        command: Vec<String>,
+        /// RFC 3339, UTC.
+        started: String,
+        /// Job tokens.
+        jobs: usize,
+        /// Bytes of memory the scheduler may plan with.
+        memory: u64,
+        /// All stages of the run.
+        stages: Vec<StageInfo>,
+    },
+    /// A stage has begun.
+    StageStarted {
+        /// Which.
+        stage: StageName,
+    },
+    /// A stage waits for something that is not its turn: a lock of another process, memory.
+    StageWaiting {
+        /// Which.
+        stage: StageName,
+        /// For what, to be read after "waiting for".
+        what: String,
+    },
+    /// A step of a stage has begun.
+    StepStarted {
+        /// Which stage.
+        stage: StageName,
+        /// The step's name.
+        step: String,
+        /// The log file.
+        log: String,
+        /// Whether it goes on in the build tree of an earlier, politely stopped run.
+        resumed: bool,
+    },
+    /// What a running step does now, at most a few times a second (`gcc/tree-vrp.cc`).
+    StepActivity {
+        /// Which stage.
+        stage: StageName,
+        /// What.
+        what: String,
+    },
+    /// A step is over.
+    StepFinished {
+        /// Which stage.
+        stage: StageName,
+        /// The step's name.
+        step: String,
+        /// Whether it succeeded.
+        ok: bool,
+        /// What it used.
+        usage: Usage,
+    },
+    /// Bytes of a download.
+    FetchProgress {
+        /// Which stage.
+        stage: StageName,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all, when known.
+        total: Option<u64>,
+    },
+    /// A source did not serve and the next try or the next source follows.
+    FetchRetry {
+        /// Which stage.
+        stage: StageName,
+        /// The source that did not serve.
+        source: String,
+        /// Why.
+        why: String,
+        /// What follows, to be read after a comma (`again in 1.2s`, `next source`).
+        next: String,
+    },
+    /// Which source was used.
+    FetchUsed {
+        /// Which stage.
+        stage: StageName,
+        /// The source that served.
+        source: String,
+        /// Whether it was in the cache.
+        cached: bool,
+        /// Bytes that came over the network.
+        bytes: u64,
+    },
+    /// A remark for people that belongs to a stage or to the run.
+    Notice {
+        /// Which stage, if one.
+        stage: Option<StageName>,
+        /// A warning or only information.
+        warning: bool,
+        /// The remark.
+        text: String,
+    },
+    /// A stage is over.
+    StageFinished {
+        /// Which.
+        stage: StageName,
+        /// How.
+        state: State,
+        /// What all its steps used in this run.
+        usage: Usage,
+        /// For a failure: what the log says and what to do next.
+        failure: Option<Failure>,
+        /// Where the result is.
+        result: Option<String>,
+    },
+    /// The last event.
+    RunFinished {
+        /// Seconds of wall-clock time.
+        wall: f64,
+        /// Seconds of processor time of all steps.
+        cpu: f64,
+        /// Seconds in which steps could run: outside fetch and the final tail.
+        busy_wall: f64,
+        /// Processor seconds used within `busy_wall`.
+        busy_cpu: f64,
+        /// The largest sum of memory seen in use by steps, KiB; 0 when not measured.
+        peak_kib: u64,
+        /// The program's exit code.
+        exit: u8,
+    },
+}
+
+/// What a person needs to act on a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The step that failed.
+    pub step: String,
+    /// How it ended: `exit code 2`, `killed by signal 9`, `time limit of 45m`.
+    pub ended: String,
+    /// The first real error lines with context.
+    pub excerpt: Vec<String>,
+    /// The full log.
+    pub log: String,
+    /// The command that shows it again.
+    pub reproduce: String,
+}

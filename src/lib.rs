@@ -1,0 +1,29 @@
+//! Builds every cross toolchain and kernel of a target matrix with one command.
+//!
+//! `ARCHITECTURE.md` at the top of the repository is the map. The modules are
+//! layers; a module uses only those that stand below it in this list, which
+//! `tests/layers.rs` keeps true:
+//!
+//! | layer | knows |
+//! |---|---|
+//! | [`cli`] | arguments, exit codes; the only one beside `report` that prints |
+//! | [`report`] | how events and plans look on a terminal, in a log, as JSON |
+//! | [`exec`] | runs a plan: scheduling, tokens, memory, interrupts, events |
+//! | [`plan`] | targets x recipes as one graph of stages with keys |
+//! | [`source`] | brings verified source trees onto this machine |
+//! | [`store`] | what is finished, published by one rename each |
+//! | [`process`] | children in groups that never outlive their run |
+//! | [`config`] | targets, recipes, release sets, profiles: parsed, then trusted |
+//! | [`formats`] | bytes and text of others: no file is opened here |
+//! | [`base`] | words that all of them use |
+
+pub mod base;
+pub mod cli;
+pub mod config;
+pub mod exec;
+pub mod formats;
+pub mod plan;
+pub mod process;
+pub mod report;
+pub mod source;
+pub mod store;
