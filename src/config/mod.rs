@@ -1,4 +1,16 @@
 //! Targets, recipes, release sets and profiles: parsed, checked, then trusted.
 //! Never touches the network or starts a process.
 
+pub mod file;
+pub mod load;
+pub mod matrix;
+pub mod overlay;
+pub mod raw;
+pub mod recipe;
+pub mod setting;
 pub mod source;
+pub mod template;
+pub mod toml_error;
+pub mod version_range;
+
+pub use load::Config;

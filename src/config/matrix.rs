@@ -1,0 +1,493 @@
+//! The target matrix as the rest of the program sees it: inheritance and
+//! overlays resolved, every name checked to exist.
+
+use super::file::{Placed, SourceFile};
+use super::overlay;
+use super::raw::{RawKernel, RawMatrix, RawTarget};
+use super::setting::{Setting, Value};
+use super::version_range::VersionRange;
+use crate::base::{Diagnostic, PackageName, TargetName, Version, suggest};
+use std::collections::{BTreeMap, BTreeSet};
+use toml::Spanned;
+
+/// The tiers, as in buildall.
+pub const TIERS: [&str; 3] = ["primary", "secondary", "tertiary"];
+
+/// Everything that `targets.toml` and its overlays say.
+#[derive(Debug, Clone)]
+pub struct Matrix {
+    /// The targets that can be built.
+    pub targets: BTreeMap<TargetName, Target>,
+    /// Targets known by name that cannot.
+    pub not_built: BTreeMap<TargetName, NotBuilt>,
+    /// Named lists of targets; the tiers and `all` are among them.
+    pub groups: BTreeMap<String, Vec<TargetName>>,
+    /// Declared settings.
+    pub settings: BTreeMap<String, Setting>,
+    /// Named sets of settings.
+    pub profiles: BTreeMap<String, Profile>,
+    /// Named sets of versions.
+    pub release_sets: BTreeMap<String, ReleaseSet>,
+    /// The environment of every step.
+    pub environment: BTreeMap<String, String>,
+    /// What is taken when the command line says nothing.
+    pub defaults: Defaults,
+}
+
+/// A target that can be built.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The kernel's word for it.
+    pub name: TargetName,
+    /// One line for people.
+    pub summary: String,
+    /// One of [`TIERS`].
+    pub tier: String,
+    /// The GNU triple of its toolchain.
+    pub triple: String,
+    /// The target whose toolchain it uses: often itself.
+    pub toolchain: TargetName,
+    /// The kernel's `ARCH`.
+    pub arch: String,
+    /// How its kernel is built; `None` for a target that has only a toolchain.
+    pub kernel: Option<Kernel>,
+    /// Extra configure options by package.
+    pub options: BTreeMap<PackageName, Vec<ExtraOption>>,
+    /// Versions that it needs.
+    pub requires: Vec<Requires>,
+    /// What is expected of each check.
+    pub expect: BTreeMap<PackageName, String>,
+    /// Settings that it turns whatever the profile says.
+    pub set: BTreeMap<String, Value>,
+    /// What is peculiar about it.
+    pub notes: Vec<String>,
+}
+
+/// How a target's kernel is built. Shapes: file names are relative to the
+/// recipe directory, `image` to the kernel's build directory.
+#[derive(Debug, Clone, Default)]
+pub struct Kernel {
+    /// The configuration target a standard build starts from.
+    pub defconfig: String,
+    /// Fragments on top of it.
+    pub fragments: Vec<String>,
+    /// Fragments of a tiny kernel.
+    pub tiny_fragments: Vec<String>,
+    /// The bootable image.
+    pub image: String,
+    /// The make target that builds it.
+    pub make_target: String,
+    /// Variables for the make line.
+    pub make_vars: Vec<String>,
+}
+
+/// Options and why.
+#[derive(Debug, Clone)]
+pub struct ExtraOption {
+    /// The options.
+    pub add: Vec<String>,
+    /// The reason.
+    pub why: String,
+    /// Who found out.
+    pub from: Option<String>,
+    /// The package's versions they hold for.
+    pub versions: VersionRange,
+}
+
+/// Versions that a target needs.
+#[derive(Debug, Clone)]
+pub struct Requires {
+    /// Of which package.
+    pub package: PackageName,
+    /// Which work.
+    pub versions: VersionRange,
+    /// Why the others do not.
+    pub why: String,
+    /// For messages.
+    pub at: Placed,
+}
+
+/// A target known by name that cannot be built.
+#[derive(Debug, Clone)]
+pub struct NotBuilt {
+    /// Why not.
+    pub why: String,
+    /// The last versions that had it, by project.
+    pub last: BTreeMap<String, String>,
+}
+
+/// A named set of settings.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// What it is for.
+    pub summary: String,
+    /// What it turns.
+    pub set: BTreeMap<String, Value>,
+}
+
+/// A named set of versions.
+#[derive(Debug, Clone)]
+pub struct ReleaseSet {
+    /// What it is for.
+    pub summary: String,
+    /// The versions, with their places for messages.
+    pub versions: BTreeMap<PackageName, (Version, Placed)>,
+}
+
+/// What is taken when the command line says nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Defaults {
+    /// The profile.
+    pub profile: String,
+    /// The release set.
+    pub release_set: String,
+    /// What `crossmill build TARGET` builds.
+    pub packages: Vec<PackageName>,
+    /// Job tokens.
+    pub jobs: Option<usize>,
+    /// The store's directory.
+    pub store: Option<String>,
+    /// The Debian mirror's base.
+    pub debian_mirror: Option<String>,
+    /// Settings turned by an overlay.
+    pub set: BTreeMap<String, Value>,
+    /// Versions chosen by an overlay.
+    pub with: BTreeMap<PackageName, Version>,
+}
+
+impl Matrix {
+    /// Reads the base file and the overlays that lie over it, in order.
+    /// Every problem is reported, not only the first.
+    pub fn load(files: &[SourceFile]) -> Result<Self, Vec<Diagnostic>> {
+        let mut loader = Loader { problems: Vec::new() };
+        let matrix = loader.load(files);
+        if loader.problems.is_empty() { Ok(matrix) } else { Err(loader.problems) }
+    }
+
+    /// The target of this name; otherwise why there is none.
+    pub fn target(&self, name: &str) -> Result<&Target, Diagnostic> {
+        if let Some(target) = self.targets.get(name) {
+            return Ok(target);
+        }
+        if let Some(known) = self.not_built.get(name) {
+            let last: Vec<_> = known.last.iter().map(|(project, version)| format!("{project} {version}")).collect();
+            let mut diagnostic = Diagnostic::new(format!("target `{name}` cannot be built")).cause(known.why.clone());
+            if !last.is_empty() {
+                diagnostic = diagnostic.hint(format!("the last to have it: {}", last.join(", ")));
+            }
+            return Err(diagnostic);
+        }
+        let mut diagnostic = Diagnostic::new(format!("unknown target `{name}`"));
+        diagnostic.hints = suggest::hints(name, "targets", self.targets.keys().map(TargetName::as_str));
+        Err(diagnostic)
+    }
+
+    /// The targets of a group.
+    pub fn group(&self, name: &str) -> Result<&[TargetName], Diagnostic> {
+        self.groups.get(name).map(Vec::as_slice).ok_or_else(|| {
+            let mut diagnostic = Diagnostic::new(format!("unknown group `{name}`"));
+            diagnostic.hints = suggest::hints(name, "groups", self.groups.keys().map(String::as_str));
+            diagnostic
+        })
+    }
+}
+
+struct Loader {
+    problems: Vec<Diagnostic>,
+}
+
+impl Loader {
+    fn load(&mut self, files: &[SourceFile]) -> Matrix {
+        let mut matrix = Matrix {
+            targets: BTreeMap::new(),
+            not_built: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            profiles: BTreeMap::new(),
+            release_sets: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            defaults: Defaults::default(),
+        };
+        let mut raw_targets: BTreeMap<TargetName, (RawTarget, SourceFile, std::ops::Range<usize>)> = BTreeMap::new();
+        let mut groups = Vec::new();
+        for file in files {
+            let raw: RawMatrix = match file.parse() {
+                Ok(raw) => raw,
+                Err(problem) => {
+                    self.problems.push(problem);
+                    continue;
+                }
+            };
+            if raw.schema.is_some_and(|schema| schema != 1) {
+                let said = Diagnostic::new(format!("{}: unsupported `schema`", file.path().display()));
+                self.problems.push(said.hint("this crossmill reads `schema = 1`"));
+            }
+            self.settings_and_profiles(&mut matrix, file, &raw);
+            for (name, value) in &raw.environment {
+                matrix.environment.insert(name.get_ref().clone(), value.get_ref().clone());
+            }
+            for (name, known) in raw.not_built {
+                matrix.not_built.insert(name.into_inner(), NotBuilt { why: known.why, last: known.last });
+            }
+            for (name, target) in raw.target {
+                let span = name.span();
+                let name = name.into_inner();
+                let merged = match raw_targets.remove(&name) {
+                    Some((below, _, _)) => overlay::target(&below, target),
+                    None => target,
+                };
+                raw_targets.insert(name, (merged, file.clone(), span));
+            }
+            groups.push((file, raw.group));
+        }
+        for name in raw_targets.keys().cloned().collect::<Vec<_>>() {
+            if let Some(target) = self.target(&name, &raw_targets, &matrix) {
+                matrix.targets.insert(name, target);
+            }
+        }
+        self.toolchains(&matrix, &raw_targets);
+        self.groups(&mut matrix, groups);
+        matrix
+    }
+
+    fn settings_and_profiles(&mut self, matrix: &mut Matrix, file: &SourceFile, raw: &RawMatrix) {
+        for (name, setting) in &raw.setting {
+            match Value::from_toml(setting.default.get_ref()) {
+                Ok(default) => {
+                    let declared =
+                        Setting { summary: setting.summary.clone(), default, choices: setting.choices.clone() };
+                    matrix.settings.insert(name.get_ref().clone(), declared);
+                }
+                Err(why) => self.problems.push(file.error(&setting.default, why)),
+            }
+        }
+        for (name, profile) in &raw.profile {
+            let set = self.values(matrix, file, &profile.set);
+            matrix.profiles.insert(name.get_ref().clone(), Profile { summary: profile.summary.clone(), set });
+        }
+        for (name, set) in &raw.release_set {
+            let versions = set
+                .versions
+                .iter()
+                .map(|(package, version)| {
+                    let text = Spanned::new(version.span(), version.get_ref().to_string());
+                    (package.get_ref().clone(), (version.get_ref().clone(), file.placed(&text)))
+                })
+                .collect();
+            matrix.release_sets.insert(name.get_ref().clone(), ReleaseSet { summary: set.summary.clone(), versions });
+        }
+        let defaults = &mut matrix.defaults;
+        let given = &raw.defaults;
+        if let Some(profile) = &given.profile {
+            if !matrix.profiles.contains_key(profile.get_ref()) {
+                let choices = matrix.profiles.keys().map(String::as_str);
+                self.problems.push(unknown(file, profile, "profile", choices));
+            }
+            defaults.profile.clone_from(profile.get_ref());
+        }
+        if let Some(set) = &given.release_set {
+            if !matrix.release_sets.contains_key(set.get_ref()) {
+                let choices = matrix.release_sets.keys().map(String::as_str);
+                self.problems.push(unknown(file, set, "release set", choices));
+            }
+            defaults.release_set.clone_from(set.get_ref());
+        }
+        if let Some(packages) = &given.packages {
+            defaults.packages = packages.iter().map(|package| package.get_ref().clone()).collect();
+        }
+        defaults.jobs = given.jobs.or(defaults.jobs);
+        defaults.store = given.store.clone().or(defaults.store.take());
+        defaults.debian_mirror = given.debian_mirror.clone().or(defaults.debian_mirror.take());
+        for (package, version) in &given.with {
+            defaults.with.insert(package.get_ref().clone(), version.get_ref().clone());
+        }
+        let set = self.values(matrix, file, &given.set);
+        matrix.defaults.set.extend(set);
+    }
+
+    fn values(
+        &mut self,
+        matrix: &Matrix,
+        file: &SourceFile,
+        given: &BTreeMap<Spanned<String>, Spanned<toml::Value>>,
+    ) -> BTreeMap<String, Value> {
+        let mut values = BTreeMap::new();
+        for (name, value) in given {
+            let Some(setting) = matrix.settings.get(name.get_ref()) else {
+                self.problems.push(unknown(file, name, "setting", matrix.settings.keys().map(String::as_str)));
+                continue;
+            };
+            let checked = Value::from_toml(value.get_ref())
+                .map_err(|why| (why, Vec::new()))
+                .and_then(|value| setting.check(&value).map(|()| value));
+            match checked {
+                Ok(value) => {
+                    values.insert(name.get_ref().clone(), value);
+                }
+                Err((why, hints)) => {
+                    let mut problem = file.error(value, format!("setting `{}`: {why}", name.get_ref()));
+                    problem.hints = hints;
+                    self.problems.push(problem);
+                }
+            }
+        }
+        values
+    }
+
+    fn target(
+        &mut self,
+        name: &TargetName,
+        all: &BTreeMap<TargetName, (RawTarget, SourceFile, std::ops::Range<usize>)>,
+        matrix: &Matrix,
+    ) -> Option<Target> {
+        let (own, file, span) = all.get(name)?;
+        let at = Spanned::new(span.clone(), name.to_string());
+        let mut raw = own.clone();
+        let mut seen = BTreeSet::from([name.clone()]);
+        while let Some(parent) = raw.inherits.take() {
+            if !seen.insert(parent.get_ref().clone()) {
+                self.problems.push(file.error(&at, format!("target `{name}` inherits from itself")));
+                return None;
+            }
+            let Some((above, _, _)) = all.get(parent.get_ref()) else {
+                let word = Spanned::new(parent.span(), parent.get_ref().to_string());
+                self.problems.push(unknown(file, &word, "target", all.keys().map(TargetName::as_str)));
+                return None;
+            };
+            raw = overlay::target(above, raw);
+        }
+        let mut missing = |key: &str, value: &Option<Spanned<String>>| match value {
+            Some(value) => Some(value.get_ref().clone()),
+            None => {
+                let problem = file.error(&at, format!("target `{name}` lacks `{key}`"));
+                self.problems.push(
+                    problem.hint(format!("add `{key} = \"…\"`, or `inherits = \"…\"` from a target that has it")),
+                );
+                None
+            }
+        };
+        let (tier, triple) = (missing("tier", &raw.tier), missing("triple", &raw.triple));
+        let arch = missing("arch", &raw.arch);
+        let (tier, triple, arch) = (tier?, triple?, arch?);
+        if !TIERS.contains(&tier.as_str())
+            && let Some(word) = &raw.tier
+        {
+            self.problems.push(unknown(file, word, "tier", TIERS));
+        }
+        let set = self.values(matrix, file, &raw.set);
+        Some(Target {
+            name: name.clone(),
+            summary: raw.summary.unwrap_or_default(),
+            tier,
+            triple,
+            toolchain: raw.toolchain.map_or_else(|| name.clone(), Spanned::into_inner),
+            arch,
+            kernel: raw.kernel.as_ref().map(kernel),
+            options: raw
+                .options
+                .into_iter()
+                .map(|(package, options)| {
+                    let options = options.into_iter().map(|option| ExtraOption {
+                        add: option.add,
+                        why: option.why,
+                        from: option.from,
+                        versions: option.versions.unwrap_or_default(),
+                    });
+                    (package.into_inner(), options.collect())
+                })
+                .collect(),
+            requires: raw
+                .requires
+                .iter()
+                .map(|requires| Requires {
+                    package: requires.package.get_ref().clone(),
+                    versions: requires.versions.clone(),
+                    why: requires.why.clone(),
+                    at: file.placed(&Spanned::new(requires.package.span(), requires.package.get_ref().to_string())),
+                })
+                .collect(),
+            expect: raw.expect.into_iter().map(|(check, word)| (check.into_inner(), word.into_inner())).collect(),
+            set,
+            notes: raw.notes,
+        })
+    }
+
+    // A toolchain is lent by the target that builds it, and by no other.
+    fn toolchains(
+        &mut self,
+        matrix: &Matrix,
+        raw: &BTreeMap<TargetName, (RawTarget, SourceFile, std::ops::Range<usize>)>,
+    ) {
+        for target in matrix.targets.values().filter(|target| target.toolchain != target.name) {
+            let Some((RawTarget { toolchain: Some(owner), .. }, file, _)) = raw.get(&target.name) else { continue };
+            let word = Spanned::new(owner.span(), owner.get_ref().to_string());
+            match matrix.targets.get(owner.get_ref()) {
+                None => {
+                    self.problems.push(unknown(file, &word, "target", matrix.targets.keys().map(TargetName::as_str)));
+                }
+                Some(lender) if lender.toolchain != lender.name => {
+                    let said = format!("target `{}` has no toolchain of its own to share", lender.name);
+                    self.problems.push(file.error(&word, said).hint(format!("name `{}` instead", lender.toolchain)));
+                }
+                Some(lender) if lender.triple != target.triple => {
+                    let said = format!("`{}` cannot use a toolchain for `{}`", target.name, lender.triple);
+                    self.problems
+                        .push(file.error(&word, said).hint(format!("give it `triple = \"{}\"`", lender.triple)));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn groups(
+        &mut self,
+        matrix: &mut Matrix,
+        given: Vec<(&SourceFile, BTreeMap<Spanned<String>, Vec<Spanned<TargetName>>>)>,
+    ) {
+        for tier in TIERS {
+            let members = matrix.targets.values().filter(|target| target.tier == tier);
+            matrix.groups.insert(tier.to_owned(), members.map(|target| target.name.clone()).collect());
+        }
+        matrix.groups.insert("all".to_owned(), matrix.targets.keys().cloned().collect());
+        for (file, groups) in given {
+            for (name, members) in groups {
+                for member in &members {
+                    if !matrix.targets.contains_key(member.get_ref()) {
+                        let word = Spanned::new(member.span(), member.get_ref().to_string());
+                        let choices = matrix.targets.keys().map(TargetName::as_str);
+                        self.problems.push(unknown(file, &word, "target", choices));
+                    }
+                }
+                let members = members.into_iter().map(Spanned::into_inner).collect();
+                matrix.groups.insert(name.into_inner(), members);
+            }
+        }
+    }
+}
+
+fn kernel(raw: &RawKernel) -> Kernel {
+    let one = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.get_ref().clone()).unwrap_or_default();
+    let many = |texts: &Option<Vec<Spanned<String>>>| {
+        texts.iter().flatten().map(|text| text.get_ref().clone()).collect::<Vec<_>>()
+    };
+    Kernel {
+        defconfig: one(&raw.defconfig),
+        fragments: many(&raw.fragments),
+        tiny_fragments: many(&raw.tiny_fragments),
+        image: one(&raw.image),
+        make_target: one(&raw.make_target),
+        make_vars: many(&raw.make_vars),
+    }
+}
+
+/// "unknown WHAT `word`" at its place, with the valid ones.
+fn unknown<'a>(
+    file: &SourceFile,
+    word: &Spanned<String>,
+    what: &str,
+    choices: impl IntoIterator<Item = &'a str>,
+) -> Diagnostic {
+    let mut problem = file.error(word, format!("unknown {what} `{}`", word.get_ref()));
+    problem.hints = suggest::hints(word.get_ref(), &format!("{what}s"), choices);
+    problem
+}

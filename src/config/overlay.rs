@@ -1,0 +1,45 @@
+//! How one description of a target lies over another: what the upper one
+//! gives holds, lists of options and requirements are added to.
+
+use super::raw::{RawKernel, RawTarget};
+
+/// `upper` over `lower`.
+pub fn target(lower: &RawTarget, upper: RawTarget) -> RawTarget {
+    let mut options = lower.options.clone();
+    for (package, more) in upper.options {
+        options.entry(package).or_default().extend(more);
+    }
+    let mut expect = lower.expect.clone();
+    expect.extend(upper.expect);
+    let mut set = lower.set.clone();
+    set.extend(upper.set);
+    let lower = lower.clone();
+    RawTarget {
+        summary: upper.summary.or(lower.summary),
+        inherits: upper.inherits.or(lower.inherits),
+        tier: upper.tier.or(lower.tier),
+        triple: upper.triple.or(lower.triple),
+        toolchain: upper.toolchain.or(lower.toolchain),
+        arch: upper.arch.or(lower.arch),
+        kernel: match (lower.kernel, upper.kernel) {
+            (Some(lower), Some(upper)) => Some(kernel(lower, upper)),
+            (lower, upper) => upper.or(lower),
+        },
+        options,
+        requires: lower.requires.into_iter().chain(upper.requires).collect(),
+        expect,
+        set,
+        notes: lower.notes.into_iter().chain(upper.notes).collect(),
+    }
+}
+
+fn kernel(lower: RawKernel, upper: RawKernel) -> RawKernel {
+    RawKernel {
+        defconfig: upper.defconfig.or(lower.defconfig),
+        fragments: upper.fragments.or(lower.fragments),
+        tiny_fragments: upper.tiny_fragments.or(lower.tiny_fragments),
+        image: upper.image.or(lower.image),
+        make_target: upper.make_target.or(lower.make_target),
+        make_vars: upper.make_vars.or(lower.make_vars),
+    }
+}

@@ -1,0 +1,411 @@
+//! A recipe as the rest of the program sees it. Its templates are still text
+//! with places: [`crate::plan`] renders them for each target.
+
+use super::file::{Placed, SourceFile};
+use super::raw::{RawRecipe, RawSource, RawStep, RawVersion};
+use super::source::{Keyring, Origin, PatchFrom, PatchSpec, Pin, SourceSpec};
+use super::version_range::VersionRange;
+use crate::base::{Diagnostic, PackageName, Version, suggest, units};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use toml::Spanned;
+
+/// What there is one build of a package for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Per {
+    /// This machine: the libraries that all compilers share.
+    Host,
+    /// A toolchain, which several targets may share.
+    Toolchain,
+    /// A target.
+    Target,
+}
+
+/// A recipe.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// The package.
+    pub name: PackageName,
+    /// One line for people.
+    pub summary: String,
+    /// What there is one build for.
+    pub per: Per,
+    /// Whether it proves something instead of building.
+    pub check: bool,
+    /// Host tools.
+    pub tools: Vec<Placed>,
+    /// Packages whose results it needs.
+    pub needs: Vec<Need>,
+    /// Newest first; empty for a recipe without a source of its own.
+    pub versions: Vec<Release>,
+    /// Patches for whatever source was used.
+    pub patches: Vec<RecipePatch>,
+    /// Combinations that cannot work, each with the reason.
+    pub refuse: Vec<(Placed, String)>,
+    /// Files that steps read (templates: a name may depend on the target).
+    pub files: Vec<Placed>,
+    /// Environment of every step.
+    pub env: Vec<(String, Placed)>,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// Files that must be there in the end.
+    pub result: Vec<Placed>,
+    /// What it costs, roughly.
+    pub cost: Cost,
+    /// The file, whose directory the other files are relative to.
+    pub file: SourceFile,
+    /// The place of its name, for messages about the whole.
+    pub at: Placed,
+}
+
+/// A package whose result is needed.
+#[derive(Debug, Clone)]
+pub struct Need {
+    /// Which.
+    pub package: PackageName,
+    /// Only if this holds.
+    pub when: Option<Placed>,
+    /// Directories of its result that go on the `PATH`.
+    pub path: Vec<String>,
+    /// For messages.
+    pub at: Placed,
+}
+
+/// A version and where it comes from.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// The version.
+    pub version: Version,
+    /// Bytes of the unpacked tree, roughly.
+    pub unpacked: u64,
+    /// In order of preference.
+    pub sources: Vec<SourceSpec>,
+}
+
+/// A patch for whatever source was used.
+#[derive(Debug, Clone)]
+pub struct RecipePatch {
+    /// The patch.
+    pub patch: PatchSpec,
+    /// The versions it is for.
+    pub versions: VersionRange,
+}
+
+/// What becomes of a step that was running when a run was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupted {
+    /// The stage starts anew.
+    Restart,
+    /// It goes on in the build tree, if every process ended politely.
+    Continue,
+    /// It is done again with an empty destination.
+    Redo,
+}
+
+/// What a step runs.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// A program and its arguments.
+    Run(Vec<Placed>),
+    /// A script for `sh -eu`.
+    Script(Placed),
+}
+
+/// A step.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its name.
+    pub name: Placed,
+    /// Only if this holds.
+    pub when: Option<Placed>,
+    /// What it runs.
+    pub command: Command,
+    /// Whether the target's extra options are appended.
+    pub target_options: bool,
+    /// Its environment beside the recipe's.
+    pub env: Vec<(String, Placed)>,
+    /// Additions under conditions.
+    pub with: Vec<With>,
+    /// What becomes of it when a run is stopped.
+    pub interrupted: Interrupted,
+    /// Bytes of memory it needs at its peak, roughly.
+    pub memory: u64,
+}
+
+/// An addition under a condition.
+#[derive(Debug, Clone)]
+pub struct With {
+    /// If this holds …
+    pub when: Placed,
+    /// … these are appended …
+    pub args: Vec<Placed>,
+    /// … and these set.
+    pub env: Vec<(String, Placed)>,
+}
+
+/// What a build costs, roughly.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Processor time.
+    pub time: Duration,
+    /// Bytes of the build tree.
+    pub build: u64,
+    /// Bytes of the result.
+    pub result: u64,
+}
+
+/// What a step is taken to need when it does not say.
+const USUAL_MEMORY: u64 = 256 << 20;
+
+impl Recipe {
+    /// Reads and checks one recipe file.
+    pub fn load(file: &SourceFile) -> Result<Self, Vec<Diagnostic>> {
+        let raw: RawRecipe = file.parse().map_err(|problem| vec![problem])?;
+        let mut reader = Reader { file, problems: Vec::new() };
+        let recipe = reader.recipe(raw);
+        if reader.problems.is_empty() { Ok(recipe) } else { Err(reader.problems) }
+    }
+
+    /// The newest release that is `wanted` or within it (`7.2` has `7.2.13`).
+    pub fn release(&self, wanted: &Version) -> Option<&Release> {
+        let exact = self.versions.iter().find(|release| release.version == *wanted);
+        exact.or_else(|| {
+            let within = self.versions.iter().filter(|release| release.version.is_within(wanted));
+            within.max_by(|a, b| a.version.cmp(&b.version))
+        })
+    }
+}
+
+struct Reader<'a> {
+    file: &'a SourceFile,
+    problems: Vec<Diagnostic>,
+}
+
+impl Reader<'_> {
+    fn recipe(&mut self, raw: RawRecipe) -> Recipe {
+        let file = self.file;
+        let name = raw.name.get_ref().clone();
+        let at = file.placed(&Spanned::new(raw.name.span(), name.to_string()));
+        if raw.schema != 1 {
+            self.problems.push(at.error("unsupported `schema`").hint("this crossmill reads `schema = 1`"));
+        }
+        if file.path().file_stem().is_some_and(|stem| stem != name.as_str()) {
+            self.problems.push(at.error(format!("the recipe of `{name}` must be called `{name}.toml`")));
+        }
+        let per = self.word(
+            &raw.per,
+            "value",
+            &[("host", Per::Host), ("toolchain", Per::Toolchain), ("target", Per::Target)],
+        );
+        let check = raw.kind.as_ref().and_then(|kind| self.word(kind, "value", &[("build", false), ("check", true)]));
+        if raw.step.is_empty() {
+            self.problems.push(at.error(format!("the recipe of `{name}` has no `[[step]]`")));
+        }
+        Recipe {
+            summary: raw.summary,
+            per: per.unwrap_or(Per::Target),
+            check: check.unwrap_or(false),
+            tools: self.all(&raw.tools),
+            needs: raw
+                .needs
+                .iter()
+                .map(|need| Need {
+                    package: need.package.get_ref().clone(),
+                    when: need.when.as_ref().map(|when| file.placed(when)),
+                    path: need.path.clone(),
+                    at: file.placed(&Spanned::new(need.package.span(), need.package.get_ref().to_string())),
+                })
+                .collect(),
+            versions: raw.version.iter().map(|version| self.release(version)).collect(),
+            patches: raw
+                .patch
+                .iter()
+                .filter_map(|patch| {
+                    let from = self.patch_file(&patch.file)?;
+                    let patch_spec = PatchSpec { from, strip: patch.strip.unwrap_or(1) };
+                    Some(RecipePatch { patch: patch_spec, versions: patch.versions.clone().unwrap_or_default() })
+                })
+                .collect(),
+            refuse: raw.refuse.into_iter().map(|refuse| (file.placed(&refuse.when), refuse.why)).collect(),
+            files: self.all(&raw.files),
+            env: self.env(&raw.env),
+            steps: raw.step.iter().map(|step| self.step(step)).collect(),
+            result: self.all(&raw.result.files),
+            cost: Cost {
+                time: raw
+                    .cost
+                    .time
+                    .as_ref()
+                    .map_or(Duration::from_secs(60), |text| self.read(text, units::parse_duration)),
+                build: raw.cost.build.as_ref().map_or(100 << 20, |text| self.read(text, units::parse_bytes)),
+                result: raw.cost.result.as_ref().map_or(10 << 20, |text| self.read(text, units::parse_bytes)),
+            },
+            file: file.clone(),
+            name,
+            at,
+        }
+    }
+
+    fn word<T: Copy>(&mut self, word: &Spanned<String>, what: &str, choices: &[(&str, T)]) -> Option<T> {
+        let found = choices.iter().find(|(choice, _)| choice == word.get_ref()).map(|(_, value)| *value);
+        if found.is_none() {
+            let mut problem = self.file.error(word, format!("unknown {what} `{}`", word.get_ref()));
+            problem.hints =
+                suggest::hints(word.get_ref(), &format!("{what}s"), choices.iter().map(|(choice, _)| *choice));
+            self.problems.push(problem);
+        }
+        found
+    }
+
+    fn read<T: Default>(&mut self, text: &Spanned<String>, parse: fn(&str) -> Result<T, String>) -> T {
+        parse(text.get_ref()).unwrap_or_else(|why| {
+            self.problems.push(self.file.error(text, why));
+            T::default()
+        })
+    }
+
+    fn all(&self, texts: &[Spanned<String>]) -> Vec<Placed> {
+        texts.iter().map(|text| self.file.placed(text)).collect()
+    }
+
+    fn env(&mut self, env: &BTreeMap<Spanned<String>, Spanned<String>>) -> Vec<(String, Placed)> {
+        for name in env.keys() {
+            let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if name.get_ref().is_empty() || !name.get_ref().chars().all(fits) {
+                self.problems.push(self.file.error(name, format!("`{}` is no variable's name", name.get_ref())));
+            }
+        }
+        env.iter().map(|(name, value)| (name.get_ref().clone(), self.file.placed(value))).collect()
+    }
+
+    fn step(&mut self, raw: &RawStep) -> Step {
+        let file = self.file;
+        let name = file.placed(&raw.name);
+        let command = match (&raw.run, &raw.script) {
+            (Some(run), None) if !run.is_empty() => Command::Run(self.all(run)),
+            (None, Some(script)) => {
+                if raw.target_options || raw.with.iter().any(|with| !with.args.is_empty()) {
+                    self.problems.push(name.error("arguments can be appended to `run` only, not to a `script`"));
+                }
+                Command::Script(file.placed(script))
+            }
+            _ => {
+                let problem = name.error(format!("step `{}` needs either `run` or `script`", raw.name.get_ref()));
+                self.problems.push(problem.hint("write `run = [\"make\", …]` or `script = \"…\"`"));
+                Command::Run(Vec::new())
+            }
+        };
+        let choices =
+            [("restart", Interrupted::Restart), ("continue", Interrupted::Continue), ("redo", Interrupted::Redo)];
+        Step {
+            name,
+            when: raw.when.as_ref().map(|when| file.placed(when)),
+            command,
+            target_options: raw.target_options,
+            env: self.env(&raw.env),
+            with: raw
+                .with
+                .iter()
+                .map(|with| With {
+                    when: file.placed(&with.when),
+                    args: self.all(&with.args),
+                    env: self.env(&with.env),
+                })
+                .collect(),
+            interrupted: raw
+                .interrupted
+                .as_ref()
+                .and_then(|word| self.word(word, "value", &choices))
+                .unwrap_or(Interrupted::Restart),
+            memory: raw.memory.as_ref().map_or(USUAL_MEMORY, |text| self.read(text, units::parse_bytes)),
+        }
+    }
+
+    fn release(&mut self, raw: &RawVersion) -> Release {
+        let sources: Vec<_> = raw.source.iter().filter_map(|source| self.source(source)).collect();
+        if raw.source.is_empty() {
+            let version = Spanned::new(raw.version.span(), raw.version.get_ref().to_string());
+            let problem =
+                self.file.error(&version, format!("version {} has no `[[version.source]]`", raw.version.get_ref()));
+            self.problems.push(problem.hint("give at least one of `url`, `debian`, `file` or `git`"));
+        }
+        let unpacked = raw.unpacked.as_ref().map(|text| self.read(text, units::parse_bytes));
+        let packed = sources.iter().filter_map(|source: &SourceSpec| source.size).max().unwrap_or(0);
+        Release { version: raw.version.get_ref().clone(), unpacked: unpacked.unwrap_or(packed * 10), sources }
+    }
+
+    fn source(&mut self, spanned: &Spanned<RawSource>) -> Option<SourceSpec> {
+        let raw = spanned.get_ref();
+        let whole = |message: &str| self.file.error(spanned, message);
+        let mut origins = Vec::new();
+        origins.extend(raw.url.as_ref().map(|url| Origin::Url(url.get_ref().clone())));
+        origins.extend(raw.debian.as_ref().map(|path| Origin::Debian(path.get_ref().clone())));
+        origins.extend(raw.file.as_ref().map(|path| Origin::Local(self.file.dir().join(path.get_ref()))));
+        if let Some(url) = &raw.git {
+            let rev = raw.rev.as_ref().map_or("HEAD", |rev| rev.get_ref()).to_owned();
+            origins.push(Origin::Git { url: url.get_ref().clone(), rev });
+        }
+        let problem = match (origins.len(), &raw.sha256, &raw.signature) {
+            (1, Some(_), Some(_)) => Some(whole("a source is pinned by `sha256` or by `signature`, not by both")),
+            (1, None, None) if raw.url.is_some() || raw.debian.is_some() => Some(
+                whole("this source is not pinned")
+                    .hint("add `sha256 = \"…\"`, or `signature = { url = …, keyring = … }`"),
+            ),
+            (1, ..) => None,
+            _ => Some(whole("a source has exactly one of `url`, `debian`, `file` and `git`")),
+        };
+        if let Some(problem) = problem {
+            self.problems.push(problem);
+            return None;
+        }
+        let pin = match (&raw.sha256, &raw.signature) {
+            (Some(sha256), _) => Pin::Sha256(*sha256),
+            (None, Some(signature)) => {
+                let path = self.file.dir().join(signature.keyring.get_ref());
+                match fs_err::read_to_string(&path) {
+                    Ok(armored) => Pin::Signature {
+                        url: signature.url.get_ref().clone(),
+                        keyring: Keyring { path, armored },
+                        uncompressed: signature.uncompressed,
+                    },
+                    Err(error) => {
+                        self.problems.push(self.file.error(&signature.keyring, error.to_string()));
+                        return None;
+                    }
+                }
+            }
+            (None, None) => Pin::AsFound,
+        };
+        let mut patches = Vec::new();
+        for patch in &raw.patches {
+            let from = match (&patch.member, &patch.file) {
+                (Some(member), None) => Some(PatchFrom::Member(member.get_ref().clone())),
+                (None, Some(file)) => self.patch_file(file),
+                _ => {
+                    self.problems.push(self.file.error(spanned, "a patch has either `member` or `file`"));
+                    None
+                }
+            };
+            patches.extend(from.map(|from| PatchSpec { from, strip: patch.strip.unwrap_or(1) }));
+        }
+        Some(SourceSpec {
+            from: origins.pop()?,
+            pin,
+            size: raw.size,
+            member: raw.member.clone(),
+            strip: raw.strip.unwrap_or(1),
+            patches,
+        })
+    }
+
+    fn patch_file(&mut self, file: &Spanned<String>) -> Option<PatchFrom> {
+        let path = self.file.dir().join(file.get_ref());
+        match fs_err::read_to_string(&path) {
+            Ok(text) => Some(PatchFrom::File { path: file.get_ref().into(), text }),
+            Err(error) => {
+                self.problems.push(self.file.error(file, error.to_string()));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! Makes the graph: from what was asked for down to the sources, each stage
+//! once however many need it.
+
+use super::context::{self, Instance};
+use super::graph::{Chosen, Plan, SourceId, SourceSet, Stage, StageId, Work};
+use super::job::{Dep, Job, JobStep};
+use super::material::Material;
+use super::request::{HostFacts, Request};
+use crate::base::{Diagnostic, Key, PackageName};
+use crate::config::Config;
+use crate::config::file::Placed;
+use crate::config::load::version_hints;
+use crate::config::recipe::{Command, Need, Per, Recipe, Step};
+use crate::config::source::SourceSpec;
+use crate::config::template::Renderer;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Unpacking's share of processor time for a byte of the unpacked tree.
+const UNPACK_BYTES_A_SECOND: u64 = 60 << 20;
+
+/// Plans `request`. `known` says which candidate of a source is at hand (or
+/// served last time) so that keys are final wherever they can be.
+/// Every problem is reported, not only the first.
+pub fn plan(
+    config: &Config,
+    request: &Request,
+    host: &HostFacts,
+    known: &dyn Fn(&str, &[SourceSpec]) -> Option<Chosen>,
+) -> Result<Plan, Vec<Diagnostic>> {
+    let mut planner = Planner {
+        config,
+        request,
+        host,
+        known,
+        plan: Plan { stages: Vec::new(), sources: Vec::new(), goals: Vec::new() },
+        done: BTreeMap::new(),
+        trees: BTreeMap::new(),
+        path: Vec::new(),
+        problems: Vec::new(),
+    };
+    planner.requirements();
+    for target in &request.targets {
+        for package in &request.packages {
+            let Some(recipe) = config.recipes.get(package) else { continue };
+            let instance = Instance::Target(target.clone()).of(recipe.per, &config.matrix);
+            if let Some(goal) = instance.and_then(|instance| planner.stage(recipe, &instance)) {
+                planner.plan.goals.push(goal);
+            }
+        }
+    }
+    planner.plan.goals.sort();
+    planner.plan.goals.dedup();
+    if !planner.problems.is_empty() {
+        let mut problems = Vec::new();
+        for problem in planner.problems {
+            // The same template fails alike for each target.
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+        return Err(problems);
+    }
+    planner.plan.compute_keys();
+    Ok(planner.plan)
+}
+
+struct Planner<'a> {
+    config: &'a Config,
+    request: &'a Request,
+    host: &'a HostFacts,
+    known: &'a dyn Fn(&str, &[SourceSpec]) -> Option<Chosen>,
+    plan: Plan,
+    done: BTreeMap<(PackageName, Instance), Option<StageId>>,
+    trees: BTreeMap<PackageName, StageId>,
+    path: Vec<(PackageName, Instance)>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Planner<'_> {
+    // What a target cannot be built with is refused before anything starts.
+    fn requirements(&mut self) {
+        for target in self.request.targets.iter().filter_map(|name| self.config.matrix.targets.get(name)) {
+            for requires in &target.requires {
+                let Some(version) = self.request.versions.get(&requires.package) else { continue };
+                if !requires.versions.contains(version) {
+                    let (package, range) = (&requires.package, &requires.versions);
+                    let fit = self.config.recipes.get(package).into_iter().flat_map(|recipe| &recipe.versions);
+                    let fit: Vec<_> = fit
+                        .filter(|release| range.contains(&release.version))
+                        .map(|release| format!("`--with {package}={}`", release.version))
+                        .collect();
+                    let mut problem = requires
+                        .at
+                        .error(format!(
+                            "target `{}` cannot be built with {package} {version}: it needs {range}",
+                            target.name
+                        ))
+                        .cause(requires.why.clone());
+                    if !fit.is_empty() {
+                        problem = problem.hint(format!("choose {}", fit.join(" or ")));
+                    }
+                    self.problems.push(problem);
+                }
+            }
+        }
+    }
+
+    // The recursion is over recipes, as deep as the longest chain of needs; a
+    // chain that comes back to itself is refused.
+    fn stage(&mut self, recipe: &Recipe, instance: &Instance) -> Option<StageId> {
+        let node = (recipe.name.clone(), instance.clone());
+        if let Some(done) = self.done.get(&node) {
+            return *done;
+        }
+        if let Some(start) = self.path.iter().position(|other| *other == node) {
+            let round: Vec<_> =
+                self.path[start..].iter().chain([&node]).map(|(package, _)| package.to_string()).collect();
+            let problem = recipe.at.error(format!("recipes need each other: {}", round.join(" -> ")));
+            self.problems.push(problem.hint("remove one of these `[[needs]]`"));
+            return None;
+        }
+        self.path.push(node.clone());
+        let made = self.make(recipe, instance);
+        self.path.pop();
+        self.done.insert(node, made);
+        made
+    }
+
+    fn make(&mut self, recipe: &Recipe, instance: &Instance) -> Option<StageId> {
+        let before = self.problems.len();
+        // Conditions on needs cannot speak of the needs themselves.
+        let early = self.renderer(recipe, instance, &[]);
+        let needs = self.needs(recipe, instance, &early);
+        let packages: Vec<_> = needs.iter().map(|(need, _)| need.package.clone()).collect();
+        let renderer = self.renderer(recipe, instance, &packages);
+        for (when, why) in &recipe.refuse {
+            if self.holds(&renderer, when) {
+                let said = format!("{}/{}: this combination cannot work", instance.row(), recipe.name);
+                self.problems.push(when.error(said).cause(why.clone()));
+            }
+        }
+        let (source, version) = self.source(recipe)?;
+        let job = self.job(recipe, instance, &renderer, &needs, source);
+        if self.problems.len() > before {
+            return None;
+        }
+        let own = self.material(recipe, version.as_deref(), &job);
+        let needs = source.into_iter().chain(needs.iter().map(|(_, stage)| *stage)).collect();
+        Some(self.push(Stage {
+            name: format!("{}/{}", instance.row(), recipe.name),
+            row: instance.row().to_owned(),
+            column: recipe.name.clone(),
+            version: version.unwrap_or_default(),
+            needs,
+            own,
+            work: if recipe.check { Work::Check(job) } else { Work::Build(job) },
+            cost: recipe.cost.time,
+            key: Key::of(b""),
+        }))
+    }
+
+    fn renderer(&self, recipe: &Recipe, instance: &Instance, deps: &[PackageName]) -> Renderer {
+        context::renderer(self.request, &self.config.matrix, self.host, recipe, instance, deps)
+    }
+
+    fn push(&mut self, stage: Stage) -> StageId {
+        let id = StageId(u32::try_from(self.plan.stages.len()).expect("a plan has far fewer stages than 2^32"));
+        self.plan.stages.push(stage);
+        id
+    }
+
+    fn needs<'r>(&mut self, recipe: &'r Recipe, instance: &Instance, renderer: &Renderer) -> Vec<(&'r Need, StageId)> {
+        let mut found = Vec::new();
+        for need in &recipe.needs {
+            if need.when.as_ref().is_some_and(|when| !self.holds(renderer, when)) {
+                continue;
+            }
+            let config = self.config;
+            let Some(below) = config.recipes.get(&need.package) else { continue };
+            match instance.of(below.per, &config.matrix) {
+                Some(instance) => found.extend(self.stage(below, &instance).map(|stage| (need, stage))),
+                None => {
+                    let said =
+                        format!("`{}` is built for fewer things than `{}` needs it for", below.name, recipe.name);
+                    self.problems
+                        .push(need.at.error(said).hint("a recipe needs recipes of the same `per` or a wider one"));
+                }
+            }
+        }
+        found
+    }
+
+    fn holds(&mut self, renderer: &Renderer, when: &Placed) -> bool {
+        renderer.holds(when).unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            false
+        })
+    }
+
+    fn render(&mut self, renderer: &Renderer, text: &Placed) -> String {
+        renderer.render(text).unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            String::new()
+        })
+    }
+
+    // The unpack stage of the recipe's source and its version. `None` after a
+    // problem; `Some((None, None))` for a recipe without a source.
+    #[expect(clippy::type_complexity, reason = "two answers of one question, used once")]
+    fn source(&mut self, recipe: &Recipe) -> Option<(Option<StageId>, Option<String>)> {
+        if recipe.versions.is_empty() && !self.request.sources.contains_key(&recipe.name) {
+            return Some((None, None));
+        }
+        let Some(version) = self.request.versions.get(&recipe.name).cloned() else {
+            let mut problem = recipe.at.error(format!(
+                "no version of `{}` is chosen by release set `{}`",
+                recipe.name, self.request.release_set
+            ));
+            problem.hints = version_hints(recipe, "");
+            problem.hints.insert(0, format!("choose one: `--with {}=VERSION`", recipe.name));
+            self.problems.push(problem);
+            return None;
+        };
+        if let Some(unpack) = self.trees.get(&recipe.name) {
+            return Some((Some(*unpack), Some(version.to_string())));
+        }
+        let label = format!("{}-{version}", recipe.name);
+        let release = recipe.release(&version);
+        let candidates = match self.request.sources.get(&recipe.name) {
+            Some(local) => vec![local.clone()],
+            None => release.map(|release| release.sources.clone()).unwrap_or_default(),
+        };
+        let patches = recipe.patches.iter().filter(|patch| patch.versions.contains(&version));
+        let unpacked = release.map_or(100 << 20, |release| release.unpacked);
+        let set = SourceSet {
+            chosen: (self.known)(&label, &candidates),
+            patches: patches.map(|patch| patch.patch.clone()).collect(),
+            label: label.clone(),
+            candidates,
+            unpacked,
+        };
+        let id = SourceId(u32::try_from(self.plan.sources.len()).expect("fewer sources than stages"));
+        self.plan.sources.push(set);
+        let stage = |kind: &str, needs: Vec<StageId>, work: Work, seconds: u64| Stage {
+            name: format!("{kind}/{label}"),
+            row: "sources".to_owned(),
+            column: recipe.name.clone(),
+            version: version.to_string(),
+            needs,
+            own: Material::new(),
+            work,
+            cost: Duration::from_secs(seconds),
+            key: Key::of(b""),
+        };
+        let fetch = self.push(stage("fetch", Vec::new(), Work::Fetch(id), 1));
+        let unpack = stage("unpack", vec![fetch], Work::Unpack(id), unpacked / UNPACK_BYTES_A_SECOND + 1);
+        let unpack = self.push(unpack);
+        self.trees.insert(recipe.name.clone(), unpack);
+        Some((Some(unpack), Some(version.to_string())))
+    }
+
+    fn job(
+        &mut self,
+        recipe: &Recipe,
+        instance: &Instance,
+        renderer: &Renderer,
+        needs: &[(&Need, StageId)],
+        source: Option<StageId>,
+    ) -> Job {
+        let mut env = self.config.matrix.environment.clone();
+        for (name, value) in &recipe.env {
+            let value = self.render(renderer, value);
+            env.insert(name.clone(), value);
+        }
+        let dirs =
+            needs.iter().flat_map(|(need, _)| need.path.iter().map(|dir| format!("@{{dep:{}}}/{dir}", need.package)));
+        let dirs: Vec<_> = dirs.collect();
+        if !dirs.is_empty() {
+            let path = env.entry("PATH".to_owned()).or_default();
+            *path = format!("{}:{path}", dirs.join(":"));
+        }
+        let steps = recipe.steps.iter().filter_map(|step| self.step(recipe, instance, renderer, step, &env)).collect();
+        let mut files = Vec::new();
+        for file in &recipe.files {
+            for name in self.render(renderer, file).split_whitespace() {
+                files.extend(self.file(file, name).map(|content| (name.to_owned(), content)));
+            }
+        }
+        let result =
+            recipe.result.iter().map(|file| self.render(renderer, file)).filter(|file| !file.trim().is_empty());
+        Job {
+            steps,
+            deps: needs.iter().map(|(need, stage)| Dep { package: need.package.clone(), stage: *stage }).collect(),
+            source,
+            files,
+            result: result.collect::<Vec<_>>(),
+            build_bytes: recipe.cost.build,
+            result_bytes: recipe.cost.result,
+        }
+    }
+
+    fn file(&mut self, place: &Placed, name: &str) -> Option<String> {
+        let content = match self.config.recipe_file(name) {
+            Some(path) => fs_err::read_to_string(path).map_err(|error| error.to_string()),
+            None => Err(format!("no recipe directory has a file `{name}`")),
+        };
+        content.map_err(|why| self.problems.push(place.error(why))).ok()
+    }
+
+    fn step(
+        &mut self,
+        recipe: &Recipe,
+        instance: &Instance,
+        renderer: &Renderer,
+        step: &Step,
+        base: &BTreeMap<String, String>,
+    ) -> Option<JobStep> {
+        if step.when.as_ref().is_some_and(|when| !self.holds(renderer, when)) {
+            return None;
+        }
+        let mut env = base.clone();
+        let mut more: Vec<_> = step.env.iter().collect();
+        let mut argv: Vec<String> = match &step.command {
+            Command::Run(argv) => argv.iter().map(|word| self.render(renderer, word)).collect(),
+            Command::Script(script) => {
+                let script = self.render(renderer, script);
+                ["/bin/sh", "-eu", "-c", &script, &format!("{}.{}", recipe.name, step.name.text)]
+                    .map(str::to_owned)
+                    .into()
+            }
+        };
+        // A word that a condition in it left empty is no argument.
+        argv.retain(|word| !word.is_empty());
+        if step.target_options {
+            argv.extend(self.target_options(recipe, instance));
+        }
+        for with in &step.with {
+            if self.holds(renderer, &with.when) {
+                argv.extend(with.args.iter().map(|word| self.render(renderer, word)).collect::<Vec<_>>());
+                more.extend(&with.env);
+            }
+        }
+        for (name, value) in more {
+            let value = self.render(renderer, value);
+            env.insert(name.clone(), value);
+        }
+        Some(JobStep {
+            name: self.render(renderer, &step.name),
+            argv,
+            env: env.into_iter().collect(),
+            interrupted: step.interrupted,
+            memory: step.memory,
+        })
+    }
+
+    fn target_options(&self, recipe: &Recipe, instance: &Instance) -> Vec<String> {
+        let version = self.request.versions.get(&recipe.name);
+        let options = instance.target(&self.config.matrix).and_then(|target| target.options.get(&recipe.name));
+        let holds = options
+            .into_iter()
+            .flatten()
+            .filter(|option| version.is_none_or(|version| option.versions.contains(version)));
+        holds.flat_map(|option| option.add.clone()).collect()
+    }
+
+    fn material(&self, recipe: &Recipe, version: Option<&str>, job: &Job) -> Material {
+        let mut material = Material::new();
+        material.add("recipe", recipe.name.as_str());
+        material.add("per", if recipe.per == Per::Host { "host" } else { "target" });
+        if let Some(version) = version {
+            material.add("version", version);
+        }
+        for tool in &recipe.tools {
+            if let Some(identity) = self.host.tools.get(&tool.text) {
+                material.add(format!("host tool `{}`", tool.text), identity);
+            }
+        }
+        for step in &job.steps {
+            let name = &step.name;
+            for word in &step.argv {
+                material.add(format!("step `{name}`: argument"), word);
+            }
+            for (variable, value) in &step.env {
+                material.add(format!("step `{name}`: variable {variable}"), value);
+            }
+        }
+        for (name, content) in &job.files {
+            material.add(format!("file `{name}`"), content);
+        }
+        material
+    }
+}

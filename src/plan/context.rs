@@ -1,0 +1,131 @@
+//! The variables that a recipe's templates see. What a recipe builds once for
+//! all targets sees no target, so that it cannot come to depend on one.
+
+use super::request::{HostFacts, Request};
+use crate::base::{PackageName, TargetName};
+use crate::config::matrix::{Matrix, Target};
+use crate::config::recipe::{Per, Recipe};
+use crate::config::setting::Value as Setting;
+use crate::config::template::{Renderer, token};
+use minijinja::Value;
+use std::collections::BTreeMap;
+
+/// What a stage is built for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Instance {
+    /// This machine.
+    Host,
+    /// The toolchain that this target owns.
+    Toolchain(TargetName),
+    /// This target.
+    Target(TargetName),
+}
+
+impl Instance {
+    /// The instance of a recipe that `self` needs.
+    pub fn of(&self, per: Per, matrix: &Matrix) -> Option<Self> {
+        match (per, self) {
+            (Per::Host, _) => Some(Self::Host),
+            (Per::Toolchain, Self::Toolchain(_)) | (Per::Target, Self::Target(_)) => Some(self.clone()),
+            (Per::Toolchain, Self::Target(name)) => {
+                matrix.targets.get(name).map(|target| Self::Toolchain(target.toolchain.clone()))
+            }
+            // What serves several cannot need what is made for one.
+            (Per::Toolchain, Self::Host) | (Per::Target, Self::Host | Self::Toolchain(_)) => None,
+        }
+    }
+
+    /// The row of the table, and the first half of a stage's name.
+    pub fn row(&self) -> &str {
+        match self {
+            Self::Host => "host",
+            Self::Toolchain(name) | Self::Target(name) => name.as_str(),
+        }
+    }
+
+    /// The target whose options and settings hold: for a toolchain its owner.
+    pub fn target<'a>(&self, matrix: &'a Matrix) -> Option<&'a Target> {
+        match self {
+            Self::Host => None,
+            Self::Toolchain(name) | Self::Target(name) => matrix.targets.get(name),
+        }
+    }
+}
+
+/// The renderer for `recipe` built for `instance`, which needs `deps`.
+pub fn renderer(
+    request: &Request,
+    matrix: &Matrix,
+    host: &HostFacts,
+    recipe: &Recipe,
+    instance: &Instance,
+    deps: &[PackageName],
+) -> Renderer {
+    let mut variables: BTreeMap<String, Value> = BTreeMap::new();
+    let mut add = |name: &str, value: Value| variables.insert(name.to_owned(), value);
+    for place in ["source", "build", "dest", "files", "work"] {
+        add(place, Value::from(token(place)));
+    }
+    add("deps", deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("dep:{name}"))))).collect());
+    add("package", Value::from(recipe.name.as_str()));
+    add("profile", Value::from(request.profile.as_str()));
+    let versions: BTreeMap<String, String> =
+        request.versions.iter().map(|(name, version)| (name.to_string(), version.to_string())).collect();
+    add("version", Value::from(versions.get(recipe.name.as_str()).cloned().unwrap_or_default()));
+    add("versions", versions.into_iter().map(|(name, version)| (name, Value::from(version))).collect());
+    add("host", Value::from_iter([("arch".to_owned(), Value::from(host.arch.as_str()))]));
+    let target = instance.target(matrix);
+    let mut settings = request.settings.clone();
+    for (name, value) in target.into_iter().flat_map(|target| &target.set) {
+        if !request.fixed.contains(name) {
+            settings.insert(name.clone(), value.clone());
+        }
+    }
+    add("set", settings.into_iter().map(|(name, value)| (name, setting(&value))).collect());
+    if let Some(target) = target {
+        if recipe.per != Per::Host {
+            add("toolchain", toolchain(target, matrix));
+        }
+        if recipe.per == Per::Target {
+            add("target", target_value(target));
+        }
+    }
+    Renderer::new(variables)
+}
+
+fn setting(value: &Setting) -> Value {
+    match value {
+        Setting::Switch(on) => Value::from(*on),
+        Setting::Text(text) => Value::from(text.as_str()),
+        Setting::List(items) => items.iter().map(|item| Value::from(item.as_str())).collect(),
+    }
+}
+
+fn toolchain(target: &Target, matrix: &Matrix) -> Value {
+    let owner = matrix.targets.get(&target.toolchain).unwrap_or(target);
+    Value::from_iter([
+        ("name".to_owned(), Value::from(owner.name.as_str())),
+        ("triple".to_owned(), Value::from(owner.triple.as_str())),
+        ("arch".to_owned(), Value::from(owner.arch.as_str())),
+    ])
+}
+
+fn target_value(target: &Target) -> Value {
+    let texts = |texts: &[String]| texts.iter().map(|text| Value::from(text.as_str())).collect::<Value>();
+    let kernel = target.kernel.clone().unwrap_or_default();
+    let kernel = Value::from_iter([
+        ("defconfig".to_owned(), Value::from(kernel.defconfig)),
+        ("fragments".to_owned(), texts(&kernel.fragments)),
+        ("tiny_fragments".to_owned(), texts(&kernel.tiny_fragments)),
+        ("image".to_owned(), Value::from(kernel.image)),
+        ("make_target".to_owned(), Value::from(kernel.make_target)),
+        ("make_vars".to_owned(), texts(&kernel.make_vars)),
+    ]);
+    Value::from_iter([
+        ("name".to_owned(), Value::from(target.name.as_str())),
+        ("triple".to_owned(), Value::from(target.triple.as_str())),
+        ("arch".to_owned(), Value::from(target.arch.as_str())),
+        ("tier".to_owned(), Value::from(target.tier.as_str())),
+        ("kernel".to_owned(), kernel),
+    ])
+}

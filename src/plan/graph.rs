@@ -1,0 +1,197 @@
+//! The graph of stages. Stages stand in topological order: what a stage needs
+//! comes before it, so one pass from the front computes every key.
+
+use super::job::Job;
+use super::material::Material;
+use crate::base::{Key, PackageName};
+use crate::config::source::{PatchSpec, SourceSpec};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A stage of one plan: an index into [`Plan::stages`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct StageId(pub u32);
+
+/// A package's source in one plan: an index into [`Plan::sources`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct SourceId(pub u32);
+
+/// All stages of a request.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What a stage needs comes before it.
+    pub stages: Vec<Stage>,
+    /// The sources that fetch and unpack stages are about.
+    pub sources: Vec<SourceSet>,
+    /// The stages that were asked for.
+    pub goals: Vec<StageId>,
+}
+
+/// A stage.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// `arm64/gcc`, `fetch/gcc-16.2.0`
+    pub name: String,
+    /// The row of the table: a target, `host` or `sources`.
+    pub row: String,
+    /// The column of the table: a package.
+    pub column: PackageName,
+    /// The version, empty for a recipe without a source.
+    pub version: String,
+    /// What it needs.
+    pub needs: Vec<StageId>,
+    /// What determines its result, without its source and needs.
+    pub own: Material,
+    /// What it does.
+    pub work: Work,
+    /// The processor time it takes by its recipe.
+    pub cost: Duration,
+    /// The key as far as the sources are known.
+    pub key: Key,
+}
+
+/// What a stage does.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// Brings a source's archive into the cache.
+    Fetch(SourceId),
+    /// Unpacks and patches it.
+    Unpack(SourceId),
+    /// Runs steps and publishes what they install.
+    Build(Job),
+    /// Runs steps to prove something.
+    Check(Job),
+}
+
+/// A source with its candidates and, once known, the one that is used.
+#[derive(Debug, Clone)]
+pub struct SourceSet {
+    /// `gcc-16.2.0`
+    pub label: String,
+    /// In order of preference.
+    pub candidates: Vec<SourceSpec>,
+    /// Patches of the recipe, whatever the candidate.
+    pub patches: Vec<PatchSpec>,
+    /// Bytes of the unpacked tree, roughly.
+    pub unpacked: u64,
+    /// The candidate used and the digest of what it served.
+    pub chosen: Option<Chosen>,
+}
+
+/// The candidate that is used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chosen {
+    /// Its index.
+    pub candidate: usize,
+    /// `sha256:…`, `git:…`, `tree:…`
+    pub digest: String,
+}
+
+impl Stage {
+    /// `fetch`, `unpack`, `build` or `check`.
+    pub fn kind(&self) -> &'static str {
+        match self.work {
+            Work::Fetch(_) => "fetch",
+            Work::Unpack(_) => "unpack",
+            Work::Build(_) => "build",
+            Work::Check(_) => "check",
+        }
+    }
+
+    /// The steps of a build or check.
+    pub fn job(&self) -> Option<&Job> {
+        match &self.work {
+            Work::Build(job) | Work::Check(job) => Some(job),
+            Work::Fetch(_) | Work::Unpack(_) => None,
+        }
+    }
+}
+
+impl Plan {
+    /// A stage.
+    pub fn stage(&self, id: StageId) -> &Stage {
+        &self.stages[id.0 as usize]
+    }
+
+    /// A source.
+    pub fn source(&self, id: SourceId) -> &SourceSet {
+        &self.sources[id.0 as usize]
+    }
+
+    /// Every stage's id, what is needed first.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = StageId> + use<> {
+        (0..self.stages.len() as u32).map(StageId)
+    }
+
+    /// Records which candidate served a source and computes the keys anew.
+    pub fn choose(&mut self, source: SourceId, chosen: Chosen) {
+        if self.sources[source.0 as usize].chosen.as_ref() != Some(&chosen) {
+            self.sources[source.0 as usize].chosen = Some(chosen);
+            self.compute_keys();
+        }
+    }
+
+    /// Everything that determines a stage's result.
+    pub fn material(&self, id: StageId) -> Material {
+        let stage = self.stage(id);
+        let mut material = stage.own.clone();
+        match &stage.work {
+            Work::Fetch(source) | Work::Unpack(source) => {
+                let set = self.source(*source);
+                match &set.chosen {
+                    Some(chosen) => material.add("source", &chosen.digest),
+                    // Not a digest: such a key is never looked up in a store.
+                    None => material.add("source", format!("not yet known: {}", set.label)),
+                }
+                if let Work::Unpack(_) = stage.work {
+                    unpack_facts(&mut material, set);
+                }
+            }
+            Work::Build(_) | Work::Check(_) => {}
+        }
+        for need in &stage.needs {
+            let need = self.stage(*need);
+            material.add(format!("result of `{}` ({})", need.column, need.kind()), need.key.to_string());
+        }
+        material
+    }
+
+    /// Whether a stage's key is final: every source below it is known.
+    pub fn is_known(&self, id: StageId) -> bool {
+        let mut known = vec![true; id.0 as usize + 1];
+        for (at, stage) in self.stages.iter().enumerate().take(id.0 as usize + 1) {
+            let own = match &stage.work {
+                Work::Fetch(source) | Work::Unpack(source) => self.source(*source).chosen.is_some(),
+                Work::Build(_) | Work::Check(_) => true,
+            };
+            known[at] = own && stage.needs.iter().all(|need| known[need.0 as usize]);
+        }
+        known[id.0 as usize]
+    }
+
+    /// Computes every key, what is needed first.
+    pub fn compute_keys(&mut self) {
+        for id in self.ids() {
+            let key = self.material(id).key();
+            self.stages[id.0 as usize].key = key;
+        }
+    }
+}
+
+// How the tree is made from the archive: what differs by candidate.
+fn unpack_facts(material: &mut Material, set: &SourceSet) {
+    use crate::config::source::PatchFrom;
+    let spec = set.chosen.as_ref().and_then(|chosen| set.candidates.get(chosen.candidate));
+    if let Some(spec) = spec {
+        if let Some(member) = &spec.member {
+            material.add("archive member", member);
+        }
+        material.add("leading path components dropped", spec.strip.to_string());
+    }
+    for patch in spec.into_iter().flat_map(|spec| &spec.patches).chain(&set.patches) {
+        match &patch.from {
+            PatchFrom::Member(member) => material.add("patch", format!("-p{} {member}", patch.strip)),
+            PatchFrom::File { text, .. } => material.add("patch", format!("-p{}\n{text}", patch.strip)),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! What is to be built, as the command line and the overlays decided it.
+
+use crate::base::suggest;
+use crate::base::{Diagnostic, PackageName, TargetName, Version};
+use crate::config::Config;
+use crate::config::load::version_hints;
+use crate::config::setting::Value;
+use crate::config::source::{Origin, Pin, SourceSpec};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What is to be built.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// In the order given, without repeats.
+    pub targets: Vec<TargetName>,
+    /// What is built for each.
+    pub packages: Vec<PackageName>,
+    /// The profile's name.
+    pub profile: String,
+    /// The release set's name.
+    pub release_set: String,
+    /// A value for every declared setting.
+    pub settings: BTreeMap<String, Value>,
+    /// The settings the user turned, which no target may turn back.
+    pub fixed: Vec<String>,
+    /// The version of each package that has versions.
+    pub versions: BTreeMap<PackageName, Version>,
+    /// Sources named on the command line.
+    pub sources: BTreeMap<PackageName, SourceSpec>,
+}
+
+/// What the command line says, as words.
+#[derive(Debug, Clone, Default)]
+pub struct Words<'a> {
+    /// Target names.
+    pub targets: &'a [String],
+    /// Group names.
+    pub groups: &'a [String],
+    /// `--profile`
+    pub profile: Option<&'a str>,
+    /// `--release-set`
+    pub release_set: Option<&'a str>,
+    /// `--with package=version`
+    pub with: &'a [String],
+    /// `--set name=value`
+    pub set: &'a [String],
+    /// `--source package=place`
+    pub source: &'a [String],
+    /// `--package`
+    pub packages: &'a [String],
+}
+
+/// What must be known of this machine to plan for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The processor, by GNU's word: `x86_64`.
+    pub arch: String,
+    /// Identity of each host tool that belongs to keys: `gcc (Debian …) 12.2.0 x86_64-linux-gnu`.
+    pub tools: BTreeMap<String, String>,
+}
+
+impl Request {
+    /// Holds the words against the configuration.
+    pub fn new(config: &Config, words: &Words<'_>) -> Result<Self, Vec<Diagnostic>> {
+        let mut problems = Vec::new();
+        let matrix = &config.matrix;
+        let mut targets = Vec::new();
+        for group in words.groups {
+            match matrix.group(group) {
+                Ok(members) => targets.extend(members.iter().cloned()),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        for name in words.targets {
+            match matrix.target(name) {
+                Ok(target) => targets.push(target.name.clone()),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let mut seen = Vec::new();
+        targets.retain(|target| {
+            !seen.contains(target) && {
+                seen.push(target.clone());
+                true
+            }
+        });
+        let mut packages = Vec::new();
+        for name in words.packages {
+            match config.recipe(name) {
+                Ok(recipe) => packages.push(recipe.name.clone()),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if packages.is_empty() {
+            packages.clone_from(&matrix.defaults.packages);
+        }
+        let profile = words.profile.unwrap_or(&matrix.defaults.profile).to_owned();
+        let mut settings: BTreeMap<_, _> =
+            matrix.settings.iter().map(|(name, setting)| (name.clone(), setting.default.clone())).collect();
+        match matrix.profiles.get(&profile) {
+            Some(profile) => settings.extend(profile.set.clone()),
+            None => problems.push(unknown("profile", &profile, matrix.profiles.keys().map(String::as_str))),
+        }
+        settings.extend(matrix.defaults.set.clone());
+        let mut fixed: Vec<String> = matrix.defaults.set.keys().cloned().collect();
+        for word in words.set {
+            match set_one(config, word) {
+                Ok((name, value)) => {
+                    fixed.push(name.clone());
+                    settings.insert(name, value);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let release_set = words.release_set.unwrap_or(&matrix.defaults.release_set).to_owned();
+        let mut versions = BTreeMap::new();
+        match matrix.release_sets.get(&release_set) {
+            Some(set) => {
+                versions.extend(set.versions.iter().map(|(name, (version, _))| (name.clone(), version.clone())))
+            }
+            None => problems.push(unknown("release set", &release_set, matrix.release_sets.keys().map(String::as_str))),
+        }
+        versions.extend(matrix.defaults.with.clone());
+        for word in words.with {
+            match with_one(config, word) {
+                Ok((name, version)) => {
+                    versions.insert(name, version);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let mut sources = BTreeMap::new();
+        for word in words.source {
+            match source_one(config, word) {
+                Ok((name, source)) => {
+                    sources.insert(name, source);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        // A prefix such as `7.2` becomes the release it means, so that names
+        // and keys are the same whichever way it was written.
+        for (name, version) in &mut versions {
+            let Some(recipe) = config.recipes.get(name) else { continue };
+            match recipe.release(version) {
+                Some(release) => *version = release.version.clone(),
+                None if sources.contains_key(name) => {}
+                None => {
+                    let mut problem = Diagnostic::new(format!("the recipe of `{name}` has no version {version}"));
+                    problem.hints = version_hints(recipe, version.as_str());
+                    problems.push(problem);
+                }
+            }
+        }
+        if problems.is_empty() {
+            Ok(Self { targets, packages, profile, release_set, settings, fixed, versions, sources })
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+fn unknown<'a>(what: &str, word: &str, choices: impl IntoIterator<Item = &'a str>) -> Diagnostic {
+    let mut problem = Diagnostic::new(format!("unknown {what} `{word}`"));
+    problem.hints = suggest::hints(word, &format!("{what}s"), choices);
+    problem
+}
+
+fn halves<'a>(option: &str, word: &'a str, example: &str) -> Result<(&'a str, &'a str), Diagnostic> {
+    word.split_once('=').ok_or_else(|| {
+        Diagnostic::new(format!("`{option} {word}` lacks its `=`")).hint(format!("write `{option} {example}`"))
+    })
+}
+
+fn set_one(config: &Config, word: &str) -> Result<(String, Value), Diagnostic> {
+    let (name, text) = halves("--set", word, "name=value")?;
+    let settings = &config.matrix.settings;
+    let Some(setting) = settings.get(name) else {
+        return Err(unknown("setting", name, settings.keys().map(String::as_str)));
+    };
+    match setting.parse(text) {
+        Ok(value) => Ok((name.to_owned(), value)),
+        Err((why, hints)) => {
+            let mut problem = Diagnostic::new(format!("setting `{name}`: {why}"));
+            problem.hints = hints;
+            Err(problem)
+        }
+    }
+}
+
+fn with_one(config: &Config, word: &str) -> Result<(PackageName, Version), Diagnostic> {
+    let (name, text) = halves("--with", word, "gcc=15.3.0")?;
+    let recipe = config.recipe(name)?;
+    let version = Version::new(text).map_err(|error| Diagnostic::new(format!("`--with {word}`: {error}")))?;
+    Ok((recipe.name.clone(), version))
+}
+
+fn source_one(config: &Config, word: &str) -> Result<(PackageName, SourceSpec), Diagnostic> {
+    let (name, place) = halves("--source", word, "gcc=/path/to/gcc")?;
+    let recipe = config.recipe(name)?;
+    let from = match place.strip_prefix("git+") {
+        Some(git) => {
+            let (url, rev) = git.rsplit_once('#').unwrap_or((git, "HEAD"));
+            Origin::Git { url: url.to_owned(), rev: rev.to_owned() }
+        }
+        None => {
+            let path = std::path::absolute(Path::new(place))
+                .map_err(|error| Diagnostic::new(format!("`{place}`: {error}")))?;
+            if !path.exists() {
+                return Err(Diagnostic::new(format!("`--source {word}`: there is no `{}`", path.display()))
+                    .hint("name a directory, an archive, or `git+URL#REVISION`"));
+            }
+            Origin::Local(path)
+        }
+    };
+    let source = SourceSpec { from, pin: Pin::AsFound, size: None, member: None, strip: 1, patches: Vec::new() };
+    Ok((recipe.name.clone(), source))
+}
