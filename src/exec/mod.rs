@@ -1,3 +1,68 @@
-//! Runs a plan. Prints nothing: everything that happens is an [`event::Event`].
+//! Runs a plan. Prints nothing: everything that happens is an
+//! [`event::Event`]; whoever started the run decides what becomes of them.
 
+pub mod emit;
+pub mod engine;
 pub mod event;
+pub mod job;
+pub mod sources;
+pub mod states;
+pub mod watch;
+pub mod workspace;
+
+pub use emit::Emitter;
+pub use engine::{Engine, Options, Summary};
+
+use crate::base::Diagnose;
+use crate::{process, source, store};
+
+/// How urgently a run is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Stop {
+    /// Not at all.
+    #[default]
+    No,
+    /// Running steps get SIGTERM and their grace.
+    Politely,
+    /// Running steps are killed.
+    AtOnce,
+}
+
+/// What ends a stage, or the run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Of the store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Of a child process.
+    #[error(transparent)]
+    Process(#[from] process::Error),
+    /// Of a source.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// A file operation; the error names the path.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// A task of the engine ended in a panic, which is a defect.
+    #[error("a part of crossmill stopped: {0}")]
+    Defect(String),
+}
+
+impl Diagnose for Error {
+    fn location(&self) -> Option<crate::base::Location> {
+        None
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            Self::Process(error) => error.hints(),
+            Self::Source(error) => error.hints(),
+            Self::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                vec!["free some space and run the same command again: what is finished is kept".into()]
+            }
+            Self::Io(_) => Vec::new(),
+            Self::Defect(_) => vec!["please report it; the next run carries on where this one stopped".into()],
+        }
+    }
+}

@@ -123,11 +123,12 @@ impl Plan {
         (0..self.stages.len() as u32).map(StageId)
     }
 
-    /// Records which candidate served a source and computes the keys anew.
-    pub fn choose(&mut self, source: SourceId, chosen: Chosen) {
+    /// Records which candidate served a source and computes the keys anew,
+    /// but for the stages that are `finished`: what was built keeps its key.
+    pub fn choose(&mut self, source: SourceId, chosen: Chosen, finished: &[StageId]) {
         if self.sources[source.0 as usize].chosen.as_ref() != Some(&chosen) {
             self.sources[source.0 as usize].chosen = Some(chosen);
-            self.compute_keys();
+            self.compute_keys(finished);
         }
     }
 
@@ -169,9 +170,9 @@ impl Plan {
         known[id.0 as usize]
     }
 
-    /// Computes every key, what is needed first.
-    pub fn compute_keys(&mut self) {
-        for id in self.ids() {
+    /// Computes every key but those of `except`, what is needed first.
+    pub fn compute_keys(&mut self, except: &[StageId]) {
+        for id in self.ids().filter(|id| !except.contains(id)) {
             let key = self.material(id).key();
             self.stages[id.0 as usize].key = key;
         }

@@ -1,0 +1,498 @@
+//! The scheduler. It alone changes the states and the plan; stages run as
+//! tasks that report how they ended.
+//!
+//! A build starts when it has a job token; `make` takes more of them from the
+//! same job server as it can use them. So a serial `configure` of one target
+//! overlaps the compiling of another, and never more than `-j` jobs run.
+
+use super::emit::Emitter;
+use super::event::{Event, Failure, Kind, StageInfo, State, Usage};
+use super::job::{self, StageWork};
+use super::sources;
+use super::states::{States, Status};
+use super::watch::{self, Budget};
+use super::workspace::Places;
+use super::{Error, Stop};
+use crate::base::Diagnostic;
+use crate::plan::graph::Chosen;
+use crate::plan::{Plan, StageId, Work};
+use crate::process::{JobServer, Memory, Token};
+use crate::source::Fetcher;
+use crate::store::Store;
+use crate::store::history::Times;
+use crate::store::names::Named;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch as channel;
+use tokio::task::JoinSet;
+
+/// How a run is done.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Job tokens.
+    pub jobs: usize,
+    /// Bytes of memory to plan with; what is available now if not given.
+    pub memory: Option<u64>,
+    /// The longest a stage may take.
+    pub stage_timeout: Option<Duration>,
+    /// Stop everything after the first failure.
+    pub fail_fast: bool,
+    /// Keep the build trees of finished stages.
+    pub keep_work: bool,
+    /// Only bring the sources.
+    pub fetch_only: bool,
+    /// Start although the disk seems too small.
+    pub ignore_space: bool,
+    /// The time between SIGTERM and SIGKILL.
+    pub grace: Duration,
+    /// What tells runs of different settings apart in the kept times.
+    pub label: String,
+    /// The run's name.
+    pub run: String,
+    /// The command line, for people.
+    pub command: Vec<String>,
+}
+
+/// How many downloads go on at a time.
+const DOWNLOADS: usize = 4;
+
+/// What stages share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The store.
+    pub store: Store,
+    /// The source layer.
+    pub fetcher: Fetcher,
+    /// The job server of the run.
+    pub jobs: JobServer,
+    /// Declared memory.
+    pub budget: Budget,
+    /// Measured use.
+    pub ledger: watch::Shared,
+    /// Where events go.
+    pub emitter: Emitter,
+    /// How the run is done.
+    pub options: Options,
+    /// Whether it is asked to end.
+    pub stop: channel::Receiver<Stop>,
+}
+
+/// How a stage ended.
+#[derive(Debug)]
+pub struct StageEnd {
+    /// The state.
+    pub state: State,
+    /// What it used.
+    pub usage: Usage,
+    /// What a person needs to act.
+    pub failure: Option<Failure>,
+    /// Where its result is.
+    pub result: Option<PathBuf>,
+    /// The processor seconds the whole stage takes, if it ran whole.
+    pub expected: Option<f64>,
+    /// For a fetch: which candidate served.
+    pub chosen: Option<Chosen>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// How each stage ended; stages that nothing wanted are left out.
+    pub states: BTreeMap<String, State>,
+    /// Results of the goals, by stage name.
+    pub results: BTreeMap<String, PathBuf>,
+    /// The exit code: 0, or 1 after a failure, 4 after a failed fetch, 130 after a stop.
+    pub exit: u8,
+}
+
+/// A run.
+#[derive(Debug)]
+pub struct Engine {
+    plan: Plan,
+    states: States,
+    shared: Arc<Shared>,
+    stopper: channel::Sender<Stop>,
+    tasks: JoinSet<(StageId, Result<StageEnd, Error>)>,
+    running: BTreeMap<tokio::task::Id, StageId>,
+    ended: BTreeMap<StageId, State>,
+    times: Times,
+}
+
+impl Engine {
+    /// Prepares a run: what is there already, what is needed, and whether the
+    /// disk can hold it. `stopper` is the channel whose value asks the run to end.
+    pub fn new(
+        plan: Plan,
+        store: Store,
+        fetcher: Fetcher,
+        emitter: Emitter,
+        options: Options,
+        stopper: channel::Sender<Stop>,
+    ) -> Result<Self, Error> {
+        let mut plan = plan;
+        if options.fetch_only {
+            plan.goals = plan.ids().filter(|id| matches!(plan.stage(*id).work, Work::Fetch(_))).collect();
+        }
+        let times = store.times();
+        let mut damaged = Vec::new();
+        let found: Vec<bool> = plan.ids().map(|id| is_there(&plan, &store, &fetcher, id, &mut damaged)).collect();
+        let expected: Vec<f64> = plan.ids().map(|id| expected(&plan, &times, &options.label, id)).collect();
+        let states = States::new(&plan, |id| found[id.0 as usize], |id| expected[id.0 as usize]);
+        let memory = match options.memory {
+            Some(memory) => memory,
+            None => Memory::now()?.available,
+        };
+        let stages = plan.ids().filter(|id| states.get(*id) != Status::Unneeded).map(|id| {
+            let stage = plan.stage(id);
+            StageInfo {
+                name: stage.name.clone(),
+                kind: kind(&stage.work),
+                row: stage.row.clone(),
+                column: stage.column.to_string(),
+                version: stage.version.clone(),
+                key: stage.key,
+                expected: expected[id.0 as usize],
+                cached: states.get(id) == Status::Cached,
+            }
+        });
+        emitter.emit(Event::RunStarted {
+            run: options.run.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: options.command.clone(),
+            started: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
+            jobs: options.jobs,
+            memory,
+            stages: stages.collect(),
+        });
+        for (stage, why) in damaged {
+            emitter.notice(Some(&stage), true, format!("{why}; it will be built anew"));
+        }
+        if !options.ignore_space {
+            store.require(space_needed(&plan, &states, options.jobs))?;
+        }
+        let shared = Shared {
+            jobs: JobServer::new(options.jobs)?,
+            budget: Budget::new(memory),
+            ledger: watch::Shared::default(),
+            stop: stopper.subscribe(),
+            store,
+            fetcher,
+            emitter,
+            options,
+        };
+        Ok(Self {
+            plan,
+            states,
+            shared: Arc::new(shared),
+            stopper,
+            tasks: JoinSet::new(),
+            running: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            times: Times::default(),
+        })
+    }
+
+    /// Runs until every goal is there, has failed, or the run is asked to end.
+    pub async fn run(mut self) -> Result<Summary, Error> {
+        let shared = self.shared.clone();
+        let watcher =
+            tokio::spawn(watch::watch(shared.ledger.clone(), shared.jobs.clone(), shared.emitter.clone()));
+        for id in self.states.all(Status::Cached).collect::<Vec<_>>() {
+            self.ended.insert(id, State::Cached);
+        }
+        let mut stop = shared.stop.clone();
+        let mut fatal = None;
+        loop {
+            let stopping = *stop.borrow() > Stop::No;
+            if !stopping {
+                self.start_fetches();
+            }
+            if self.tasks.is_empty() && (stopping || self.states.is_over()) {
+                break;
+            }
+            self.note_phase();
+            let wants_token = !stopping && self.next_build().is_some();
+            tokio::select! {
+                // A finished stage first: it may make a longer chain ready.
+                biased;
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if let Err(error) = self.ended(ended) {
+                        fatal.get_or_insert(error);
+                        self.ask_to_stop();
+                    }
+                }
+                token = shared.jobs.acquire(), if wants_token => self.start_build(token?),
+                _ = stop.changed() => {}
+            }
+        }
+        watcher.abort();
+        self.finish(fatal)
+    }
+
+    fn ask_to_stop(&self) {
+        self.stopper.send_if_modified(|stop| {
+            let changed = *stop == Stop::No;
+            if changed {
+                *stop = Stop::Politely;
+            }
+            changed
+        });
+    }
+
+    fn next_build(&self) -> Option<StageId> {
+        self.states.ready().into_iter().find(|id| !matches!(self.plan.stage(*id).work, Work::Fetch(_)))
+    }
+
+    fn note_phase(&self) {
+        let unfinished = |id: &StageId| {
+            matches!(self.states.get(*id), Status::Waiting | Status::Ready | Status::Running)
+        };
+        let source = |id: &StageId| matches!(self.plan.stage(*id).work, Work::Fetch(_) | Work::Unpack(_));
+        let fetching = self.plan.ids().filter(source).any(|id| unfinished(&id));
+        let runnable = self.states.all(Status::Ready).chain(self.states.all(Status::Running)).count();
+        self.shared.ledger.set_phase(runnable, fetching);
+    }
+
+    fn start_fetches(&mut self) {
+        let is_fetch = |id: &StageId| matches!(self.plan.stage(*id).work, Work::Fetch(_));
+        let busy = self.states.all(Status::Running).filter(is_fetch).count();
+        let next: Vec<_> = self.states.ready().into_iter().filter(is_fetch).take(DOWNLOADS.saturating_sub(busy)).collect();
+        for id in next {
+            let Work::Fetch(source) = self.plan.stage(id).work else { continue };
+            let (shared, set) = (self.shared.clone(), self.plan.source(source).clone());
+            self.start(id, async move { sources::fetch(&shared, &set).await });
+        }
+    }
+
+    fn start_build(&mut self, token: Token) {
+        let Some(id) = self.next_build() else { return };
+        let stage = self.plan.stage(id);
+        let (name, key) = (stage.name.clone(), stage.key);
+        let shared = self.shared.clone();
+        match &stage.work {
+            Work::Fetch(_) => {}
+            Work::Unpack(source) => {
+                let set = self.plan.source(*source).clone();
+                self.start(id, async move { sources::unpack(&shared, &name, key, &set, token).await });
+            }
+            Work::Build(job) | Work::Check(job) => {
+                let store = &self.shared.store;
+                let places = Places {
+                    source: job.source.map(|source| store.source_dir(&self.plan.stage(source).key).join("tree")),
+                    deps: job
+                        .deps
+                        .iter()
+                        .map(|dep| {
+                            let tree = store.stage_dir(&self.plan.stage(dep.stage).key).join("tree");
+                            (dep.package.to_string(), tree)
+                        })
+                        .collect(),
+                };
+                let work = StageWork { name, key, material: self.plan.material(id), job: job.clone(), places };
+                self.start(id, async move { job::run(&shared, work, token).await });
+            }
+        }
+    }
+
+    fn start(&mut self, id: StageId, task: impl Future<Output = Result<StageEnd, Error>> + Send + 'static) {
+        self.states.start(id);
+        self.shared.emitter.emit(Event::StageStarted { stage: self.plan.stage(id).name.clone() });
+        let handle = self.tasks.spawn(async move { (id, task.await) });
+        self.running.insert(handle.id(), id);
+    }
+
+    #[expect(clippy::type_complexity, reason = "the type of tokio's JoinSet")]
+    fn ended(
+        &mut self,
+        ended: Result<(tokio::task::Id, (StageId, Result<StageEnd, Error>)), tokio::task::JoinError>,
+    ) -> Result<(), Error> {
+        let (id, end) = match ended {
+            Ok((task, (id, end))) => {
+                self.running.remove(&task);
+                (id, end)
+            }
+            Err(error) => {
+                let Some(id) = self.running.remove(&error.id()) else { return Err(Error::Defect(error.to_string())) };
+                (id, Err(Error::Defect(error.to_string())))
+            }
+        };
+        // An error of ours fails its stage and no other.
+        let end = end.unwrap_or_else(|error| {
+            let said = Diagnostic::from_error(&error);
+            StageEnd {
+                state: State::Failed { why: said.message.clone() },
+                usage: Usage::default(),
+                failure: Some(Failure {
+                    step: "crossmill".to_owned(),
+                    ended: said.message.clone(),
+                    excerpt: said.to_string().lines().map(str::to_owned).collect(),
+                    log: String::new(),
+                    reproduce: String::new(),
+                }),
+                result: None,
+                expected: None,
+                chosen: None,
+            }
+        });
+        if let (Work::Fetch(source), Some(chosen)) = (&self.plan.stage(id).work, &end.chosen) {
+            let (source, label) = (*source, self.plan.source(*source).label.clone());
+            let frozen: Vec<_> = self.ended.keys().copied().collect();
+            self.plan.choose(source, chosen.clone(), &frozen);
+            let named = Named { name: format!("source/{label}"), key: self.plan.stage(id).key, material: chosen.clone() };
+            self.shared.store.remember(&named)?;
+        }
+        let name = self.plan.stage(id).name.clone();
+        if let Some(seconds) = end.expected {
+            self.times.set(&time_name(&self.plan, &self.shared.options.label, id), seconds);
+        }
+        self.shared.emitter.emit(Event::StageFinished {
+            stage: name.clone(),
+            state: end.state.clone(),
+            usage: end.usage,
+            failure: end.failure,
+            result: end.result.map(|path| path.display().to_string()),
+        });
+        self.ended.insert(id, end.state.clone());
+        match end.state {
+            State::Done | State::Cached | State::Shared => {
+                self.states.finish(id);
+                if self.states.all(Status::Running).next().is_none() {
+                    // make leaks its tokens when it is killed: nothing runs, so all must be there.
+                    self.shared.jobs.recount()?;
+                }
+            }
+            State::Interrupted => self.states.put_back(id),
+            State::Failed { .. } | State::Blocked { .. } | State::Unsupported { .. } => {
+                for blocked in self.states.fail(id) {
+                    let state = State::Blocked { by: name.clone() };
+                    self.shared.emitter.emit(Event::StageFinished {
+                        stage: self.plan.stage(blocked).name.clone(),
+                        state: state.clone(),
+                        usage: Usage::default(),
+                        failure: None,
+                        result: None,
+                    });
+                    self.ended.insert(blocked, state);
+                }
+                if self.shared.options.fail_fast {
+                    self.ask_to_stop();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, fatal: Option<Error>) -> Result<Summary, Error> {
+        self.shared.store.add_times(self.times)?;
+        let mut states = BTreeMap::new();
+        let mut results = BTreeMap::new();
+        for id in self.plan.ids() {
+            let stage = self.plan.stage(id);
+            let state = match (self.states.get(id), self.ended.get(&id)) {
+                (Status::Unneeded, _) => continue,
+                (_, Some(state)) => state.clone(),
+                (_, None) => State::Interrupted,
+            };
+            let there = matches!(state, State::Done | State::Cached | State::Shared);
+            if there && stage.job().is_some() {
+                results.insert(stage.name.clone(), self.shared.store.stage_dir(&stage.key).join("tree"));
+            }
+            states.insert(stage.name.clone(), state);
+        }
+        let failed = |prefix: &str, invert: bool| {
+            states.iter().any(|(name, state)| {
+                matches!(state, State::Failed { .. }) && (name.starts_with(prefix) != invert)
+            })
+        };
+        let exit = if failed("fetch/", true) {
+            1
+        } else if failed("fetch/", false) {
+            4
+        } else if states.values().any(|state| *state == State::Interrupted) {
+            130
+        } else {
+            0
+        };
+        let (cpu, peak_kib) = self.shared.ledger.totals();
+        let (busy_wall, busy_cpu) = self.shared.ledger.busy();
+        let wall = self.shared.emitter.elapsed();
+        self.shared.emitter.emit(Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, exit });
+        match fatal {
+            Some(error) => Err(error),
+            None => Ok(Summary { states, results, exit }),
+        }
+    }
+}
+
+/// Whether a stage's result is there, at a quick look; what is damaged counts
+/// as missing and is named in `damaged`.
+pub fn is_there(
+    plan: &Plan,
+    store: &Store,
+    fetcher: &Fetcher,
+    id: StageId,
+    damaged: &mut Vec<(String, String)>,
+) -> bool {
+    if !plan.is_known(id) {
+        return false;
+    }
+    let stage = plan.stage(id);
+    match &stage.work {
+        Work::Fetch(source) => {
+            let set = plan.source(*source);
+            let chosen = set.chosen.as_ref().and_then(|chosen| set.candidates.get(chosen.candidate));
+            chosen.is_some_and(|candidate| fetcher.cached(std::slice::from_ref(candidate)).is_some())
+        }
+        Work::Unpack(_) => store.has_source(&stage.key),
+        Work::Build(_) | Work::Check(_) => match store.find(&stage.key) {
+            Ok(found) => found.is_some(),
+            Err(error) => {
+                damaged.push((stage.name.clone(), error.to_string()));
+                false
+            }
+        },
+    }
+}
+
+fn kind(work: &Work) -> Kind {
+    match work {
+        Work::Fetch(_) => Kind::Fetch,
+        Work::Unpack(_) => Kind::Unpack,
+        Work::Build(_) => Kind::Build,
+        Work::Check(_) => Kind::Check,
+    }
+}
+
+fn time_name(plan: &Plan, label: &str, id: StageId) -> String {
+    let stage = plan.stage(id);
+    format!("{} {} {label}", stage.name, stage.version)
+}
+
+/// The seconds of processor time a stage is expected to take: what it took
+/// here, else what its recipe says.
+pub fn expected(plan: &Plan, times: &Times, label: &str, id: StageId) -> f64 {
+    times.get(&time_name(plan, label, id)).unwrap_or(plan.stage(id).cost.as_secs_f64())
+}
+
+// Archives and trees that are missing, results, and the largest build trees
+// that stand at the same time.
+fn space_needed(plan: &Plan, states: &States, jobs: usize) -> u64 {
+    let mut bytes = 0;
+    let mut builds = Vec::new();
+    for id in plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready)) {
+        match &plan.stage(id).work {
+            Work::Fetch(source) => {
+                bytes += plan.source(*source).candidates.iter().filter_map(|candidate| candidate.size).max().unwrap_or(0);
+            }
+            Work::Unpack(source) => bytes += plan.source(*source).unpacked,
+            Work::Build(job) | Work::Check(job) => {
+                bytes += job.result_bytes;
+                builds.push(job.build_bytes);
+            }
+        }
+    }
+    builds.sort_unstable_by(|a, b| b.cmp(a));
+    bytes + builds.iter().take(jobs).sum::<u64>()
+}

@@ -1,0 +1,343 @@
+//! One build or check stage: its steps in order, each a process group, then
+//! one rename into the store.
+
+use super::engine::{Shared, StageEnd};
+use super::event::{Event, Failure, State, Usage};
+use super::watch::Grant;
+use super::workspace::{self, Begin, Places, Workspace};
+use super::{Error, Stop};
+use crate::base::{Key, units};
+use crate::formats::buildlog;
+use crate::plan::Material;
+use crate::plan::job::{Job, JobStep};
+use crate::process::{self, Outcome, Status, Token};
+use crate::store::names::Named;
+use crate::store::{self, Lock, Record};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Everything a stage needs, taken from the plan when it starts.
+#[derive(Debug)]
+pub struct StageWork {
+    /// `arm64/gcc`
+    pub name: String,
+    /// Its final key.
+    pub key: Key,
+    /// What the key was computed from.
+    pub material: Material,
+    /// Its steps.
+    pub job: Job,
+    /// What it sees of the store.
+    pub places: Places,
+}
+
+/// How often a running step's log is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often a lock that another process holds is tried.
+const RETRY: Duration = Duration::from_millis(250);
+/// Lines of an excerpt.
+const EXCERPT: usize = 30;
+
+/// Runs the stage. The token is given back when it is over.
+pub async fn run(shared: &Shared, work: StageWork, token: Token) -> Result<StageEnd, Error> {
+    let mut runner = Runner { shared, work, token: Some(token), usage: Usage::default(), began: Instant::now() };
+    runner.run().await
+}
+
+struct Runner<'a> {
+    shared: &'a Shared,
+    work: StageWork,
+    token: Option<Token>,
+    usage: Usage,
+    began: Instant,
+}
+
+enum StepEnd {
+    Done,
+    Ended(State, Option<Failure>),
+}
+
+impl Runner<'_> {
+    async fn run(&mut self) -> Result<StageEnd, Error> {
+        let (store, key) = (&self.shared.store, self.work.key);
+        let Some((lock, waited)) = self.lock().await? else { return Ok(self.end(State::Interrupted, None)) };
+        match store.find(&key) {
+            Ok(Some(stored)) => {
+                // Whoever held the lock has built it.
+                let state = if waited { State::Shared } else { State::Cached };
+                self.remember()?;
+                return Ok(StageEnd { result: Some(stored.tree), ..self.end(state, None) });
+            }
+            Ok(None) => {}
+            Err(error @ store::Error::Corrupt { .. }) => {
+                self.shared.emitter.notice(Some(&self.work.name), true, format!("{error}; building it anew"));
+                store.discard(&key)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.remember()?;
+        let root = store.work_dir(&key);
+        let (mut space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
+        let script = workspace::reproduce(&self.work.name, &key, &self.work.job, &self.work.places);
+        fs_err::write(root.join("reproduce.sh"), &script)?;
+        let steps = self.work.job.steps.clone();
+        for (index, step) in steps.iter().enumerate().skip(begin.step) {
+            let resumed = begin.resumed && index == begin.step;
+            if let StepEnd::Ended(state, failure) = self.step(&mut space, &lock, index, step, resumed).await? {
+                return Ok(self.end(state, failure));
+            }
+        }
+        self.publish(&space, &script, begin)
+    }
+
+    // The stage's lock, and whether it had to be waited for. `None` when the
+    // run is asked to stop meanwhile.
+    async fn lock(&mut self) -> Result<Option<(Lock, bool)>, Error> {
+        let mut waited = false;
+        let mut stop = self.shared.stop.clone();
+        loop {
+            match self.shared.store.try_lock(&self.work.key)? {
+                Ok(lock) => {
+                    if self.token.is_none() {
+                        tokio::select! {
+                            token = self.shared.jobs.acquire() => self.token = Some(token?),
+                            _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(None),
+                        }
+                    }
+                    return Ok(Some((lock, waited)));
+                }
+                Err(holder) => {
+                    if !waited {
+                        // Somebody else's work must not cost us a core.
+                        self.token = None;
+                        waited = true;
+                        let what = format!("{holder}, which works on the same stage");
+                        self.shared.emitter.emit(Event::StageWaiting { stage: self.work.name.clone(), what });
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(RETRY) => {}
+                        _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(None),
+                    }
+                }
+            }
+        }
+    }
+
+    fn remember(&self) -> Result<(), Error> {
+        let work = &self.work;
+        let named = Named { name: work.name.clone(), key: work.key, material: work.material.clone() };
+        Ok(self.shared.store.remember(&named)?)
+    }
+
+    async fn memory(&mut self, step: &JobStep) -> Result<Option<Grant>, Error> {
+        if let Some(grant) = self.shared.budget.try_take(step.memory) {
+            return Ok(Some(grant));
+        }
+        self.token = None;
+        let what = format!("{} of memory", units::bytes(step.memory));
+        self.shared.emitter.emit(Event::StageWaiting { stage: self.work.name.clone(), what });
+        let mut stop = self.shared.stop.clone();
+        tokio::select! {
+            grant = self.shared.budget.take(step.memory) => {
+                self.token = Some(self.shared.jobs.acquire().await?);
+                Ok(Some(grant))
+            }
+            _ = stop.wait_for(|stop| *stop > Stop::No) => Ok(None),
+        }
+    }
+
+    async fn step(
+        &mut self,
+        space: &mut Workspace,
+        lock: &Lock,
+        index: usize,
+        step: &JobStep,
+        resumed: bool,
+    ) -> Result<StepEnd, Error> {
+        let stopping = *self.shared.stop.borrow() > Stop::No;
+        let grant = if stopping { None } else { self.memory(step).await? };
+        let Some(_grant) = grant else { return Ok(StepEnd::Ended(State::Interrupted, None)) };
+        let log = space.log(index, step);
+        space.started(step)?;
+        let name = self.work.name.clone();
+        self.shared.emitter.emit(Event::StepStarted {
+            stage: name.clone(),
+            step: step.name.clone(),
+            log: log.display().to_string(),
+            resumed,
+        });
+        let command = self.command(space, lock, step, &log);
+        let mut running = process::spawn(Path::new("/proc/self/exe"), &command, Some(&self.shared.jobs))?;
+        self.shared.ledger.begin(running.pid());
+        let ended = self.attend(&mut running, &log).await;
+        let cpu = ended.as_ref().map_or(0.0, |(outcome, _)| outcome.usage.user + outcome.usage.system);
+        self.shared.ledger.end(running.pid(), cpu);
+        let (outcome, late) = ended?;
+        self.add(&outcome);
+        let ok = outcome.status.success() && !late;
+        self.shared.emitter.emit(Event::StepFinished {
+            stage: name.clone(),
+            step: step.name.clone(),
+            ok,
+            usage: usage(&outcome),
+        });
+        if outcome.stragglers > 0 && !outcome.stopped {
+            let text = format!("step {} left {} processes behind; they were ended", step.name, outcome.stragglers);
+            self.shared.emitter.notice(Some(&name), true, text);
+        }
+        if ok {
+            space.finished()?;
+            return Ok(StepEnd::Done);
+        }
+        if outcome.stopped && !late {
+            return Ok(StepEnd::Ended(State::Interrupted, None));
+        }
+        space.failed()?;
+        let ended = match (late, self.shared.options.stage_timeout) {
+            (true, Some(limit)) => format!("time limit of {}", units::duration(limit)),
+            _ => outcome.status.to_string(),
+        };
+        let excerpt = fs_err::File::open(&log)
+            .ok()
+            .and_then(|file| buildlog::excerpt::read(std::io::BufReader::new(file), EXCERPT).ok())
+            .map_or_else(Vec::new, |finding| finding.excerpt);
+        let failure = Failure {
+            step: step.name.clone(),
+            ended: ended.clone(),
+            excerpt,
+            log: log.display().to_string(),
+            reproduce: format!("crossmill reproduce {name}"),
+        };
+        Ok(StepEnd::Ended(State::Failed { why: format!("{}: {ended}", step.name) }, Some(failure)))
+    }
+
+    fn command(&self, space: &Workspace, lock: &Lock, step: &JobStep, log: &Path) -> process::Command {
+        let path = |name: &str| space.root().join(name).display().to_string();
+        let mut env: std::collections::BTreeMap<String, String> =
+            step.env.iter().map(|(name, value)| (name.clone(), space.fill(value))).collect();
+        env.insert("HOME".into(), path("home"));
+        env.insert("TMPDIR".into(), path("tmp"));
+        env.insert("MAKEFLAGS".into(), self.shared.jobs.makeflags());
+        process::Command {
+            step: step.name.clone(),
+            argv: step.argv.iter().map(|word| space.fill(word)).collect(),
+            env,
+            dir: space.root().join("build"),
+            log: log.to_owned(),
+            stop_record: space.root().join("stopped.json"),
+            grace: self.shared.options.grace,
+            lock: Some(lock.file()),
+        }
+    }
+
+    // Waits for the step while telling what it does; true if the time limit ended it.
+    async fn attend(&self, running: &mut process::Running, log: &Path) -> Result<(Outcome, bool), Error> {
+        let mut stop = self.shared.stop.clone();
+        let mut told = Stop::No;
+        let mut late = false;
+        let mut tail = Tail { path: log.to_owned(), at: None, rest: String::new() };
+        let mut last = String::new();
+        let limit = self.shared.options.stage_timeout.map(|limit| self.began + limit);
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                outcome = running.wait() => return Ok((outcome?, late)),
+                _ = stop.wait_for(|stop| *stop > told) => {
+                    told = *self.shared.stop.borrow();
+                    if told == Stop::AtOnce { running.kill() } else { running.stop() }
+                }
+                _ = look.tick() => {
+                    if !late && limit.is_some_and(|limit| Instant::now() >= limit) {
+                        late = true;
+                        running.stop();
+                    }
+                    if let Some(what) = tail.activity() && what != last {
+                        last.clone_from(&what);
+                        self.shared.emitter.emit(Event::StepActivity { stage: self.work.name.clone(), what });
+                    }
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, outcome: &Outcome) {
+        self.usage.user += outcome.usage.user;
+        self.usage.system += outcome.usage.system;
+        self.usage.max_rss_kib = self.usage.max_rss_kib.max(outcome.usage.max_rss_kib);
+    }
+
+    fn publish(&mut self, space: &Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
+        for file in &self.work.job.result {
+            if fs_err::symlink_metadata(space.root().join("dest").join(file)).is_err() {
+                let error = store::Error::Missing { file: file.clone() };
+                return Ok(self.end(State::Failed { why: error.to_string() }, None));
+            }
+        }
+        fs_err::write(space.root().join("logs/reproduce.sh"), script)?;
+        let store = &self.shared.store;
+        let cpu = self.usage.user + self.usage.system;
+        let record = Record {
+            name: self.work.name.clone(),
+            key: self.work.key,
+            material: self.work.material.clone(),
+            crossmill: env!("CARGO_PKG_VERSION").to_owned(),
+            wall: self.began.elapsed().as_secs_f64(),
+            cpu,
+            max_rss_kib: self.usage.max_rss_kib,
+            bytes: 0,
+        };
+        let stored = store.publish(space.root(), record)?;
+        if !self.shared.options.keep_work {
+            crate::base::files::remove_tree(space.root())?;
+        }
+        let end = self.end(State::Done, None);
+        // A resumed stage's time is not what the whole takes.
+        let whole = (begin.step == 0 && !begin.resumed).then_some(cpu);
+        Ok(StageEnd { result: Some(stored.tree), expected: whole, ..end })
+    }
+
+    fn end(&mut self, state: State, failure: Option<Failure>) -> StageEnd {
+        self.usage.wall = self.began.elapsed().as_secs_f64();
+        StageEnd { state, usage: self.usage, failure, result: None, expected: None, chosen: None }
+    }
+}
+
+fn usage(outcome: &Outcome) -> Usage {
+    Usage {
+        wall: outcome.usage.wall,
+        user: outcome.usage.user,
+        system: outcome.usage.system,
+        max_rss_kib: outcome.usage.max_rss_kib,
+    }
+}
+
+
+// The new lines of a growing log.
+struct Tail {
+    path: PathBuf,
+    at: Option<u64>,
+    rest: String,
+}
+
+impl Tail {
+    // What the newest line that says something says is being done.
+    fn activity(&mut self) -> Option<String> {
+        const MOST: u64 = 64 << 10;
+        let mut file = fs_err::File::open(&self.path).ok()?;
+        let end = file.metadata().ok()?.len();
+        // Only the end counts: a fast step writes more than anybody reads.
+        let from = self.at.unwrap_or(end.saturating_sub(MOST)).max(end.saturating_sub(MOST));
+        self.at = Some(end);
+        if from >= end {
+            return None;
+        }
+        file.seek(SeekFrom::Start(from)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(end - from).read_to_end(&mut bytes).ok()?;
+        let text = std::mem::take(&mut self.rest) + &String::from_utf8_lossy(&bytes);
+        let (whole, rest) = text.rsplit_once('\n').unwrap_or(("", &text));
+        self.rest = if rest.len() < 4096 { rest.to_owned() } else { String::new() };
+        whole.lines().rev().find_map(|line| buildlog::activity(line).map(|what| what.into_owned()))
+    }
+}

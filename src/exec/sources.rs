@@ -1,0 +1,150 @@
+//! Fetch and unpack stages: the source layer's work as stages of a run.
+
+use super::engine::{Shared, StageEnd};
+use super::event::{Event, State, Usage};
+use super::{Error, Stop};
+use crate::base::{Key, files};
+use crate::plan::graph::{Chosen, SourceSet};
+use crate::process::Token;
+use crate::source::{self, Fetched, Progress};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+struct Teller<'a> {
+    shared: &'a Shared,
+    stage: String,
+    last: AtomicU64,
+}
+
+impl Teller<'_> {
+    // A few times a second is as often as anybody looks.
+    fn due(&self) -> bool {
+        let now = (self.shared.emitter.elapsed() * 1000.0) as u64;
+        let last = self.last.load(Ordering::Relaxed);
+        now >= last + 200 && self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl Progress for Teller<'_> {
+    fn bytes(&self, done: u64, total: Option<u64>) {
+        if self.due() || total == Some(done) {
+            self.shared.emitter.emit(Event::FetchProgress { stage: self.stage.clone(), done, total });
+        }
+    }
+
+    fn retry(&self, source: &str, why: &str, next: &str) {
+        self.shared.emitter.emit(Event::FetchRetry {
+            stage: self.stage.clone(),
+            source: source.to_owned(),
+            why: why.to_owned(),
+            next: next.to_owned(),
+        });
+    }
+}
+
+fn end(state: State, began: Instant) -> StageEnd {
+    let usage = Usage { wall: began.elapsed().as_secs_f64(), ..Usage::default() };
+    StageEnd { state, usage, failure: None, result: None, expected: None, chosen: None }
+}
+
+/// Brings one source into the cache.
+pub async fn fetch(shared: &Shared, set: &SourceSet) -> Result<StageEnd, Error> {
+    let began = Instant::now();
+    let stage = format!("fetch/{}", set.label);
+    let teller = Teller { shared, stage: stage.clone(), last: AtomicU64::new(0) };
+    let mut stop = shared.stop.clone();
+    let fetched = tokio::select! {
+        fetched = shared.fetcher.fetch(&set.candidates, &teller) => fetched?,
+        // Dropping the download keeps what has arrived.
+        _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(end(State::Interrupted, began)),
+    };
+    shared.emitter.emit(Event::FetchUsed {
+        stage,
+        source: fetched.source.clone(),
+        cached: fetched.from_cache,
+        bytes: fetched.bytes,
+    });
+    let state = if fetched.from_cache { State::Cached } else { State::Done };
+    let chosen = Chosen { candidate: fetched.candidate, digest: fetched.digest };
+    Ok(StageEnd { chosen: Some(chosen), ..end(state, began) })
+}
+
+/// Unpacks and patches one source into a read-only tree of the store.
+pub async fn unpack(shared: &Arc<Shared>, name: &str, key: Key, set: &SourceSet, token: Token) -> Result<StageEnd, Error> {
+    let began = Instant::now();
+    let _token = token;
+    let mut stop = shared.stop.clone();
+    let mut waited = false;
+    let _lock = loop {
+        match shared.store.try_lock(&key)? {
+            Ok(lock) => break lock,
+            Err(holder) => {
+                if !waited {
+                    waited = true;
+                    let what = format!("{holder}, which unpacks the same source");
+                    shared.emitter.emit(Event::StageWaiting { stage: name.to_owned(), what });
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(std::time::Duration::from_millis(250)) => {}
+                    _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(end(State::Interrupted, began)),
+                }
+            }
+        }
+    };
+    if shared.store.has_source(&key) {
+        return Ok(end(State::Shared, began));
+    }
+    for attempt in 0.. {
+        match unpack_once(shared, name, key, set).await {
+            Err(Error::Source(error)) if error.is_corrupt_blob() && attempt == 0 => {
+                shared.emitter.notice(Some(name), true, format!("{error}; fetching it again"));
+                shared.fetcher.forget(&candidate(set))?;
+                let teller = Teller { shared, stage: name.to_owned(), last: AtomicU64::new(0) };
+                shared.fetcher.fetch(&[candidate(set)], &teller).await?;
+            }
+            other => return other.map(|state| end(state, began)),
+        }
+    }
+    unreachable!("the loop ends at its second turn")
+}
+
+fn candidate(set: &SourceSet) -> crate::config::source::SourceSpec {
+    let chosen = set.chosen.as_ref().map_or(0, |chosen| chosen.candidate);
+    set.candidates[chosen].clone()
+}
+
+async fn unpack_once(shared: &Arc<Shared>, name: &str, key: Key, set: &SourceSet) -> Result<State, Error> {
+    let spec = candidate(set);
+    let Some(fetched) = shared.fetcher.cached(std::slice::from_ref(&spec)) else {
+        return Err(source::Error::gone(&spec).into());
+    };
+    let made = shared.store.root().join("work").join(format!("{key}.source"));
+    files::remove_tree(&made)?;
+    fs_err::create_dir_all(&made)?;
+    let cancel = Arc::new(AtomicBool::new(false));
+    let task = {
+        let (shared, cancel, made) = (shared.clone(), cancel.clone(), made.clone());
+        let (patches, name) = (set.patches.clone(), name.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let teller = Teller { shared: &shared, stage: name, last: AtomicU64::new(0) };
+            let progress = |done: u64, total: u64| teller.bytes(done, Some(total));
+            let fetched: Fetched = fetched;
+            shared.fetcher.unpack(&spec, &fetched, &patches, &made.join("tree"), &cancel, &progress)
+        })
+    };
+    let mut stop = shared.stop.clone();
+    let mut task = task;
+    let unpacked = tokio::select! {
+        unpacked = &mut task => unpacked,
+        _ = stop.wait_for(|stop| *stop > Stop::No) => {
+            cancel.store(true, Ordering::Relaxed);
+            let _ = task.await;
+            files::remove_tree(&made)?;
+            return Ok(State::Interrupted);
+        }
+    };
+    unpacked.map_err(|error| Error::Defect(error.to_string()))??;
+    shared.store.publish_source(&key, &made)?;
+    Ok(State::Done)
+}

@@ -1,0 +1,254 @@
+//! The state of every stage of a run. Pure: told what happened, it answers
+//! what may start and what cannot any more.
+//!
+//! ```text
+//! Unneeded   nothing wants it, because what needs it is there already
+//! Cached     there already
+//! Waiting    needs something that is not finished
+//! Ready      may start
+//! Running    started
+//! Done       finished in this run
+//! Failed     ended with an error
+//! Blocked    can never start, because what it needs failed
+//! ```
+
+use crate::plan::{Plan, StageId};
+
+/// A stage's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Nothing wants it.
+    Unneeded,
+    /// There already.
+    Cached,
+    /// Needs something unfinished.
+    Waiting,
+    /// May start.
+    Ready,
+    /// Started.
+    Running,
+    /// Finished.
+    Done,
+    /// Ended with an error.
+    Failed,
+    /// Can never start.
+    Blocked,
+}
+
+/// The states of all stages of a plan.
+#[derive(Debug, Clone)]
+pub struct States {
+    status: Vec<Status>,
+    needs: Vec<Vec<StageId>>,
+    wanted_by: Vec<Vec<StageId>>,
+    priority: Vec<f64>,
+}
+
+impl States {
+    /// Works out what has to run so that every goal is there. `cached` says
+    /// whether a stage's result is there; `expected` how many seconds it takes.
+    pub fn new(plan: &Plan, cached: impl Fn(StageId) -> bool, expected: impl Fn(StageId) -> f64) -> Self {
+        let count = plan.stages.len();
+        let mut status = vec![Status::Unneeded; count];
+        let mut wanted = vec![false; count];
+        for goal in &plan.goals {
+            wanted[goal.0 as usize] = true;
+        }
+        // What needs a stage comes after it, so from the back every wish is known in time.
+        for id in plan.ids().rev().filter(|id| id.0 < count as u32) {
+            let at = id.0 as usize;
+            if !wanted[at] {
+                continue;
+            }
+            if cached(id) {
+                status[at] = Status::Cached;
+                continue;
+            }
+            status[at] = Status::Waiting;
+            for need in &plan.stage(id).needs {
+                wanted[need.0 as usize] = true;
+            }
+        }
+        let needs: Vec<Vec<StageId>> = plan.stages.iter().map(|stage| stage.needs.clone()).collect();
+        let mut wanted_by = vec![Vec::new(); count];
+        for id in plan.ids() {
+            for need in &needs[id.0 as usize] {
+                wanted_by[need.0 as usize].push(id);
+            }
+        }
+        // The longest chain that a stage holds up decides which starts first.
+        let mut priority = vec![0.0; count];
+        for id in plan.ids().rev() {
+            let at = id.0 as usize;
+            let after = wanted_by[at].iter().filter(|next| status[next.0 as usize] == Status::Waiting);
+            let after = after.map(|next| priority[next.0 as usize]).fold(0.0, f64::max);
+            priority[at] = after + expected(id).max(0.0);
+        }
+        let mut states = Self { status, needs, wanted_by, priority };
+        for id in plan.ids() {
+            if states.get(id) == Status::Waiting && states.satisfied(id) {
+                states.set(id, Status::Ready);
+            }
+        }
+        states
+    }
+
+    /// A stage's state.
+    pub fn get(&self, id: StageId) -> Status {
+        self.status[id.0 as usize]
+    }
+
+    fn set(&mut self, id: StageId, status: Status) {
+        self.status[id.0 as usize] = status;
+    }
+
+    fn satisfied(&self, id: StageId) -> bool {
+        self.needs[id.0 as usize].iter().all(|need| matches!(self.get(*need), Status::Cached | Status::Done))
+    }
+
+    /// The seconds of the longest chain that begins with this stage.
+    pub fn priority(&self, id: StageId) -> f64 {
+        self.priority[id.0 as usize]
+    }
+
+    /// The stages in a state.
+    pub fn all(&self, status: Status) -> impl Iterator<Item = StageId> + '_ {
+        let found = self.status.iter().enumerate().filter(move |(_, other)| **other == status);
+        found.map(|(at, _)| StageId(at as u32))
+    }
+
+    /// The ready stages, longest chain first.
+    pub fn ready(&self) -> Vec<StageId> {
+        let mut ready: Vec<_> = self.all(Status::Ready).collect();
+        ready.sort_by(|a, b| self.priority(*b).total_cmp(&self.priority(*a)).then(a.cmp(b)));
+        ready
+    }
+
+    /// Whether nothing runs and nothing can start.
+    pub fn is_over(&self) -> bool {
+        self.all(Status::Ready).next().is_none() && self.all(Status::Running).next().is_none()
+    }
+
+    /// A ready stage starts.
+    pub fn start(&mut self, id: StageId) {
+        debug_assert_eq!(self.get(id), Status::Ready);
+        self.set(id, Status::Running);
+    }
+
+    /// A stage is finished; answers what may start now.
+    pub fn finish(&mut self, id: StageId) -> Vec<StageId> {
+        self.set(id, Status::Done);
+        let next = self.wanted_by[id.0 as usize].clone();
+        let ready: Vec<_> =
+            next.into_iter().filter(|next| self.get(*next) == Status::Waiting && self.satisfied(*next)).collect();
+        for id in &ready {
+            self.set(*id, Status::Ready);
+        }
+        ready
+    }
+
+    /// A stage failed; answers what can never start now.
+    pub fn fail(&mut self, id: StageId) -> Vec<StageId> {
+        self.set(id, Status::Failed);
+        let mut blocked = Vec::new();
+        let mut next = self.wanted_by[id.0 as usize].clone();
+        while let Some(id) = next.pop() {
+            if matches!(self.get(id), Status::Waiting | Status::Ready) {
+                self.set(id, Status::Blocked);
+                blocked.push(id);
+                next.extend(self.wanted_by[id.0 as usize].iter().copied());
+            }
+        }
+        blocked.sort();
+        blocked
+    }
+
+    /// A running stage goes back to where it can start again.
+    pub fn put_back(&mut self, id: StageId) {
+        self.set(id, Status::Ready);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Key, PackageName};
+    use crate::plan::graph::{SourceId, Stage, Work};
+    use crate::plan::material::Material;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn plan(needs: &[&[u32]], goals: &[u32]) -> Plan {
+        let stage = |(at, needs): (usize, &&[u32])| Stage {
+            name: format!("s/{at}"),
+            row: "s".into(),
+            column: PackageName::new("p").unwrap(),
+            version: String::new(),
+            needs: needs.iter().map(|need| StageId(*need)).collect(),
+            own: Material::new(),
+            work: Work::Fetch(SourceId(0)),
+            cost: Duration::ZERO,
+            key: Key::of(b""),
+        };
+        Plan {
+            stages: needs.iter().enumerate().map(stage).collect(),
+            sources: Vec::new(),
+            goals: goals.iter().map(|goal| StageId(*goal)).collect(),
+        }
+    }
+
+    fn ids(ids: &[u32]) -> Vec<StageId> {
+        ids.iter().map(|id| StageId(*id)).collect()
+    }
+
+    #[test]
+    fn what_a_cached_goal_needs_is_not_wanted() {
+        let plan = plan(&[&[], &[0], &[1], &[0]], &[2, 3]);
+        let states = States::new(&plan, |id| id == StageId(2), |_| 1.0);
+        assert_eq!(states.get(StageId(1)), Status::Unneeded);
+        assert_eq!(states.ready(), ids(&[0]));
+    }
+
+    #[test]
+    fn the_longest_chain_starts_first_and_a_failure_blocks_only_what_needs_it() {
+        // 0 -> 2 -> 3 is long, 1 -> 4 short.
+        let plan = plan(&[&[], &[], &[0], &[2], &[1]], &[3, 4]);
+        let mut states = States::new(&plan, |_| false, |id| if id == StageId(2) { 100.0 } else { 1.0 });
+        assert_eq!(states.ready(), ids(&[0, 1]));
+        states.start(StageId(0));
+        states.start(StageId(1));
+        assert_eq!(states.fail(StageId(0)), ids(&[2, 3]));
+        assert_eq!(states.finish(StageId(1)), ids(&[4]));
+        states.start(StageId(4));
+        assert!(states.finish(StageId(4)).is_empty() && states.is_over());
+    }
+
+    proptest! {
+        // Whatever fails, every stage ends in a final state and none starts before its needs.
+        #[test]
+        fn every_run_comes_to_an_end(edges in prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 0..4), 1..20),
+                                     failing in prop::collection::vec(any::<bool>(), 20),
+                                     cached in prop::collection::vec(any::<bool>(), 20)) {
+            let needs: Vec<Vec<u32>> = edges.iter().enumerate().map(|(at, edges)| {
+                let mut needs: Vec<u32> = if at == 0 { vec![] } else { edges.iter().map(|edge| edge.index(at) as u32).collect() };
+                needs.sort_unstable();
+                needs.dedup();
+                needs
+            }).collect();
+            let slices: Vec<&[u32]> = needs.iter().map(Vec::as_slice).collect();
+            let plan = plan(&slices, &[needs.len() as u32 - 1]);
+            let mut states = States::new(&plan, |id| cached[id.0 as usize], |_| 1.0);
+            for _ in 0..=needs.len() {
+                for id in states.ready() {
+                    states.start(id);
+                    for need in &needs[id.0 as usize] {
+                        prop_assert!(matches!(states.get(StageId(*need)), Status::Done | Status::Cached));
+                    }
+                    if failing[id.0 as usize] { states.fail(id); } else { states.finish(id); }
+                }
+            }
+            prop_assert!(states.is_over());
+            prop_assert_eq!(states.all(Status::Waiting).count(), 0);
+        }
+    }
+}

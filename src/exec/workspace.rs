@@ -1,0 +1,303 @@
+//! The directory a stage is built in, and what of an earlier, stopped run may
+//! be used again. Never continues in a build tree that could be torn.
+//!
+//! ```text
+//! work/KEY/
+//!   source -> the unpacked tree, read-only
+//!   deps/PACKAGE -> the result of what it needs
+//!   build/ dest/ files/ home/ tmp/ logs/
+//!   progress.json     the steps that are finished and the one that runs
+//!   stopped.json      the supervisor's word that a stop was clean
+//!   reproduce.sh      the same steps by hand
+//! ```
+
+use crate::base::{Key, files};
+use crate::config::recipe::Interrupted;
+use crate::config::template;
+use crate::plan::job::{Job, JobStep};
+use crate::process::StopRecord;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// How far a stage came.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps that ended well, in order.
+    pub done: Vec<String>,
+    /// The step that was started last and has not ended well.
+    pub running: Option<String>,
+    /// Whether that step failed by itself.
+    pub failed: bool,
+}
+
+/// Where a stage begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begin {
+    /// The first step to run.
+    pub step: usize,
+    /// Whether its build tree is one that an earlier run left.
+    pub resumed: bool,
+    /// Whether the destination is emptied first.
+    pub empty_dest: bool,
+}
+
+const AFRESH: Begin = Begin { step: 0, resumed: false, empty_dest: true };
+
+/// Decides where to begin from what an earlier run left.
+pub fn begin(steps: &[JobStep], progress: Option<&Progress>, stopped: Option<&StopRecord>) -> Begin {
+    let Some(progress) = progress else { return AFRESH };
+    let finished = progress.done.len();
+    let same = steps.iter().map(|step| &step.name).take(finished).eq(&progress.done);
+    // A step that failed may have left anything behind.
+    if !same || progress.failed {
+        return AFRESH;
+    }
+    let Some(running) = &progress.running else {
+        // Stopped between two steps.
+        return Begin { step: finished, resumed: finished > 0, empty_dest: false };
+    };
+    let Some(step) = steps.get(finished).filter(|step| step.name == *running) else { return AFRESH };
+    let clean = stopped.is_some_and(|record| record.clean && record.step == *running);
+    match step.interrupted {
+        Interrupted::Continue if clean => Begin { step: finished, resumed: true, empty_dest: false },
+        // It writes to the destination only, so even a torn one is emptied and done again.
+        Interrupted::Redo => Begin { step: finished, resumed: true, empty_dest: true },
+        Interrupted::Continue | Interrupted::Restart => AFRESH,
+    }
+}
+
+/// A stage's work directory.
+#[derive(Debug)]
+pub struct Workspace {
+    root: PathBuf,
+    progress: Progress,
+}
+
+/// What a job sees of the store.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The source tree.
+    pub source: Option<PathBuf>,
+    /// The results it needs, by package.
+    pub deps: Vec<(String, PathBuf)>,
+}
+
+impl Workspace {
+    /// Prepares the directory and says where to begin. The caller holds the key's lock.
+    pub fn prepare(root: &Path, job: &Job, places: &Places) -> io::Result<(Self, Begin)> {
+        let progress = read::<Progress>(&root.join("progress.json"));
+        let stopped = StopRecord::read(&root.join("stopped.json")).unwrap_or_default();
+        let mut begin = begin(&job.steps, progress.as_ref(), stopped.as_ref());
+        if begin.step > 0 && !root.join("build").is_dir() {
+            begin = AFRESH;
+        }
+        if begin == AFRESH {
+            files::remove_tree(root)?;
+        }
+        let mut space = Self { root: root.to_owned(), progress: progress.unwrap_or_default() };
+        space.progress.done.truncate(begin.step);
+        space.progress.running = None;
+        space.progress.failed = false;
+        if begin.empty_dest {
+            files::remove_tree(&root.join("dest"))?;
+        }
+        for dir in ["build", "dest", "files", "home", "tmp", "logs", "deps"] {
+            fs_err::create_dir_all(root.join(dir))?;
+        }
+        for (name, content) in &job.files {
+            let path = root.join("files").join(name);
+            if fs_err::read_to_string(&path).ok().as_deref() != Some(content) {
+                files::write_atomic(&path, content.as_bytes())?;
+            }
+        }
+        if let Some(source) = &places.source {
+            link(source, &root.join("source"))?;
+        }
+        for (name, tree) in &places.deps {
+            link(tree, &root.join("deps").join(name))?;
+        }
+        space.save()?;
+        Ok((space, begin))
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where a step's output goes.
+    pub fn log(&self, index: usize, step: &JobStep) -> PathBuf {
+        self.root.join("logs").join(log_name(index, &step.name))
+    }
+
+    /// A step's arguments and environment with this machine's paths.
+    pub fn fill(&self, text: &str) -> String {
+        template::fill(text, &|name| self.place(name).map(|path| path.display().to_string()))
+    }
+
+    fn place(&self, name: &str) -> Option<PathBuf> {
+        Some(match name {
+            "source" | "build" | "dest" | "files" => self.root.join(name),
+            "work" => self.root.clone(),
+            _ => self.root.join("deps").join(name.strip_prefix("dep:")?),
+        })
+    }
+
+    /// A step starts.
+    pub fn started(&mut self, step: &JobStep) -> io::Result<()> {
+        self.progress.running = Some(step.name.clone());
+        self.save()
+    }
+
+    /// The step that runs ended well.
+    pub fn finished(&mut self) -> io::Result<()> {
+        self.progress.done.extend(self.progress.running.take());
+        self.save()
+    }
+
+    /// The step that runs failed by itself.
+    pub fn failed(&mut self) -> io::Result<()> {
+        self.progress.failed = true;
+        self.save()
+    }
+
+    fn save(&self) -> io::Result<()> {
+        files::write_atomic(&self.root.join("progress.json"), &serde_json::to_vec(&self.progress)?)
+    }
+}
+
+/// The name of a step's log file: in the order of the steps.
+pub fn log_name(index: usize, step: &str) -> String {
+    format!("{:02}-{step}.log", index + 1)
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs_err::read(path).ok()?).ok()
+}
+
+fn link(to: &Path, at: &Path) -> io::Result<()> {
+    match fs_err::read_link(at) {
+        Ok(there) if there == to => return Ok(()),
+        Ok(_) => fs_err::remove_file(at)?,
+        Err(_) => {}
+    }
+    fs_err::os::unix::fs::symlink(to, at)
+}
+
+/// A script that runs a stage's steps by hand, in a directory of its own.
+pub fn reproduce(name: &str, key: &Key, job: &Job, places: &Places) -> String {
+    let mut script = format!(
+        "#!/bin/sh\n# The steps of {name} (key {}), by hand.\n# Usage: sh reproduce.sh [DIRECTORY]\nset -eu\n\
+         work=${{1:-$(mktemp -d)}}\nmkdir -p \"$work\"\nwork=$(cd \"$work\" && pwd)\ncd \"$work\"\n\
+         mkdir -p build dest files home tmp deps\n",
+        key.short(),
+    );
+    if let Some(source) = &places.source {
+        script += &format!("ln -sfn {} source\n", quote(&source.display().to_string()));
+    }
+    for (package, tree) in &places.deps {
+        script += &format!("ln -sfn {} deps/{package}\n", quote(&tree.display().to_string()));
+    }
+    for (file, content) in &job.files {
+        let dir = Path::new(file).parent().unwrap_or(Path::new("")).display().to_string();
+        script += &format!("mkdir -p {}\n", quote(&format!("files/{dir}")));
+        script += &format!("printf %s {} > {}\n", quote(content), quote(&format!("files/{file}")));
+    }
+    let path = |name: &str| {
+        Some(match name {
+            "source" | "build" | "dest" | "files" => format!("\u{1}/{name}"),
+            "work" => "\u{1}".to_owned(),
+            _ => format!("\u{1}/deps/{}", name.strip_prefix("dep:")?),
+        })
+    };
+    // The directory is known only to the script, so it stands outside the quotes.
+    let word = |text: &str| quote(&template::fill(text, &path)).replace('\u{1}', "'\"$work\"'");
+    for step in &job.steps {
+        script += &format!("\necho '--- {}'\ncd \"$work/build\"\nenv -i HOME=\"$work/home\" TMPDIR=\"$work/tmp\" \\\n", step.name);
+        script += "  MAKEFLAGS=\"-j$(getconf _NPROCESSORS_ONLN)\" \\\n";
+        for (name, value) in &step.env {
+            script += &format!("  {name}={} \\\n", word(value));
+        }
+        let argv: Vec<_> = step.argv.iter().map(|argument| word(argument)).collect();
+        script += &format!("  {}\n", argv.join(" "));
+    }
+    script
+}
+
+fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(name: &str, interrupted: Interrupted) -> JobStep {
+        JobStep { name: name.into(), argv: vec!["true".into()], env: Vec::new(), interrupted, memory: 0 }
+    }
+
+    fn steps() -> Vec<JobStep> {
+        vec![
+            step("configure", Interrupted::Restart),
+            step("build", Interrupted::Continue),
+            step("install", Interrupted::Redo),
+        ]
+    }
+
+    fn progress(done: &[&str], running: Option<&str>) -> Progress {
+        Progress { done: done.iter().map(|name| (*name).into()).collect(), running: running.map(Into::into), failed: false }
+    }
+
+    #[test]
+    fn only_a_clean_stop_continues_in_the_build_tree() {
+        let clean = StopRecord { step: "build".into(), clean: true };
+        let torn = StopRecord { step: "build".into(), clean: false };
+        let stopped = progress(&["configure"], Some("build"));
+        let go_on = Begin { step: 1, resumed: true, empty_dest: false };
+        assert_eq!(begin(&steps(), Some(&stopped), Some(&clean)), go_on);
+        assert_eq!(begin(&steps(), Some(&stopped), Some(&torn)), AFRESH);
+        assert_eq!(begin(&steps(), Some(&stopped), None), AFRESH);
+        // The word about another step says nothing of this one.
+        let other = StopRecord { step: "configure".into(), clean: true };
+        assert_eq!(begin(&steps(), Some(&stopped), Some(&other)), AFRESH);
+        let failed = Progress { failed: true, ..stopped };
+        assert_eq!(begin(&steps(), Some(&failed), Some(&clean)), AFRESH);
+    }
+
+    #[test]
+    fn finished_steps_are_kept_and_an_install_is_done_again() {
+        let at_install = progress(&["configure", "build"], Some("install"));
+        assert_eq!(begin(&steps(), Some(&at_install), None), Begin { step: 2, resumed: true, empty_dest: true });
+        let between = progress(&["configure"], None);
+        assert_eq!(begin(&steps(), Some(&between), None), Begin { step: 1, resumed: true, empty_dest: false });
+        assert_eq!(begin(&steps(), Some(&progress(&[], Some("configure"))), None), AFRESH);
+        assert_eq!(begin(&steps(), Some(&progress(&["other"], None)), None), AFRESH);
+        assert_eq!(begin(&steps(), None, None), AFRESH);
+    }
+
+    #[test]
+    fn the_script_quotes_what_a_shell_would_split() {
+        let mut job_step = step("build", Interrupted::Restart);
+        job_step.argv = vec!["sh".into(), "-c".into(), "echo 'it' > @{dest}/x y".into()];
+        job_step.env = vec![("LIBRARY_PATH".into(), "@{dep:gmp}/lib".into())];
+        let job = Job {
+            steps: vec![job_step],
+            deps: Vec::new(),
+            source: None,
+            files: vec![("a/b".into(), "c\n".into())],
+            result: Vec::new(),
+            build_bytes: 0,
+            result_bytes: 0,
+        };
+        let places = Places { source: None, deps: vec![("gmp".into(), "/store/gmp".into())] };
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(dir.path().join("r.sh"), reproduce("t/x", &Key::of(b"k"), &job, &places)).unwrap();
+        let work = dir.path().join("work");
+        let run = std::process::Command::new("sh").arg(dir.path().join("r.sh")).arg(&work).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        assert_eq!(fs_err::read_to_string(work.join("dest/x")).unwrap(), "it y\n");
+        assert_eq!(fs_err::read_to_string(work.join("files/a/b")).unwrap(), "c\n");
+    }
+}

@@ -1,0 +1,69 @@
+//! One lock for each key, so that two runs on one store wait for each other
+//! only where they would build the same thing.
+
+use super::{Error, Store};
+use crate::base::Key;
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+/// A held lock; dropping it releases it, unless a child inherited the file.
+#[derive(Debug, Clone)]
+pub struct Lock {
+    file: Arc<File>,
+}
+
+impl Lock {
+    /// The locked file, for a child that must hold the lock as long as it lives.
+    pub fn file(&self) -> Arc<File> {
+        self.file.clone()
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Store {
+    /// Takes the lock of `key`; otherwise says who holds it.
+    pub fn try_lock(&self, key: &Key) -> Result<Result<Lock, String>, Error> {
+        let path = self.root().join("locks").join(key.to_string());
+        let mut file =
+            fs_err::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?.into_file();
+        match file.try_lock() {
+            Ok(()) => {
+                // Only for people: whose lock it is. Nothing depends on it.
+                let note = format!("process {}\n", std::process::id());
+                let _ = file.rewind().and_then(|()| file.set_len(0)).and_then(|()| file.write_all(note.as_bytes()));
+                Ok(Ok(Lock { file: Arc::new(file) }))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut note = String::new();
+                let _ = file.read_to_string(&mut note);
+                let holder = note.lines().next().filter(|line| !line.is_empty()).unwrap_or("another process");
+                Ok(Err(holder.to_owned()))
+            }
+            Err(TryLockError::Error(error)) => Err(Error::Io(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_has_one_holder_who_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let key = Key::of(b"x");
+        let held = store.try_lock(&key).unwrap().unwrap();
+        assert_eq!(store.try_lock(&key).unwrap().unwrap_err(), format!("process {}", std::process::id()));
+        assert!(store.try_lock(&Key::of(b"y")).unwrap().is_ok());
+        drop(held);
+        assert!(store.try_lock(&key).unwrap().is_ok());
+    }
+}
