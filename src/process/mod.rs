@@ -1,1 +1,30 @@
-//! (layer under construction)
+//! Children in groups that never outlive their run.
+//!
+//! Every step runs below a supervisor of its own: crossmill itself, started
+//! again as `crossmill __supervise`. The supervisor is what keeps the promise
+//! when crossmill is killed, because it sees its control pipe close:
+//!
+//! ```text
+//! crossmill ── control pipe ──> supervisor ── group ──> make ──> cc1 …
+//!           <── report pipe ──  (own session, subreaper, holds the lock)
+//! ```
+//!
+//! Nothing here knows of stages or recipes: a command comes in, an outcome
+//! goes out.
+
+pub mod error;
+pub mod group;
+mod inherit;
+pub mod jobs;
+pub mod memory;
+pub mod probe;
+pub mod supervise;
+mod tree;
+pub mod wire;
+
+pub use error::Error;
+pub use group::{Command, Running, spawn};
+pub use jobs::{JobServer, Token};
+pub use memory::{Memory, RssSampler};
+pub use probe::{find_program, probe};
+pub use wire::{Outcome, Status, StopRecord, Usage};

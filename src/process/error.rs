@@ -1,0 +1,163 @@
+//! What can go wrong between crossmill and its children.
+
+use crate::base::{Diagnose, units};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An error of the process layer. A command that ran and failed is none: that
+/// is an [`Outcome`](super::Outcome).
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `argv` is empty.
+    #[error("the command of step `{step}` is empty")]
+    EmptyCommand {
+        /// The step.
+        step: String,
+    },
+    /// A name without a slash that no directory of `PATH` has.
+    #[error("program `{program}` not found, wanted in `{dir}`")]
+    ProgramNotFound {
+        /// As it was asked for.
+        program: String,
+        /// The directory it was to run in.
+        dir: PathBuf,
+        /// The `PATH` that was searched; empty for a name with a slash.
+        path: String,
+    },
+    /// The file is there but is no executable file.
+    #[error("`{program}` is not an executable file, wanted in `{dir}`")]
+    NotExecutable {
+        /// The file.
+        program: PathBuf,
+        /// The directory it was to run in.
+        dir: PathBuf,
+    },
+    /// The directory to run in is not there.
+    #[error("no directory `{dir}` to run `{program}` in")]
+    NoDirectory {
+        /// As it was asked for.
+        program: String,
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The kernel did not take arguments and environment for their size.
+    #[error("the command line of `{program}` is too long in `{dir}`: {arguments} of arguments, {environment} of environment",
+            arguments = units::bytes(*arguments as u64), environment = units::bytes(*environment as u64))]
+    TooLong {
+        /// The program.
+        program: String,
+        /// The directory it was to run in.
+        dir: PathBuf,
+        /// Bytes of arguments.
+        arguments: usize,
+        /// Bytes of environment.
+        environment: usize,
+    },
+    /// Any other reason not to start.
+    #[error("failed to start `{program}` in `{dir}`: {what}")]
+    Start {
+        /// The program.
+        program: String,
+        /// The directory it was to run in.
+        dir: PathBuf,
+        /// What failed.
+        what: String,
+        /// The system's reason, if it gave one.
+        source: Option<io::Error>,
+    },
+    /// The supervisor did not start.
+    #[error("failed to start the supervisor `{exe}` for `{program}`")]
+    Supervisor {
+        /// crossmill's own executable.
+        exe: PathBuf,
+        /// What it was to run.
+        program: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The outcome has been asked for again after an error was told.
+    #[error("the outcome of step `{step}` was told already")]
+    Told {
+        /// The step.
+        step: String,
+    },
+    /// The job server's pipe failed.
+    #[error("the job server failed to {what}")]
+    Jobs {
+        /// What it was to do.
+        what: &'static str,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A number of jobs that is none.
+    #[error("{count} is not a number of jobs: 1 to {most} are possible")]
+    JobCount {
+        /// What was asked for.
+        count: usize,
+        /// The most.
+        most: usize,
+    },
+    /// A probe that did not run.
+    #[error("failed to run `{command}`")]
+    Probe {
+        /// The whole command line.
+        command: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A probe that failed.
+    #[error("`{command}` failed with {status}")]
+    ProbeFailed {
+        /// The whole command line.
+        command: String,
+        /// `exit status: 1`
+        status: String,
+        /// The end of what it wrote to stderr.
+        stderr: String,
+    },
+    /// A probe that did not come to an end.
+    #[error("`{command}` did not end within {}", units::duration(*.limit))]
+    ProbeTimeout {
+        /// The whole command line.
+        command: String,
+        /// The time it had.
+        limit: Duration,
+    },
+    /// The kernel's view of processes or memory could not be read.
+    #[error("failed to read the state of the machine")]
+    Machine {
+        /// The reason, which names the file.
+        source: io::Error,
+    },
+}
+
+impl Diagnose for Error {
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::ProgramNotFound { program, path, .. } if path.is_empty() && !program.contains('/') => {
+                "the command's environment has no `PATH`".to_owned()
+            }
+            Self::ProgramNotFound { path, .. } if !path.is_empty() => {
+                format!("install it, or look at the `PATH` it was searched in: {path}")
+            }
+            Self::NotExecutable { program, .. } => format!("try `chmod +x {}`", program.display()),
+            Self::NoDirectory { .. } => "an earlier step makes it, or it was removed meanwhile".to_owned(),
+            Self::TooLong { .. } => {
+                "one argument or variable may have 128 KiB; pass long lists in a file (`@file`)".to_owned()
+            }
+            Self::Start { what, source: Some(error), .. }
+                if what == "execve" && error.kind() == io::ErrorKind::NotFound =>
+            {
+                "the file is there: what its first line (`#!…`) or its ELF header names as interpreter is not"
+                    .to_owned()
+            }
+            Self::Supervisor { .. } => {
+                "was crossmill's own file replaced or removed during the run? start it again".to_owned()
+            }
+            Self::ProbeFailed { stderr, .. } if !stderr.is_empty() => format!("it said: {stderr}"),
+            _ => return Vec::new(),
+        };
+        vec![hint]
+    }
+}

@@ -1,0 +1,63 @@
+//! What happens to a step when crossmill itself is killed with SIGKILL.
+
+mod process_common;
+
+use crossmill::process::{StopRecord, spawn};
+use process_common::{Bench, SUPERVISOR, eventually, gone, wait_for};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+const HELPER: &str = "CROSSMILL_TEST_BENCH";
+
+/// Stands for crossmill: starts a step that holds a lock, and waits for it.
+#[tokio::test]
+#[ignore = "the process that the other test kills"]
+async fn crossmill_that_will_be_killed() {
+    let Some(bench) = std::env::var_os(HELPER) else { return };
+    let bench = Bench::at(Path::new(&bench));
+    let lock = fs_err::File::create(bench.path("lock")).unwrap().into_parts().0;
+    lock.lock().unwrap();
+    let mut command = bench.shell(
+        "setsid sh -c 'trap \"sleep 0.2; exit\" TERM; echo $$ > inner; while :; do sleep 0.02; done' &
+         trap 'echo going; sleep 0.2; echo > near; exit' TERM
+         echo $$ > pid; while :; do sleep 0.02; echo still writing; done",
+    );
+    command.lock = Some(Arc::new(lock));
+    let mut running = spawn(Path::new(SUPERVISOR), &command, None).unwrap();
+    fs_err::write(bench.path("supervisor"), format!("{}\n", running.pid())).unwrap();
+    running.wait().await.unwrap();
+}
+
+#[test]
+fn a_killed_crossmill_leaves_nothing_but_a_record_and_then_the_lock() {
+    let bench = Bench::new();
+    let mut crossmill = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crossmill_that_will_be_killed", "--ignored"])
+        .env(HELPER, bench.path(""))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pids = [bench.pid("pid"), bench.pid("inner"), bench.pid("supervisor")];
+    let lock = fs_err::File::open(bench.path("lock")).unwrap().into_parts().0;
+    assert!(lock.try_lock().is_err());
+    crossmill.kill().unwrap();
+    crossmill.wait().unwrap();
+
+    let mut held = 0;
+    eventually("the lock is free", || {
+        let free = lock.try_lock().is_ok();
+        held += usize::from(!free);
+        free
+    });
+    // The traps take their time, so the lock was held by the remains alone.
+    assert!(held > 0);
+    assert!(gone(pids[0]) && gone(pids[1]), "a process outlived the lock");
+    wait_for(&bench.path("near"));
+    let record = StopRecord { step: "test/step".to_owned(), clean: true };
+    assert_eq!(StopRecord::read(&bench.record()).unwrap(), Some(record), "the record is there before the lock is free");
+    eventually("the supervisor is gone", || {
+        // Whoever adopted it may not reap it.
+        gone(pids[2]) || process_common::read(Path::new(&format!("/proc/{}/status", pids[2]))).contains("Z (zombie)")
+    });
+}
