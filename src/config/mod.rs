@@ -2,3 +2,4 @@
 //! Never touches the network or starts a process.
 
 pub mod source;
+pub mod toml_error;
