@@ -93,6 +93,17 @@ pub struct StageInfo {
     pub cached: bool,
 }
 
+/// A row that has no stage of its own for a column: i386 uses the GCC of x86_64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedCell {
+    /// The row without a stage: `i386`.
+    pub row: String,
+    /// The column: `gcc`.
+    pub column: String,
+    /// The row that has it: `x86_64`.
+    pub with: String,
+}
+
 /// What happens in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
@@ -113,6 +124,9 @@ pub enum Event {
         memory: u64,
         /// All stages of the run.
         stages: Vec<StageInfo>,
+        /// Cells of the table that stand for another row's stage.
+        #[serde(default)]
+        shared: Vec<SharedCell>,
     },
     /// A stage has begun.
     StageStarted {
@@ -185,6 +199,15 @@ pub enum Event {
         cached: bool,
         /// Bytes that came over the network.
         bytes: u64,
+    },
+    /// How busy the steps keep the machine, every few seconds while any runs.
+    Load {
+        /// Processor cores the steps kept busy on average since the last of these events.
+        cores: f64,
+        /// Job tokens in use now.
+        tokens: usize,
+        /// Memory the steps use now, KiB; 0 when not measured.
+        memory_kib: u64,
     },
     /// A remark for people that belongs to a stage or to the run.
     Notice {

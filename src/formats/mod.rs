@@ -1,1 +1,3 @@
-//! (layer under construction)
+//! Bytes and text of others. Opens no file and starts no process.
+
+pub mod buildlog;

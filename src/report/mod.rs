@@ -1,1 +1,54 @@
-//! (layer under construction)
+//! How a run looks: on a terminal, in a plain log, as a table, as JSON, as a
+//! timeline. Everything is drawn from events alone, so a finished run can be
+//! drawn again from its event log. Data goes to stdout, everything else to stderr.
+
+pub mod estimate;
+pub mod eventlog;
+pub mod failure;
+pub mod json;
+pub mod model;
+pub mod plain;
+#[cfg(test)]
+mod sample;
+pub mod style;
+pub mod table;
+pub mod terminal;
+pub mod ticker;
+pub mod timeline;
+
+use crate::exec::event::Stamped;
+use std::io::IsTerminal as _;
+
+pub use model::Picture;
+pub use style::Style;
+
+/// Takes the events of a run as they happen.
+pub trait Sink {
+    /// Takes the next event.
+    fn event(&mut self, event: &Stamped);
+    /// No more will come; what is drawn is left in order.
+    fn finish(&mut self);
+}
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Failures and warnings only.
+    Quiet,
+    /// What a person follows.
+    #[default]
+    Normal,
+    /// Every step, with its log.
+    Verbose,
+}
+
+/// The sink that suits stderr: moving lines on a terminal, plain lines elsewhere.
+pub fn for_stderr(verbosity: Verbosity) -> Box<dyn Sink + Send> {
+    // A dumb terminal cannot move its cursor.
+    let moves = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    if moves && verbosity > Verbosity::Quiet {
+        Box::new(terminal::Terminal::new(verbosity))
+    } else {
+        Box::new(plain::Plain::new(Box::new(std::io::stderr()), verbosity))
+    }
+}

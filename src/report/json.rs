@@ -1,0 +1,214 @@
+//! The final result as one JSON object; `docs/json.md` is its description.
+
+use super::model::{Phase, Picture, Stage};
+use super::table::word;
+use crate::exec::event::{Failure, Kind, SharedCell, State, Usage};
+use serde::Serialize;
+
+/// The number of the form. A field may be added without a change of it; none
+/// is removed or given another meaning without one.
+pub const SCHEMA: u32 = 1;
+
+/// What a run came to.
+#[derive(Debug, Serialize)]
+pub struct Outcome<'a> {
+    schema: u32,
+    run: &'a str,
+    crossmill: &'a str,
+    command: &'a [String],
+    started: &'a str,
+    jobs: usize,
+    ok: bool,
+    exit: Option<u8>,
+    totals: Option<Totals>,
+    stages: Vec<StageOutcome<'a>>,
+    shared: &'a [SharedCell],
+    warnings: Vec<Warning<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Totals {
+    wall_seconds: f64,
+    cpu_seconds: f64,
+    utilisation: Option<f64>,
+    busy_wall_seconds: f64,
+    busy_cpu_seconds: f64,
+    busy_utilisation: Option<f64>,
+    peak_memory_kib: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct StageOutcome<'a> {
+    name: &'a str,
+    kind: Kind,
+    row: &'a str,
+    column: &'a str,
+    version: &'a str,
+    key: String,
+    state: &'static str,
+    why: Option<&'a str>,
+    started_seconds: Option<f64>,
+    usage: Usage,
+    steps: Vec<StepOutcome<'a>>,
+    source: Option<SourceOutcome<'a>>,
+    failure: Option<&'a Failure>,
+    result: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct StepOutcome<'a> {
+    name: &'a str,
+    ok: Option<bool>,
+    resumed: bool,
+    log: &'a str,
+    started_seconds: f64,
+    usage: Usage,
+}
+
+#[derive(Debug, Serialize)]
+struct SourceOutcome<'a> {
+    used: &'a str,
+    cached: bool,
+    bytes: u64,
+    refused: Vec<Refused<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused<'a> {
+    source: &'a str,
+    why: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Warning<'a> {
+    stage: Option<&'a str>,
+    text: &'a str,
+}
+
+/// The result of the run in `picture`, finished or not.
+pub fn outcome(picture: &Picture) -> Outcome<'_> {
+    let stages: Vec<_> = picture.stages.values().map(stage).collect();
+    let good = |stage: &Stage| {
+        use State::{Cached, Done, Shared, Unsupported};
+        matches!(&stage.phase, Phase::Over(Done | Cached | Shared | Unsupported { .. }))
+    };
+    let exit = picture.totals.map(|totals| totals.exit);
+    Outcome {
+        schema: SCHEMA,
+        run: &picture.run.name,
+        crossmill: &picture.run.version,
+        command: &picture.run.command,
+        started: &picture.run.started,
+        jobs: picture.run.jobs,
+        ok: exit == Some(0) && picture.stages.values().all(good),
+        exit,
+        totals: totals(picture),
+        stages,
+        shared: &picture.run.shared,
+        warnings: picture
+            .notices
+            .iter()
+            .filter(|notice| notice.warning)
+            .map(|notice| Warning { stage: notice.stage.as_deref(), text: &notice.text })
+            .collect(),
+    }
+}
+
+/// The result as text, ending in a newline.
+pub fn text(picture: &Picture) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&outcome(picture)).map(|text| text + "\n")
+}
+
+fn totals(picture: &Picture) -> Option<Totals> {
+    let totals = picture.totals?;
+    let cores = picture.run.jobs.max(1) as f64;
+    let share = |cpu: f64, wall: f64| (wall > 0.0).then(|| cpu / (wall * cores)).filter(|share| share.is_finite());
+    Some(Totals {
+        wall_seconds: totals.wall,
+        cpu_seconds: totals.cpu,
+        utilisation: share(totals.cpu, totals.wall),
+        busy_wall_seconds: totals.busy_wall,
+        busy_cpu_seconds: totals.busy_cpu,
+        busy_utilisation: share(totals.busy_cpu, totals.busy_wall),
+        peak_memory_kib: (totals.peak_kib > 0).then_some(totals.peak_kib),
+    })
+}
+
+fn stage(stage: &Stage) -> StageOutcome<'_> {
+    let why = match &stage.phase {
+        Phase::Over(State::Failed { why } | State::Unsupported { why }) => Some(why.as_str()),
+        Phase::Over(State::Blocked { by }) => Some(by.as_str()),
+        Phase::Waiting { what } => Some(what.as_str()),
+        _ => None,
+    };
+    StageOutcome {
+        name: &stage.info.name,
+        kind: stage.info.kind,
+        row: &stage.info.row,
+        column: &stage.info.column,
+        version: &stage.info.version,
+        key: stage.info.key.to_string(),
+        // The same words as in the table, in one spelling.
+        state: match word(&stage.phase).0 {
+            "FAILED" => "failed",
+            "not run" => "pending",
+            word => word,
+        },
+        why,
+        started_seconds: stage.started_ms.map(|ms| ms as f64 / 1000.0),
+        usage: stage.usage,
+        steps: stage
+            .steps
+            .iter()
+            .map(|step| StepOutcome {
+                name: &step.name,
+                ok: step.ended.map(|(_, ok)| ok),
+                resumed: step.resumed,
+                log: &step.log,
+                started_seconds: step.started_ms as f64 / 1000.0,
+                usage: step.usage,
+            })
+            .collect(),
+        source: stage.source.as_ref().map(|used| SourceOutcome {
+            used: &used.source,
+            cached: used.cached,
+            bytes: used.bytes,
+            refused: stage.retries.iter().map(|r| Refused { source: &r.source, why: &r.why }).collect(),
+        }),
+        failure: stage.failure.as_ref(),
+        result: stage.result.as_deref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_form_is_the_documented_one() {
+        insta::assert_snapshot!(text(&Picture::of(&sample::run())).unwrap());
+    }
+
+    #[test]
+    fn every_field_is_documented() {
+        let documented = include_str!("../../docs/json.md");
+        let value = serde_json::to_value(outcome(&Picture::of(&sample::run()))).unwrap();
+        let mut todo = vec![value];
+        let mut names = std::collections::BTreeSet::new();
+        while let Some(value) = todo.pop() {
+            match value {
+                serde_json::Value::Object(fields) => {
+                    for (name, value) in fields {
+                        names.insert(name);
+                        todo.push(value);
+                    }
+                }
+                serde_json::Value::Array(items) => todo.extend(items),
+                _ => {}
+            }
+        }
+        let missing: Vec<_> = names.iter().filter(|name| !documented.contains(&format!("`{name}`"))).collect();
+        assert!(missing.is_empty(), "docs/json.md does not tell of {missing:?}");
+    }
+}

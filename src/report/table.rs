@@ -1,0 +1,280 @@
+//! The final table: a row for each target, a column for each package, in each
+//! cell how it went and how long it took; the totals below.
+
+use super::failure;
+use super::model::{Phase, Picture, Stage};
+use super::style::{Style, Tone, harmless, pad};
+use crate::base::units;
+use crate::exec::event::State;
+use std::fmt::Write as _;
+use std::time::Duration;
+use unicode_width::UnicodeWidthStr as _;
+
+/// The table as data: what is in each cell, before it is drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Packages in order of first appearance.
+    pub columns: Vec<String>,
+    /// Rows in order of first appearance, with a cell for each column.
+    pub rows: Vec<(String, Vec<Option<Cell>>)>,
+}
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// What it says: `done 3m05s`, `= x86_64`.
+    pub text: String,
+    /// How it went.
+    pub tone: Tone,
+}
+
+impl Table {
+    /// The table of a run.
+    pub fn of(picture: &Picture) -> Self {
+        let mut columns: Vec<String> = Vec::new();
+        let mut rows: Vec<String> = Vec::new();
+        let announced = picture.stages.values().map(|stage| (&stage.info.row, &stage.info.column));
+        let shared = picture.run.shared.iter().map(|shared| (&shared.row, &shared.column));
+        for (row, column) in announced.chain(shared) {
+            if !rows.contains(row) {
+                rows.push(row.clone());
+            }
+            if !columns.contains(column) {
+                columns.push(column.clone());
+            }
+        }
+        let rows = rows
+            .into_iter()
+            .map(|row| {
+                let cells = columns.iter().map(|column| cell(picture, &row, column)).collect();
+                (row, cells)
+            })
+            .collect();
+        Self { columns, rows }
+    }
+}
+
+/// A cell stands for every stage of its row and column: fetching and unpacking share one.
+fn cell(picture: &Picture, row: &str, column: &str) -> Option<Cell> {
+    let here: Vec<&Stage> =
+        picture.stages.values().filter(|stage| stage.info.row == row && stage.info.column == column).collect();
+    // The worst of them speaks for all.
+    let Some(worst) = here.iter().max_by_key(|stage| weight(&stage.phase)) else {
+        let shared = picture.run.shared.iter().find(|shared| shared.row == row && shared.column == column)?;
+        return Some(Cell { text: format!("= {}", shared.with), tone: Tone::Dim });
+    };
+    let took: Duration =
+        here.iter().filter(|stage| stage.has_run()).map(|stage| stage.elapsed(picture.latest_ms)).sum();
+    let (word, tone) = word(&worst.phase);
+    let timed = !took.is_zero() && !matches!(worst.phase, Phase::Over(State::Blocked { .. }));
+    let text = if timed { format!("{word} {}", units::duration(took)) } else { word.to_owned() };
+    Some(Cell { text, tone })
+}
+
+fn weight(phase: &Phase) -> u8 {
+    match phase {
+        Phase::Over(State::Cached) => 0,
+        Phase::Over(State::Shared) => 1,
+        Phase::Over(State::Done) => 2,
+        Phase::Over(State::Unsupported { .. }) => 3,
+        Phase::Pending => 4,
+        Phase::Waiting { .. } => 5,
+        Phase::Running => 6,
+        Phase::Over(State::Interrupted) => 7,
+        Phase::Over(State::Blocked { .. }) => 8,
+        Phase::Over(State::Failed { .. }) => 9,
+    }
+}
+
+/// The word for a stage's state, and its tone.
+pub(super) fn word(phase: &Phase) -> (&'static str, Tone) {
+    match phase {
+        Phase::Pending => ("not run", Tone::Warn),
+        Phase::Running => ("running", Tone::Warn),
+        Phase::Waiting { .. } => ("waiting", Tone::Warn),
+        Phase::Over(State::Done) => ("done", Tone::Good),
+        Phase::Over(State::Cached) => ("cached", Tone::Dim),
+        Phase::Over(State::Shared) => ("shared", Tone::Good),
+        Phase::Over(State::Failed { .. }) => ("FAILED", Tone::Bad),
+        Phase::Over(State::Blocked { .. }) => ("blocked", Tone::Bad),
+        Phase::Over(State::Interrupted) => ("interrupted", Tone::Warn),
+        Phase::Over(State::Unsupported { .. }) => ("unsupported", Tone::Dim),
+    }
+}
+
+/// The table and the totals for a terminal or a plain log, ending in a newline.
+pub fn text(picture: &Picture, style: Style) -> String {
+    let table = Table::of(picture);
+    let mut out = String::new();
+    if !table.rows.is_empty() {
+        draw(&table, style, &mut out);
+        out.push('\n');
+    }
+    for line in totals(picture) {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    for (stage, why) in troubles(picture) {
+        let _ = writeln!(out, "{} {stage}: {why}", style.paint(Tone::Bad, "failed:"));
+        let _ = writeln!(out, "  {} {}", style.paint(Tone::Dim, "see:"), failure::log_command(stage));
+    }
+    out
+}
+
+fn draw(table: &Table, style: Style, out: &mut String) {
+    let text = |cell: &Option<Cell>| cell.as_ref().map_or("-", |cell| cell.text.as_str()).to_owned();
+    let first = table.rows.iter().map(|(row, _)| row.width()).max().unwrap_or(0);
+    let widths: Vec<usize> = table
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| {
+            let cells = table.rows.iter().filter_map(|(_, cells)| cells.get(at)).map(|cell| text(cell).width());
+            cells.max().unwrap_or(0).max(column.width())
+        })
+        .collect();
+    let mut line = pad("", first);
+    for (column, width) in table.columns.iter().zip(&widths) {
+        line.push_str("  ");
+        line.push_str(&style.paint(Tone::Strong, &pad(column, *width)));
+    }
+    let _ = writeln!(out, "{}", line.trim_end());
+    for (row, cells) in &table.rows {
+        let mut line = style.paint(Tone::Strong, &pad(row, first));
+        for (cell, width) in cells.iter().zip(&widths) {
+            let tone = cell.as_ref().map_or(Tone::Dim, |cell| cell.tone);
+            line.push_str("  ");
+            line.push_str(&style.paint(tone, &pad(&text(cell), *width)));
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+/// The table and the totals as GitHub-flavoured Markdown.
+pub fn markdown(picture: &Picture) -> String {
+    let table = Table::of(picture);
+    let mut out = String::new();
+    if !table.rows.is_empty() {
+        let columns: Vec<String> = table.columns.iter().map(|column| escape(column)).collect();
+        let _ = writeln!(out, "| | {} |", columns.join(" | "));
+        let _ = writeln!(out, "|---|{}", "---|".repeat(columns.len()));
+        for (row, cells) in &table.rows {
+            let cells: Vec<String> =
+                cells.iter().map(|cell| cell.as_ref().map_or(String::new(), |cell| escape(&cell.text))).collect();
+            let _ = writeln!(out, "| **{}** | {} |", escape(row), cells.join(" | "));
+        }
+        out.push('\n');
+    }
+    for line in totals(picture) {
+        let _ = writeln!(out, "- {}", escape(&line));
+    }
+    for (stage, why) in troubles(picture) {
+        let _ = writeln!(out, "- **failed** {}: {} (`{}`)", escape(stage), escape(&why), failure::log_command(stage));
+    }
+    out
+}
+
+/// What Markdown or HTML in it would take for its own.
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '|' | '*' | '_' | '`' | '[' | ']' | '\\' => out.extend(['\\', c]),
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Every failed stage and why.
+fn troubles(picture: &Picture) -> Vec<(&str, String)> {
+    picture
+        .failed()
+        .filter_map(|stage| match &stage.phase {
+            Phase::Over(State::Failed { why }) => Some((stage.info.name.as_str(), harmless(why))),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The lines below the table: time, processors, memory, sources.
+pub(super) fn totals(picture: &Picture) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(totals) = &picture.totals {
+        let seconds = |seconds: f64| units::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+        let jobs = picture.run.jobs.max(1) as f64;
+        let mut line = format!("time {}, CPU {:.0} s", seconds(totals.wall), totals.cpu);
+        if let Some(share) = share(totals.cpu, totals.wall, jobs) {
+            let _ = write!(line, ", {share} of {} cores", picture.run.jobs);
+        }
+        if let Some(share) = share(totals.busy_cpu, totals.busy_wall, jobs) {
+            let _ = write!(line, ", {share} outside fetch and final tail");
+        }
+        if totals.peak_kib > 0 {
+            let _ = write!(line, ", peak memory {}", units::bytes(totals.peak_kib.saturating_mul(1024)));
+        }
+        lines.push(line);
+    }
+    lines.extend(sources(picture));
+    lines
+}
+
+/// `97 %` of what `cores` could have done in `wall` seconds.
+fn share(cpu: f64, wall: f64, cores: f64) -> Option<String> {
+    let share = 100.0 * cpu / (wall * cores);
+    (wall > 0.0 && share.is_finite()).then(|| format!("{share:.0} %"))
+}
+
+/// Which source served, where it came over the network or was not the first asked.
+fn sources(picture: &Picture) -> Vec<String> {
+    let mut lines = Vec::new();
+    for stage in picture.stages.values() {
+        let Some(used) = &stage.source else { continue };
+        if used.cached && stage.retries.is_empty() {
+            continue;
+        }
+        let mut line = format!("source {} {}: {}", stage.info.column, stage.info.version, harmless(&used.source));
+        if !used.cached {
+            let _ = write!(line, ", {}", units::bytes(used.bytes));
+        }
+        let others: Vec<_> = stage.retries.iter().filter(|retry| retry.source != used.source).collect();
+        if let Some(retry) = others.first() {
+            let _ = write!(line, " (instead of {}: {})", harmless(&retry.source), harmless(&retry.why));
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_table_tells_the_whole_run() {
+        let picture = Picture::of(&sample::run());
+        insta::assert_snapshot!("text", text(&picture, Style::PLAIN));
+        insta::assert_snapshot!("markdown", markdown(&picture));
+    }
+
+    #[test]
+    fn a_run_that_was_killed_shows_what_was_not_run() {
+        let events = sample::run();
+        let torn = events.iter().take_while(|event| event.at_ms < 300_000);
+        insta::assert_snapshot!("torn", text(&Picture::of(torn), Style::PLAIN));
+    }
+
+    #[test]
+    fn markdown_takes_no_text_for_its_own() {
+        assert_eq!(escape("a|b_<c>\n"), "a\\|b\\_&lt;c> ");
+    }
+
+    #[test]
+    fn nothing_is_shown_of_nothing() {
+        assert_eq!(text(&Picture::default(), Style::PLAIN), "");
+    }
+}

@@ -1,0 +1,253 @@
+//! A run on a terminal: what is finished scrolls by, what runs moves below it.
+//!
+//! The moving lines are composed here to the terminal's width and drawn by one
+//! indicatif bar as a whole, at most eight times a second.
+
+use super::failure;
+use super::model::{Phase, Picture, Stage};
+use super::style::{Line, Style, Tone, harmless, pad, pad_left, shorten};
+use super::table::word;
+use super::ticker::Ticker;
+use super::{Sink, Verbosity};
+use crate::base::units;
+use crate::exec::event::{Event, Stamped, State};
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use unicode_width::UnicodeWidthStr as _;
+
+/// Between two drawings.
+const PACE: Duration = Duration::from_millis(150);
+const HZ: u8 = 8;
+
+/// Draws a run on stderr.
+pub struct Terminal {
+    screen: Arc<Mutex<Screen>>,
+    ticker: Option<Ticker>,
+}
+
+impl Terminal {
+    /// On stderr, which should be a terminal.
+    pub fn new(verbosity: Verbosity) -> Self {
+        let term = Term::buffered_stderr();
+        let style = Style::of(&std::io::stderr());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term(term.clone(), HZ));
+        bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is a constant"));
+        let screen = Screen { term, bar, style, verbosity, picture: Picture::default(), heard: Instant::now() };
+        let screen = Arc::new(Mutex::new(screen));
+        let ticked = Arc::clone(&screen);
+        Self { screen, ticker: Some(Ticker::start(PACE, move || lock(&ticked).draw())) }
+    }
+}
+
+fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
+    screen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sink for Terminal {
+    fn event(&mut self, event: &Stamped) {
+        lock(&self.screen).event(event);
+    }
+
+    fn finish(&mut self) {
+        self.ticker = None;
+        lock(&self.screen).bar.finish_and_clear();
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // A run that ends early leaves no half of a picture behind.
+        self.finish();
+    }
+}
+
+struct Screen {
+    term: Term,
+    bar: ProgressBar,
+    style: Style,
+    verbosity: Verbosity,
+    picture: Picture,
+    /// When the latest event came, by this process's clock.
+    heard: Instant,
+}
+
+impl Screen {
+    fn event(&mut self, stamped: &Stamped) {
+        self.picture.apply(stamped);
+        self.heard = Instant::now();
+        if let Some(text) = told(&self.picture, &stamped.event, self.verbosity, self.style) {
+            self.bar.println(text);
+        }
+    }
+
+    fn draw(&self) {
+        // Before the first event and after the last there is nothing that moves.
+        if self.picture.stages.is_empty() || self.picture.totals.is_some() {
+            return;
+        }
+        let since = u64::try_from(self.heard.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now_ms = self.picture.latest_ms.saturating_add(since);
+        let (height, width) = self.term.size();
+        // The last column stays free: a full line would wrap on some terminals.
+        let width = usize::from(width).saturating_sub(1).max(1);
+        let room = usize::from(height).saturating_sub(2).max(1);
+        let lines = moving(&self.picture, now_ms, width, room);
+        let shown: Vec<String> = lines.iter().map(|line| line.fit(width, self.style)).collect();
+        self.bar.set_message(shown.join("\n"));
+    }
+}
+
+/// What scrolls by for an event.
+fn told(picture: &Picture, event: &Event, verbosity: Verbosity, style: Style) -> Option<String> {
+    let verbose = verbosity >= Verbosity::Verbose;
+    match event {
+        Event::StageFinished { stage, .. } => ended(picture.stages.get(stage)?, verbose, style),
+        Event::StepFinished { stage, step, ok: true, usage } if verbose => {
+            let took = Duration::try_from_secs_f64(usage.wall).unwrap_or_default();
+            Some(style.paint(Tone::Dim, &format!("        {stage} {step} {}", units::duration(took))))
+        }
+        Event::FetchRetry { stage, source, why, next } => {
+            let text = format!("{stage}: {}: {}, {}", harmless(source), harmless(why), harmless(next));
+            Some(format!("{} {text}", style.paint(Tone::Warn, "  retry")))
+        }
+        Event::Notice { stage, warning, text } => {
+            let lead = if *warning { style.paint(Tone::Warn, "   warn") } else { style.paint(Tone::Dim, "   note") };
+            let stage = stage.as_ref().map(|stage| format!("{stage}: ")).unwrap_or_default();
+            Some(format!("{lead} {stage}{}", harmless(text)))
+        }
+        _ => None,
+    }
+}
+
+fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
+    if let Some(failure) = failure::of_stage(stage, style) {
+        return Some(failure);
+    }
+    let Phase::Over(state) = &stage.phase else { return None };
+    let (word, tone) = word(&stage.phase);
+    let lead = style.paint(tone, &pad_left(word, 7));
+    let name = style.paint(Tone::Strong, &stage.info.name);
+    let more = match state {
+        State::Cached if !verbose => return None,
+        State::Blocked { by } => format!("by {by}"),
+        State::Unsupported { why } => harmless(why),
+        State::Done if stage.has_run() => units::duration(stage.elapsed(0)),
+        _ => String::new(),
+    };
+    Some(format!("{lead} {name} {}{}", stage.info.version, if more.is_empty() { more } else { format!(" {more}") }))
+}
+
+/// The lines that move: one for each running stage, then the whole.
+fn moving(picture: &Picture, now_ms: u64, width: usize, room: usize) -> Vec<Line> {
+    let running = picture.running();
+    let fit = room.saturating_sub(1);
+    // Where not all have room, the last line says how many are left out.
+    let named = if running.len() > fit { fit.saturating_sub(1) } else { running.len() };
+    let widest = |of: fn(&Stage) -> String| running.iter().map(|stage| of(stage).width()).max().unwrap_or(0);
+    let (name, step) = (widest(|stage| stage.info.name.clone()).min(28), widest(step).min(20));
+    let mut lines: Vec<Line> = running.iter().take(named).map(|s| stage(s, now_ms, name, step)).collect();
+    if running.len() > named && fit > 0 {
+        lines.push(Line::default().with(Tone::Dim, format!("  … and {} more", running.len() - named)));
+    }
+    lines.push(overall(picture, now_ms, width));
+    lines
+}
+
+fn step(stage: &Stage) -> String {
+    stage
+        .step()
+        .map_or_else(|| if stage.is_fetch() { "fetch".to_owned() } else { String::new() }, |s| harmless(&s.name))
+}
+
+fn stage(stage: &Stage, now_ms: u64, name: usize, wide: usize) -> Line {
+    let line = Line::default()
+        .with(Tone::Strong, format!("  {}", pad(&shorten(&stage.info.name, name), name)))
+        .with(Tone::Plain, format!("  {}", pad(&shorten(&step(stage), wide), wide)))
+        .with(Tone::Plain, format!("  {:>6}  ", units::duration(stage.elapsed(now_ms))));
+    match (&stage.phase, &stage.download, &stage.activity) {
+        (Phase::Waiting { what }, ..) => line.with(Tone::Warn, format!("waiting for {}", harmless(what))),
+        (_, Some(download), _) if stage.is_fetch() => line.with(Tone::Dim, bytes(download)),
+        (.., Some(activity)) => line.with(Tone::Dim, harmless(activity)),
+        _ => line,
+    }
+}
+
+fn bytes(download: &super::model::Download) -> String {
+    let mut text = units::bytes(download.done);
+    if let Some(total) = download.total.filter(|total| *total > 0) {
+        let share = download.done as f64 * 100.0 / total as f64;
+        text.push_str(&format!(" of {} ({share:.0} %)", units::bytes(total)));
+    }
+    if download.rate > 0.0 {
+        text.push_str(&format!(", {}/s", units::bytes(download.rate as u64)));
+    }
+    text
+}
+
+fn overall(picture: &Picture, now_ms: u64, width: usize) -> Line {
+    let counts = picture.counts();
+    let mut parts = vec![units::duration(Duration::from_millis(now_ms))];
+    if let Some(left) = picture.time_left(now_ms).filter(|left| !left.is_zero()) {
+        parts.push(format!("about {} left", units::duration(left)));
+    }
+    if let Some(load) = picture.load(now_ms) {
+        let jobs = picture.run.jobs.max(1);
+        parts.push(format!("CPU {:.0} %", 100.0 * load.cores / jobs as f64));
+        parts.push(format!("{}/{jobs} tokens", load.tokens));
+    }
+    let numbers = format!(" {}/{}", counts.over, counts.all);
+    let failed = if counts.failed > 0 { format!(" {} failed", counts.failed) } else { String::new() };
+    let rest = format!(" {}", parts.join(" · "));
+    let room = width.saturating_sub(numbers.width() + failed.width() + rest.width() + 2).min(30);
+    let mut line = Line::default().with(Tone::Strong, numbers);
+    // Shorter than this it says nothing that the numbers do not.
+    if room >= 8 {
+        let full = (room * counts.over).checked_div(counts.all).unwrap_or(0).min(room);
+        line = line.with(Tone::Good, format!(" {}", "━".repeat(full))).with(Tone::Dim, "─".repeat(room - full));
+    }
+    line.with(Tone::Bad, failed).with(Tone::Plain, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+    use proptest::prelude::*;
+
+    fn drawn(at_ms: u64, width: usize, room: usize) -> String {
+        let picture = Picture::of(sample::run().iter().filter(|event| event.at_ms <= at_ms));
+        let lines = moving(&picture, at_ms, width, room);
+        lines.iter().map(|line| line.fit(width, Style::PLAIN) + "\n").collect()
+    }
+
+    #[test]
+    fn what_runs_is_drawn_to_the_width() {
+        insta::assert_snapshot!("fetching", drawn(3_000, 100, 20));
+        insta::assert_snapshot!("compiling", drawn(210_000, 100, 20));
+        insta::assert_snapshot!("narrow", drawn(210_000, 40, 20));
+        insta::assert_snapshot!("low", drawn(3_000, 100, 2));
+        insta::assert_snapshot!("waiting", drawn(565_000, 80, 20));
+    }
+
+    #[test]
+    fn what_is_over_scrolls_by() {
+        let mut picture = Picture::default();
+        let mut lines = Vec::new();
+        for event in sample::run() {
+            picture.apply(&event);
+            lines.extend(told(&picture, &event.event, Verbosity::Normal, Style::PLAIN));
+        }
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_size_is_kept_to(at in 0_u64..600_000, width in 1_usize..200, room in 1_usize..30) {
+            let text = drawn(at, width, room);
+            prop_assert!(text.lines().count() <= room);
+            prop_assert!(text.lines().all(|line| line.width() <= width));
+        }
+    }
+}
