@@ -13,12 +13,12 @@ use super::states::{States, Status};
 use super::watch::{self, Budget};
 use super::workspace::Places;
 use super::{Error, Stop};
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, Key};
 use crate::plan::graph::Chosen;
 use crate::plan::{Plan, StageId, Work};
 use crate::process::{JobServer, Memory, Token};
 use crate::source::Fetcher;
-use crate::store::Store;
+use crate::store::{Lock, Store};
 use crate::store::history::Times;
 use crate::store::names::Named;
 use std::collections::BTreeMap;
@@ -57,6 +57,8 @@ pub struct Options {
 
 /// How many downloads go on at a time.
 const DOWNLOADS: usize = 4;
+/// How often a lock that another process holds is tried.
+const RETRY: Duration = Duration::from_millis(250);
 
 /// What stages share.
 #[derive(Debug)]
@@ -118,6 +120,40 @@ pub struct Engine {
     running: BTreeMap<tokio::task::Id, StageId>,
     ended: BTreeMap<StageId, State>,
     times: Times,
+}
+
+impl Shared {
+    /// The lock of `key`, and whether it had to be waited for; `None` when the
+    /// run is asked to stop meanwhile. The token is given back while waiting:
+    /// somebody else's work must not cost this run a core.
+    pub async fn lock(&self, stage: &str, key: &Key, token: &mut Option<Token>) -> Result<Option<(Lock, bool)>, Error> {
+        let mut waited = false;
+        let mut stop = self.stop.clone();
+        loop {
+            match self.store.try_lock(key)? {
+                Ok(lock) => {
+                    if token.is_none() {
+                        tokio::select! {
+                            again = self.jobs.acquire() => *token = Some(again?),
+                            _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(None),
+                        }
+                    }
+                    return Ok(Some((lock, waited)));
+                }
+                Err(holder) => {
+                    *token = None;
+                    if !std::mem::replace(&mut waited, true) {
+                        let what = format!("{holder}, which works on the same stage");
+                        self.emitter.emit(Event::StageWaiting { stage: stage.to_owned(), what });
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(RETRY) => {}
+                        _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(None),
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl Engine {

@@ -34,8 +34,6 @@ pub struct StageWork {
 
 /// How often a running step's log is looked at.
 const LOOK: Duration = Duration::from_millis(250);
-/// How often a lock that another process holds is tried.
-const RETRY: Duration = Duration::from_millis(250);
 /// Lines of an excerpt.
 const EXCERPT: usize = 30;
 
@@ -61,7 +59,7 @@ enum StepEnd {
 impl Runner<'_> {
     async fn run(&mut self) -> Result<StageEnd, Error> {
         let (store, key) = (&self.shared.store, self.work.key);
-        let Some((lock, waited)) = self.lock().await? else { return Ok(self.end(State::Interrupted, None)) };
+        let Some((lock, waited)) = self.shared.lock(&self.work.name, &key, &mut self.token).await? else { return Ok(self.end(State::Interrupted, None)) };
         match store.find(&key) {
             Ok(Some(stored)) => {
                 // Whoever held the lock has built it.
@@ -89,39 +87,6 @@ impl Runner<'_> {
             }
         }
         self.publish(&space, &script, begin)
-    }
-
-    // The stage's lock, and whether it had to be waited for. `None` when the
-    // run is asked to stop meanwhile.
-    async fn lock(&mut self) -> Result<Option<(Lock, bool)>, Error> {
-        let mut waited = false;
-        let mut stop = self.shared.stop.clone();
-        loop {
-            match self.shared.store.try_lock(&self.work.key)? {
-                Ok(lock) => {
-                    if self.token.is_none() {
-                        tokio::select! {
-                            token = self.shared.jobs.acquire() => self.token = Some(token?),
-                            _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(None),
-                        }
-                    }
-                    return Ok(Some((lock, waited)));
-                }
-                Err(holder) => {
-                    if !waited {
-                        // Somebody else's work must not cost us a core.
-                        self.token = None;
-                        waited = true;
-                        let what = format!("{holder}, which works on the same stage");
-                        self.shared.emitter.emit(Event::StageWaiting { stage: self.work.name.clone(), what });
-                    }
-                    tokio::select! {
-                        () = tokio::time::sleep(RETRY) => {}
-                        _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(None),
-                    }
-                }
-            }
-        }
     }
 
     fn remember(&self) -> Result<(), Error> {

@@ -73,24 +73,9 @@ pub async fn fetch(shared: &Shared, set: &SourceSet) -> Result<StageEnd, Error> 
 /// Unpacks and patches one source into a read-only tree of the store.
 pub async fn unpack(shared: &Arc<Shared>, name: &str, key: Key, set: &SourceSet, token: Token) -> Result<StageEnd, Error> {
     let began = Instant::now();
-    let _token = token;
-    let mut stop = shared.stop.clone();
-    let mut waited = false;
-    let _lock = loop {
-        match shared.store.try_lock(&key)? {
-            Ok(lock) => break lock,
-            Err(holder) => {
-                if !waited {
-                    waited = true;
-                    let what = format!("{holder}, which unpacks the same source");
-                    shared.emitter.emit(Event::StageWaiting { stage: name.to_owned(), what });
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(std::time::Duration::from_millis(250)) => {}
-                    _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(end(State::Interrupted, began)),
-                }
-            }
-        }
+    let mut token = Some(token);
+    let Some((_lock, _)) = shared.lock(name, &key, &mut token).await? else {
+        return Ok(end(State::Interrupted, began));
     };
     if shared.store.has_source(&key) {
         return Ok(end(State::Shared, began));

@@ -1,0 +1,61 @@
+//! Options that several commands share.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// What is meant.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Select {
+    /// Targets, by the kernel's word: arm64, s390, … (see `crossmill targets`)
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// All targets of a group: primary, secondary, tertiary, all, or one of your own
+    #[arg(long, value_name = "GROUP")]
+    pub group: Vec<String>,
+    /// All targets of the matrix
+    #[arg(long)]
+    pub all: bool,
+    /// How much is built: quick, standard, release
+    #[arg(long, short = 'p', value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Which versions belong together: latest, lts
+    #[arg(long, value_name = "SET")]
+    pub release_set: Option<String>,
+    /// Another version of one package
+    #[arg(long, value_name = "PACKAGE=VERSION")]
+    pub with: Vec<String>,
+    /// Turn a setting (see `crossmill targets --settings`)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Take a package's source from a directory, an archive or `git+URL#REVISION`
+    #[arg(long, value_name = "PACKAGE=PLACE")]
+    pub source: Vec<String>,
+    /// Only these packages, and what they need
+    #[arg(long, value_name = "PACKAGE")]
+    pub package: Vec<String>,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where things are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Place {
+    /// The store: downloads, build trees and results
+    #[arg(long, value_name = "DIR", env = "CROSSMILL_STORE", help_heading = "Places")]
+    pub store: Option<PathBuf>,
+    /// Where targets.toml and recipes/ are
+    #[arg(long, value_name = "DIR", env = "CROSSMILL_DATA", help_heading = "Places")]
+    pub data: Option<PathBuf>,
+    /// An overlay over targets.toml; ./crossmill.toml is taken without being named
+    #[arg(long, value_name = "FILE", help_heading = "Places")]
+    pub config: Vec<PathBuf>,
+    /// A directory of your own recipes
+    #[arg(long, value_name = "DIR", help_heading = "Places")]
+    pub recipes: Vec<PathBuf>,
+    /// Never touch the network
+    #[arg(long, help_heading = "Places")]
+    pub offline: bool,
+    /// The base of a Debian mirror, instead of the one this host's apt uses
+    #[arg(long, value_name = "URL", help_heading = "Places")]
+    pub debian_mirror: Option<String>,
+}
