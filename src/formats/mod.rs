@@ -1,1 +1,3 @@
-//! (layer under construction)
+//! Bytes and text of others: no file is opened here and no process started.
+
+pub mod apt;
