@@ -1,1 +1,243 @@
-//! (layer under construction)
+//! Brings verified source trees onto this machine.
+//!
+//! No byte reaches a tree that was not held against a pin first, except what
+//! the user named without one; and what was fetched once is never fetched
+//! again. Prints nothing.
+
+mod answer;
+mod cache;
+mod deb;
+mod decode;
+mod error;
+mod fetch;
+mod git;
+mod http;
+mod local;
+pub mod mirror;
+mod partial;
+mod patch;
+pub mod pgp;
+mod route;
+mod tree;
+mod unpack;
+
+pub use error::{Error, Failure};
+pub use tree::Unpacked;
+
+use crate::base::Sha256;
+use crate::config::source::{Origin, PatchFrom, PatchSpec, Pin, SourceSpec};
+use cache::{Cache, PinRecord};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How sources are fetched.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The cache directory; made when it is needed.
+    pub cache: PathBuf,
+    /// Nothing is asked of any server.
+    pub offline: bool,
+    /// The base of the Debian archive, instead of what apt uses.
+    pub debian_mirror: Option<String>,
+    /// apt's configuration: `/etc/apt`.
+    pub apt_dir: PathBuf,
+    /// How often a server's passing trouble is tried again.
+    pub retries: u32,
+    /// The first pause before that; each further one is twice as long.
+    pub backoff: Duration,
+    /// A connection that sends nothing for so long is given up.
+    pub stall: Duration,
+}
+
+impl Options {
+    /// The usual ones, with this cache.
+    pub fn new(cache: PathBuf) -> Self {
+        Self {
+            cache,
+            offline: false,
+            debian_mirror: None,
+            apt_dir: PathBuf::from("/etc/apt"),
+            retries: 5,
+            backoff: Duration::from_secs(1),
+            stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Is told how a fetch goes on.
+pub trait Progress: Send + Sync {
+    /// Bytes that are here, and all of them if that is known.
+    fn bytes(&self, done: u64, total: Option<u64>);
+
+    /// A source did not serve; `next` is what follows, to be read after a comma
+    /// (`again in 1.2s`, `next source`).
+    fn retry(&self, source: &str, why: &str, next: &str);
+
+    /// Another process fetches the same; its lock file is waited for.
+    fn waiting(&self, _lock: &Path) {}
+}
+
+/// Nobody is told.
+impl Progress for () {
+    fn bytes(&self, _: u64, _: Option<u64>) {}
+    fn retry(&self, _: &str, _: &str, _: &str) {}
+}
+
+/// A source that is here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fetched {
+    /// Which of the candidates it is, counted from 0.
+    pub candidate: usize,
+    /// What was proven of it: `sha256:…` of a file, `git:…` a commit, `tree:…` of a directory.
+    pub digest: String,
+    /// The candidate's label.
+    pub source: String,
+    /// Whether it was here before.
+    pub from_cache: bool,
+    /// Bytes that came over the network now.
+    pub bytes: u64,
+}
+
+impl Fetched {
+    fn sha256(&self) -> Option<Sha256> {
+        self.digest.strip_prefix("sha256:")?.parse().ok()
+    }
+}
+
+/// Fetches and unpacks. Clones share what they know of dead hosts.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    options: Options,
+    cache: Cache,
+    http: http::Http,
+    mirrors: OnceLock<mirror::Mirrors>,
+}
+
+impl Inner {
+    /// The digest that the file of `spec` must have, as far as that is known.
+    fn expected(&self, spec: &SourceSpec) -> Option<Sha256> {
+        match &spec.pin {
+            Pin::Sha256(sha256) => Some(*sha256),
+            Pin::Signature { .. } => {
+                let record: PinRecord = cache::read_json(&self.cache.pin(&spec.label()))?;
+                // What was taken without a proof proves nothing.
+                record.key.is_some().then_some(record.sha256)
+            }
+            Pin::AsFound => Some(cache::read_json::<PinRecord>(&self.cache.pin(&spec.label()))?.sha256),
+        }
+    }
+}
+
+impl Fetcher {
+    /// Reads and writes nothing yet.
+    pub fn new(options: Options) -> Self {
+        let cache = Cache::new(options.cache.clone());
+        Self { inner: Arc::new(Inner { options, cache, http: http::Http::default(), mirrors: OnceLock::new() }) }
+    }
+
+    /// How it was made.
+    pub fn options(&self) -> &Options {
+        &self.inner.options
+    }
+
+    /// The first candidate that is in the cache, found without the network and
+    /// without hashing. `None` as well when a candidate before it has to be
+    /// looked at first: a directory, a file that was edited, a branch.
+    pub fn cached(&self, candidates: &[SourceSpec]) -> Option<Fetched> {
+        let cache = &self.inner.cache;
+        for (index, spec) in candidates.iter().enumerate() {
+            let digest = match &spec.from {
+                Origin::Url(_) | Origin::Debian(_) => match self.inner.expected(spec) {
+                    Some(sha256) if cache.has(sha256, spec.size).is_some() => format!("sha256:{sha256}"),
+                    _ => continue,
+                },
+                Origin::Local(path) => match (local::known(cache, path), &spec.pin) {
+                    (Some((sha256, _)), Pin::Sha256(want)) if sha256 != *want => return None,
+                    (Some((sha256, _)), _) => format!("sha256:{sha256}"),
+                    (None, _) => return None,
+                },
+                Origin::Git { url, rev } => {
+                    let known = cache::read_json::<fetch::Revisions>(&fetch::revisions(&cache.git(url)))?;
+                    let commit =
+                        known.commits.get(rev).filter(|_| self.inner.options.offline || git::is_commit(rev))?;
+                    format!("git:{commit}")
+                }
+            };
+            return Some(Fetched { candidate: index, digest, source: spec.label(), from_cache: true, bytes: 0 });
+        }
+        None
+    }
+
+    /// Brings the first candidate that serves into the cache; one that is there already wins.
+    ///
+    /// Dropping the future stops it; what has arrived is kept and gone on from.
+    pub async fn fetch(&self, candidates: &[SourceSpec], progress: &dyn Progress) -> Result<Fetched, Error> {
+        if let Some(found) = self.cached(candidates) {
+            return Ok(found);
+        }
+        fetch::first(&self.inner, candidates, progress).await
+    }
+
+    /// Forgets a file of the cache that turned out to be damaged, so that it is fetched again.
+    pub fn forget(&self, fetched: &Fetched) -> Result<(), Error> {
+        match fetched.sha256() {
+            Some(sha256) => cache::remove(&self.inner.cache.blob(sha256)),
+            None => Ok(()),
+        }
+    }
+
+    /// Fills `dest` (empty, or not there) with the tree of a fetched source:
+    /// unpacked, patched with the candidate's patches and then `extra_patches`,
+    /// read-only. Blocks. `progress` is told what is read, and how much there is
+    /// to read. On a failure the caller removes `dest`; on [`Error::CorruptBlob`]
+    /// it calls [`forget`](Self::forget) and fetches again.
+    pub fn unpack(
+        &self,
+        spec: &SourceSpec,
+        fetched: &Fetched,
+        extra_patches: &[PatchSpec],
+        dest: &Path,
+        cancel: &AtomicBool,
+        progress: &dyn Fn(u64, u64),
+    ) -> Result<Unpacked, Error> {
+        let patches: Vec<unpack::Wanted<'_>> = spec.patches.iter().chain(extra_patches).map(wanted).collect();
+        let label = spec.label();
+        if let Some(sha256) = fetched.sha256() {
+            let blob = self.inner.cache.blob(sha256);
+            let job = unpack::Job {
+                blob: &blob,
+                want: sha256,
+                label: &label,
+                member: spec.member.as_deref(),
+                strip: spec.strip,
+                patches: &patches,
+            };
+            return unpack::archive(&job, dest, cancel, progress);
+        }
+        match (&spec.from, fetched.digest.strip_prefix("git:")) {
+            (Origin::Git { url, .. }, Some(commit)) if git::is_commit(commit) => {
+                git::unpack(&self.inner.cache.git(url), url, commit, &patches, dest, cancel)
+            }
+            (Origin::Local(path), _) => local::copy_tree(path, &fetched.digest, &patches, dest, cancel, progress),
+            _ => Err(tree::refused(label.as_ref(), format!("`{}` is no digest of it", fetched.digest))),
+        }
+    }
+}
+
+fn wanted(patch: &PatchSpec) -> unpack::Wanted<'_> {
+    match &patch.from {
+        PatchFrom::Member(member) => unpack::Wanted::Member { member, strip: patch.strip },
+        PatchFrom::File { path, text } => {
+            unpack::Wanted::Text { name: path.to_str().unwrap_or("patch"), text, strip: patch.strip }
+        }
+    }
+}

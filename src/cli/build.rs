@@ -1,0 +1,210 @@
+//! `crossmill build` and `crossmill fetch`.
+
+use super::options::Select;
+use super::session::{self, Session};
+use super::{Outcome, Trouble, exit};
+use crate::base::{Diagnostic, units};
+use crate::exec::event::Stamped;
+use crate::exec::{Emitter, Engine, Options, Stop, Summary};
+use crate::process::probe;
+use crate::report::{self, Sink, Verbosity};
+use crate::store::Store;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Build toolchains and kernels, from sources to installed results
+///
+/// What is finished is kept and never built twice. A run can be stopped at any
+/// moment, by Ctrl-C or by kill -9: the same command carries on.
+#[derive(Debug, Args)]
+pub struct Build {
+    #[command(flatten)]
+    select: Select,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+/// Bring all sources into the cache, so that a build needs no network
+#[derive(Debug, Args)]
+pub struct Fetch {
+    #[command(flatten)]
+    select: Select,
+    #[command(flatten)]
+    run: RunOptions,
+}
+
+/// How a run is done.
+#[derive(Debug, Args)]
+struct RunOptions {
+    /// How many jobs run at a time, over all targets together
+    #[arg(short, long, value_name = "N", help_heading = "Running")]
+    jobs: Option<usize>,
+    /// Plan with this much memory, as `8 GiB`
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes, help_heading = "Running")]
+    memory: Option<u64>,
+    /// End a stage that takes longer, as `45m`
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration, help_heading = "Running")]
+    stage_timeout: Option<Duration>,
+    /// Stop everything after the first failure
+    #[arg(long, conflicts_with = "keep_going", help_heading = "Running")]
+    fail_fast: bool,
+    /// Let no failing target stop another (the default)
+    #[arg(long, help_heading = "Running")]
+    keep_going: bool,
+    /// Keep the build trees of finished stages
+    #[arg(long, help_heading = "Running")]
+    keep_work: bool,
+    /// Start although the disk seems too small
+    #[arg(long, help_heading = "Running")]
+    ignore_space: bool,
+    /// Links to the results are put here as well
+    #[arg(long, short, value_name = "DIR", help_heading = "Places")]
+    out: Option<PathBuf>,
+    /// The result as JSON on stdout
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+    /// Only failures and the table
+    #[arg(long, short, conflicts_with = "verbose", help_heading = "Output")]
+    quiet: bool,
+    /// Say more
+    #[arg(long, short, help_heading = "Output")]
+    verbose: bool,
+}
+
+impl Build {
+    /// Builds.
+    pub fn run(self) -> Outcome {
+        start(&self.select, &self.run, false)
+    }
+}
+
+impl Fetch {
+    /// Fetches.
+    pub fn run(self) -> Outcome {
+        start(&self.select, &self.run, true)
+    }
+}
+
+fn start(select: &Select, options: &RunOptions, fetch_only: bool) -> Outcome {
+    let session = Session::open(&select.place)?;
+    let request = session.request(select, fetch_only)?;
+    let store = session.store()?;
+    let fetcher = session.fetcher(&store)?;
+    let plan = session.plan(&request, &store, &fetcher)?;
+    if !fetch_only {
+        session.require_tools(&plan, &store, &fetcher)?;
+    }
+    let (emitter, events) = Emitter::new();
+    let run = session::run_name();
+    let run_dir = store.run_dir(&run);
+    fs_err::create_dir_all(&run_dir)?;
+    let defaults = &session.config.matrix.defaults;
+    let engine_options = Options {
+        jobs: options.jobs.or(defaults.jobs).unwrap_or_else(probe::processors),
+        memory: options.memory,
+        stage_timeout: options.stage_timeout,
+        fail_fast: options.fail_fast,
+        keep_work: options.keep_work,
+        fetch_only,
+        ignore_space: options.ignore_space,
+        grace: crate::process::group::GRACE,
+        label: request.profile.clone(),
+        run,
+        command: std::env::args().collect(),
+    };
+    let verbosity = match (options.quiet, options.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    let listener = std::thread::spawn({
+        let log = run_dir.join("events.jsonl");
+        move || listen(events, &log, verbosity)
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let (stopper, _) = watch::channel(Stop::No);
+    let ended: Result<Summary, Trouble> = runtime.block_on(async {
+        let signals = tokio::spawn(signals(stopper.clone(), emitter.clone()));
+        let engine = Engine::new(plan, store.clone(), fetcher, emitter, engine_options, stopper)?;
+        let summary = engine.run().await;
+        signals.abort();
+        Ok(summary?)
+    });
+    // Blocking tasks may still hold emitters; the listener ends when they do.
+    drop(runtime);
+    let heard = listener.join().unwrap_or_else(|_| Err(Trouble::usage("the reporter stopped; the results are not affected")));
+    let summary = ended?;
+    heard?;
+    let picture = report::eventlog::picture(&run_dir.join("events.jsonl")).map_err(|error| Diagnostic::from_error(&error))?;
+    fs_err::write(run_dir.join("timeline.html"), report::timeline::html(&picture))?;
+    if options.json {
+        let text = report::json::text(&picture).map_err(|error| Trouble::usage(error.to_string()))?;
+        super::print(&text)?;
+    }
+    if !fetch_only {
+        let flavour = format!("{}-{}", request.release_set, request.profile);
+        link_results(&store, &flavour, &summary, options.out.as_deref())?;
+    }
+    Ok(summary.exit)
+}
+
+fn listen(mut events: mpsc::UnboundedReceiver<Stamped>, log: &Path, verbosity: Verbosity) -> Result<(), Trouble> {
+    let mut sink = report::for_stderr(verbosity);
+    let mut writer = report::eventlog::Writer::open(log).map_err(|error| Diagnostic::from_error(&error))?;
+    let mut written = Ok(());
+    while let Some(event) = events.blocking_recv() {
+        // The screen goes on even when the log's disk is full.
+        if written.is_ok() {
+            written = writer.write(&event);
+        }
+        sink.event(&event);
+    }
+    sink.finish();
+    written.map_err(|error| Trouble::new(exit::STORE, Diagnostic::from_error(&error)))
+}
+
+// The first signal asks politely, the second does not ask.
+async fn signals(stopper: watch::Sender<Stop>, emitter: Emitter) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        let again = *stopper.borrow() > Stop::No;
+        let (next, text) = if again {
+            (Stop::AtOnce, "stopping at once; the steps that run begin anew next time")
+        } else {
+            (Stop::Politely, "stopping; the steps that run get a few seconds (once more to kill them)")
+        };
+        emitter.notice(None, true, text);
+        stopper.send_replace(next);
+    }
+}
+
+// `results/latest-quick/arm64/toolchain` and the same below `--out`: links, so
+// that people need no keys. A link is replaced by a rename, never missing.
+fn link_results(store: &Store, flavour: &str, summary: &Summary, out: Option<&Path>) -> Result<(), Trouble> {
+    let mut places = vec![store.root().join("results").join(flavour)];
+    places.extend(out.map(Path::to_owned));
+    for (name, tree) in &summary.results {
+        let Some((row, package)) = name.split_once('/') else { continue };
+        for place in &places {
+            let dir = place.join(row);
+            fs_err::create_dir_all(&dir)?;
+            let fresh = dir.join(format!(".{package}.{}", std::process::id()));
+            let _ = fs_err::remove_file(&fresh);
+            fs_err::os::unix::fs::symlink(tree, &fresh)?;
+            fs_err::rename(&fresh, dir.join(package))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! A plan on paper: what is cached, what runs and why; as text, JSON, or a
+//! graph for Graphviz.
+
+use crate::base::{Key, units};
+use crate::exec::states::{States, Status};
+use crate::plan::{Plan, StageId};
+use serde::Serialize;
+use std::time::Duration;
+
+/// One stage of a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// `arm64/gcc`
+    pub stage: String,
+    /// `fetch`, `unpack`, `build` or `check`.
+    pub kind: &'static str,
+    /// The version, where there is one.
+    pub version: String,
+    /// `cached`, `run` or `not needed`.
+    pub state: &'static str,
+    /// The key; it is final when `known`.
+    pub key: Key,
+    /// Whether every source below it is known.
+    pub known: bool,
+    /// Seconds of processor time it is expected to take.
+    pub expected: f64,
+    /// The stages it needs.
+    pub needs: Vec<String>,
+    /// Why it runs: what changed since it was built last.
+    pub why: Vec<String>,
+}
+
+/// The rows of a plan, what is needed first.
+pub fn rows(
+    plan: &Plan,
+    states: &States,
+    expected: &dyn Fn(StageId) -> f64,
+    why: &dyn Fn(StageId) -> Vec<String>,
+) -> Vec<Row> {
+    let row = |id: StageId| {
+        let stage = plan.stage(id);
+        let state = match states.get(id) {
+            Status::Cached => "cached",
+            Status::Unneeded => "not needed",
+            _ => "run",
+        };
+        let explained = state == "run" && stage.job().is_some();
+        Row {
+            stage: stage.name.clone(),
+            kind: stage.kind(),
+            version: stage.version.clone(),
+            state,
+            key: stage.key,
+            known: plan.is_known(id),
+            expected: expected(id),
+            needs: stage.needs.iter().map(|need| plan.stage(*need).name.clone()).collect(),
+            why: if explained { why(id) } else { Vec::new() },
+        }
+    };
+    plan.ids().map(row).collect()
+}
+
+/// A table, with reasons below each row where they are asked for.
+pub fn text(rows: &[Row], explain: bool) -> String {
+    let width = rows.iter().map(|row| row.stage.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for row in rows {
+        let time = if row.state == "run" { units::duration(Duration::from_secs_f64(row.expected)) } else { String::new() };
+        let key = if row.known { row.key.short() } else { "(source not fetched)".to_owned() };
+        let line = format!("{:width$}  {:10}  {:>8}  {key}", row.stage, row.state, time);
+        text += line.trim_end();
+        text.push('\n');
+        if explain {
+            row.why.iter().for_each(|why| text += &format!("    {why}\n"));
+        }
+    }
+    let run: Vec<_> = rows.iter().filter(|row| row.state == "run").collect();
+    let seconds: f64 = run.iter().map(|row| row.expected).sum();
+    let cached = rows.iter().filter(|row| row.state == "cached").count();
+    let time = units::duration(Duration::from_secs_f64(seconds));
+    text + &format!("{} to run (about {time} of processor time), {cached} cached\n", run.len())
+}
+
+/// `{"schema": 1, "stages": […]}`
+pub fn json(rows: &[Row]) -> String {
+    let value = serde_json::json!({ "schema": 1, "stages": rows });
+    format!("{value:#}\n")
+}
+
+/// A graph for `dot -Tsvg`.
+pub fn dot(plan: &Plan, rows: &[Row]) -> String {
+    let mut text = "digraph crossmill {\n  rankdir=LR;\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n".to_owned();
+    for (row, stage) in rows.iter().zip(&plan.stages) {
+        let colour = match row.state {
+            "cached" => "palegreen",
+            "run" => "lightskyblue",
+            _ => "gray90",
+        };
+        text += &format!("  \"{}\" [fillcolor={colour}];\n", row.stage);
+        for need in &stage.needs {
+            text += &format!("  \"{}\" -> \"{}\";\n", plan.stage(*need).name, row.stage);
+        }
+    }
+    text + "}\n"
+}

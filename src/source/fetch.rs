@@ -1,0 +1,353 @@
+//! One source after the other, until one serves.
+
+use super::cache::{self, PinRecord, blocking};
+use super::http::Download;
+use super::mirror::{self, Base};
+use super::route::Trust;
+use super::{Error, Failure, Fetched, Inner, Progress, git, local, partial, pgp};
+use crate::base::{Key, Sha256};
+use crate::config::source::{Origin, Pin, SourceSpec};
+use crate::formats::apt;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Larger is no source archive of anything built here.
+const MAX_ARCHIVE: u64 = 8 << 30;
+/// Larger is no signature and no list of mirrors.
+const MAX_TEXT: u64 = 1 << 20;
+
+/// Which commits revisions were when they were last looked up.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Revisions {
+    pub(super) commits: BTreeMap<String, String>,
+}
+
+/// The file of [`Revisions`] beside a mirror.
+pub(super) fn revisions(mirror: &Path) -> PathBuf {
+    mirror.with_extension("json")
+}
+
+/// What a candidate came to.
+struct Got {
+    digest: String,
+    from_cache: bool,
+    bytes: u64,
+}
+
+impl Got {
+    fn file(sha256: Sha256, from_cache: bool, bytes: u64) -> Self {
+        Self { digest: format!("sha256:{sha256}"), from_cache, bytes }
+    }
+}
+
+/// The first candidate that serves.
+pub(super) async fn first(inner: &Inner, candidates: &[SourceSpec], progress: &dyn Progress) -> Result<Fetched, Error> {
+    let mut failures: Vec<Failure> = Vec::new();
+    for (index, spec) in candidates.iter().enumerate() {
+        match one(inner, spec, progress, index + 1 < candidates.len()).await {
+            Ok(Got { digest, from_cache, bytes }) => {
+                return Ok(Fetched { candidate: index, digest, source: spec.label(), from_cache, bytes });
+            }
+            Err(error) if error.is_final() => return Err(error),
+            Err(Error::Exhausted { failures: more }) => failures.extend(more),
+            Err(error) => {
+                if index + 1 < candidates.len() && !matches!(error, Error::Offline { .. }) {
+                    progress.retry(&spec.label(), &super::error::with_causes(&error), "next source");
+                }
+                failures.push(Failure { source: spec.label(), error });
+            }
+        }
+    }
+    if !failures.is_empty() && failures.iter().all(|failure| matches!(failure.error, Error::Offline { .. })) {
+        return Err(Error::Offline { sources: failures.into_iter().map(|failure| failure.source).collect() });
+    }
+    Err(Error::Exhausted { failures })
+}
+
+async fn one(inner: &Inner, spec: &SourceSpec, progress: &dyn Progress, more: bool) -> Result<Got, Error> {
+    let places = match &spec.from {
+        Origin::Local(path) => return on_this_machine(inner, spec, path, progress).await,
+        Origin::Git { url, rev } => return revision(inner, url, rev, progress).await,
+        _ if inner.options.offline => return Err(Error::Offline { sources: vec![spec.label()] }),
+        Origin::Url(url) => vec![Place::Url(url.clone(), Trust::Https)],
+        Origin::Debian(path) => debian_places(inner, path, progress).await?,
+    };
+    download(inner, spec, &places, progress, more).await
+}
+
+/// Where a file may be had.
+enum Place {
+    Url(String, Trust),
+    File(PathBuf),
+}
+
+impl Place {
+    fn label(&self) -> String {
+        match self {
+            Self::Url(url, _) => url.clone(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+fn mirrors(inner: &Inner) -> Result<&mirror::Mirrors, Error> {
+    if let Some(found) = inner.mirrors.get() {
+        return Ok(found);
+    }
+    let found = mirror::find(&inner.options.apt_dir, inner.options.debian_mirror.as_deref())?;
+    Ok(inner.mirrors.get_or_init(|| found))
+}
+
+async fn debian_places(inner: &Inner, path: &str, progress: &dyn Progress) -> Result<Vec<Place>, Error> {
+    let mut places = Vec::new();
+    for base in &mirrors(inner)?.bases {
+        let bases = match base {
+            Base::List(url) => {
+                let text = text(inner, url, Trust::Debian, progress).await?;
+                apt::parse_mirror_list(&String::from_utf8_lossy(&text))
+                    .iter()
+                    .filter_map(|line| mirror::listed(line))
+                    .collect()
+            }
+            base => vec![base.clone()],
+        };
+        for base in bases {
+            match base {
+                // `+` and `~` of Debian's versions stand for themselves in a path (RFC 3986 3.3).
+                Base::Url(base) => places.push(Place::Url(format!("{base}/{path}"), Trust::Debian)),
+                Base::Dir(base) => places.push(Place::File(base.join(path))),
+                Base::List(_) => {}
+            }
+        }
+    }
+    if places.is_empty() {
+        return Err(Error::NoDebianMirror { apt_dir: inner.options.apt_dir.clone() });
+    }
+    Ok(places)
+}
+
+fn proxy(inner: &Inner) -> Option<&str> {
+    inner.mirrors.get()?.proxy.as_deref()
+}
+
+/// Under which name the bytes are collected: by the digest if it is known, so
+/// that every source of the same file goes on with the same bytes.
+fn working_name(spec: &SourceSpec) -> String {
+    match &spec.pin {
+        Pin::Sha256(sha256) => sha256.to_string(),
+        _ => Key::of(spec.label().as_bytes()).to_string(),
+    }
+}
+
+async fn download(
+    inner: &Inner,
+    spec: &SourceSpec,
+    places: &[Place],
+    progress: &dyn Progress,
+    more: bool,
+) -> Result<Got, Error> {
+    let name = working_name(spec);
+    let _lock = inner.cache.lock(&name, progress).await?;
+    // Whoever held the lock may have brought it.
+    let expected = inner.expected(spec);
+    if let Some(sha256) = expected
+        && inner.cache.has(sha256, spec.size).is_some()
+    {
+        return Ok(Got::file(sha256, true, 0));
+    }
+    // What has no pin may have changed since it was here.
+    let want = expected.filter(|_| spec.pin != Pin::AsFound);
+    let path = inner.cache.partial(&name);
+    let mut failures = Vec::new();
+    for (index, place) in places.iter().enumerate() {
+        match from_place(inner, spec, place, &path, want, progress).await {
+            Ok(got) => return Ok(got),
+            Err(error) if error.is_final() => return Err(error),
+            Err(error) => {
+                if places.len() > 1 && (more || index + 1 < places.len()) {
+                    progress.retry(&place.label(), &super::error::with_causes(&error), "next source");
+                }
+                failures.push(Failure { source: place.label(), error });
+            }
+        }
+    }
+    match failures.len() {
+        1 => Err(failures.remove(0).error),
+        _ => Err(Error::Exhausted { failures }),
+    }
+}
+
+async fn from_place(
+    inner: &Inner,
+    spec: &SourceSpec,
+    place: &Place,
+    path: &Path,
+    want: Option<Sha256>,
+    progress: &dyn Progress,
+) -> Result<Got, Error> {
+    let (sha256, bytes) = match place {
+        Place::Url(url, trust) => {
+            let limit = spec.size.unwrap_or(MAX_ARCHIVE);
+            let job = Download { url, trust: *trust, path, want, size: spec.size, limit };
+            let arrived = inner.http.download(&job, &inner.options, proxy(inner), progress).await?;
+            (arrived.sha256, arrived.bytes)
+        }
+        Place::File(from) => {
+            let (from, to) = (from.clone(), path.to_owned());
+            (until_dropped(move |cancel| local::copy_file(&from, &to, cancel)).await.map_err(missing)?, 0)
+        }
+    };
+    settle(inner, spec, &place.label(), path, sha256, progress).await?;
+    Ok(Got::file(sha256, false, bytes))
+}
+
+/// A file that is not on a mirror is no failure of this machine.
+fn missing(error: Error) -> Error {
+    match error {
+        Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Error::Network { url: "file:".to_owned(), why: error.to_string() }
+        }
+        error => error,
+    }
+}
+
+/// Holds what arrived at `path` against its pin and makes it a blob, or deletes it.
+async fn settle(
+    inner: &Inner,
+    spec: &SourceSpec,
+    source: &str,
+    path: &Path,
+    got: Sha256,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    let proven = prove(inner, spec, source, path, got, progress).await;
+    let record = match proven {
+        Ok(record) => record,
+        Err(error) => {
+            // Without the signature nothing is wrong with the file yet.
+            if matches!(error, Error::Mismatch { .. } | Error::PinChanged { .. } | Error::Signature { .. }) {
+                partial::discard(path)?;
+            }
+            return Err(error);
+        }
+    };
+    inner.cache.publish(path, got, source).await?;
+    partial::discard_note(path)?;
+    if let Some(record) = record {
+        cache::write_json(&inner.cache.pin(&spec.label()), &record)?;
+    }
+    Ok(())
+}
+
+/// The record to write once the file is a blob.
+async fn prove(
+    inner: &Inner,
+    spec: &SourceSpec,
+    source: &str,
+    path: &Path,
+    got: Sha256,
+    progress: &dyn Progress,
+) -> Result<Option<PinRecord>, Error> {
+    let url = spec.label();
+    let record = |key| {
+        let when = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        Some(PinRecord { url: url.clone(), sha256: got, key, when })
+    };
+    match (&spec.pin, inner.expected(spec)) {
+        (Pin::Sha256(want), _) if *want == got => Ok(None),
+        (Pin::Sha256(want), _) => Err(Error::Mismatch { url: source.to_owned(), want: *want, got }),
+        (Pin::AsFound, _) => Ok(record(None)),
+        (Pin::Signature { .. }, Some(want)) if want == got => Ok(None),
+        (Pin::Signature { .. }, Some(want)) => {
+            Err(Error::PinChanged { url: source.to_owned(), want, got, record: inner.cache.pin(&url) })
+        }
+        (Pin::Signature { url: at, keyring, uncompressed }, None) => {
+            let signature = text(inner, at, Trust::Https, progress).await?;
+            let (path, armored, uncompressed) = (path.to_owned(), keyring.armored.clone(), *uncompressed);
+            let checked =
+                blocking(move || Ok(pgp::verify(&|| pgp::open_file(&path, uncompressed), &signature, &armored)));
+            match checked.await? {
+                Ok(verified) => Ok(record(Some(verified.fingerprint))),
+                Err(problem) => {
+                    Err(Error::Signature { url: source.to_owned(), problem, keyring: keyring.path.clone() })
+                }
+            }
+        }
+    }
+}
+
+/// A small file, into memory.
+async fn text(inner: &Inner, url: &str, trust: Trust, progress: &dyn Progress) -> Result<Vec<u8>, Error> {
+    /// Its few bytes are no progress of the source.
+    struct Quiet<'a>(&'a dyn Progress);
+    impl Progress for Quiet<'_> {
+        fn bytes(&self, _: u64, _: Option<u64>) {}
+        fn retry(&self, source: &str, why: &str, next: &str) {
+            self.0.retry(source, why, next);
+        }
+    }
+    if inner.options.offline {
+        return Err(Error::Offline { sources: vec![url.to_owned()] });
+    }
+    let name = format!("{}.text", Key::of(url.as_bytes()));
+    let _lock = inner.cache.lock(&name, progress).await?;
+    let path = inner.cache.partial(&name);
+    partial::discard(&path)?;
+    let job = Download { url, trust, path: &path, want: None, size: None, limit: MAX_TEXT };
+    inner.http.download(&job, &inner.options, proxy(inner), &Quiet(progress)).await?;
+    let bytes = fs_err::read(&path)?;
+    partial::discard(&path)?;
+    Ok(bytes)
+}
+
+async fn on_this_machine(inner: &Inner, spec: &SourceSpec, path: &Path, progress: &dyn Progress) -> Result<Got, Error> {
+    let meta = fs_err::metadata(path)?;
+    let from = path.to_owned();
+    if meta.is_dir() {
+        let digest = until_dropped(move |cancel| local::digest(&from, cancel)).await?;
+        return Ok(Got { digest, from_cache: true, bytes: 0 });
+    }
+    if !meta.is_file() {
+        return Err(Error::NotASource { path: path.to_owned() });
+    }
+    // Not shared with a download of the same file: a copy begins anew.
+    let name = format!("{}.copy", Key::of(spec.label().as_bytes()));
+    let _lock = inner.cache.lock(&name, progress).await?;
+    let to = inner.cache.partial(&name);
+    let target = to.clone();
+    let sha256 = until_dropped(move |cancel| local::copy_file(&from, &target, cancel)).await?;
+    settle(inner, spec, &spec.label(), &to, sha256, progress).await?;
+    local::remember(&inner.cache, path, sha256)?;
+    Ok(Got::file(sha256, false, 0))
+}
+
+async fn revision(inner: &Inner, url: &str, rev: &str, progress: &dyn Progress) -> Result<Got, Error> {
+    let mirror = inner.cache.git(url);
+    let _lock = inner.cache.lock(&format!("git-{}", Key::of(url.as_bytes()).short()), progress).await?;
+    let commit = git::resolve(&mirror, url, rev, inner.options.offline).await?;
+    let mut known: Revisions = cache::read_json(&revisions(&mirror)).unwrap_or_default();
+    let before = known.commits.insert(rev.to_owned(), commit.clone());
+    let from_cache = before.as_ref() == Some(&commit);
+    if !from_cache {
+        cache::write_json(&revisions(&mirror), &known)?;
+    }
+    Ok(Got { digest: format!("git:{commit}"), from_cache, bytes: 0 })
+}
+
+/// Runs blocking work that is told to stop when the future is dropped.
+async fn until_dropped<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    struct OnDrop(Arc<AtomicBool>);
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let flag = Arc::new(AtomicBool::new(false));
+    let _on_drop = OnDrop(flag.clone());
+    blocking(move || work(&flag)).await
+}

@@ -1,0 +1,261 @@
+//! Sources the user has on this machine: `--source gcc=/path`.
+
+use super::cache::{self, Cache, LocalRecord};
+use super::decode::CHUNK;
+use super::tree::{self, Tree};
+use super::{Error, unpack};
+use crate::base::{Key, Sha256};
+use sha2::Digest as _;
+use std::io::{Read, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The recorded digest of a file that is still what it was, as far as its
+/// size, time and inode tell, if the cache has it.
+pub(super) fn known(cache: &Cache, path: &Path) -> Option<(Sha256, u64)> {
+    let record: LocalRecord = cache::read_json(&cache.local(path))?;
+    let now = record_of(path, record.sha256)?;
+    let size = cache.has(record.sha256, Some(record.size))?;
+    (now == record).then_some((record.sha256, size))
+}
+
+fn record_of(path: &Path, sha256: Sha256) -> Option<LocalRecord> {
+    let meta = fs_err::metadata(path).ok()?;
+    Some(LocalRecord {
+        path: path.to_owned(),
+        size: meta.len(),
+        mtime: (meta.mtime(), meta.mtime_nsec()),
+        inode: meta.ino(),
+        sha256,
+    })
+}
+
+/// Copies a file to `partial` and hashes what it copies. It is never linked:
+/// an edit of the user's file would change the cache.
+pub(super) fn copy_file(path: &Path, partial: &Path, cancel: &AtomicBool) -> Result<Sha256, Error> {
+    if let Some(dir) = partial.parent() {
+        fs_err::create_dir_all(dir)?;
+    }
+    let mut from = fs_err::File::open(path)?;
+    let mut to = fs_err::File::create(partial)?;
+    let mut hasher = sha2::Sha256::new();
+    let mut buffer = vec![0; 4 * CHUNK];
+    loop {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
+        match from.read(&mut buffer)? {
+            0 => return Ok(Sha256::from_bytes(hasher.finalize().into())),
+            count => {
+                let chunk = buffer.get(..count).unwrap_or_default();
+                hasher.update(chunk);
+                to.write_all(chunk).map_err(|error| tree::disk(error, partial))?;
+            }
+        }
+    }
+}
+
+/// Remembers what a file was when it was hashed.
+pub(super) fn remember(cache: &Cache, path: &Path, sha256: Sha256) -> Result<(), Error> {
+    match record_of(path, sha256) {
+        Some(record) => cache::write_json(&cache.local(path), &record),
+        None => Ok(()),
+    }
+}
+
+/// What an entry of a directory is.
+enum Kind {
+    Dir,
+    File { executable: bool },
+    Link(PathBuf),
+}
+
+/// Everything below `dir` but `.git`, as paths relative to it, in the order of their bytes.
+fn walk(dir: &Path) -> Result<Vec<(PathBuf, Kind)>, Error> {
+    let mut found = Vec::new();
+    let mut todo = vec![PathBuf::new()];
+    while let Some(inner) = todo.pop() {
+        for entry in fs_err::read_dir(dir.join(&inner))? {
+            let entry = entry?;
+            // In a linked worktree `.git` is a file.
+            if entry.file_name() == ".git" {
+                continue;
+            }
+            let path = inner.join(entry.file_name());
+            let meta = fs_err::symlink_metadata(entry.path())?;
+            let kind = if meta.is_dir() {
+                todo.push(path.clone());
+                Kind::Dir
+            } else if meta.is_symlink() {
+                Kind::Link(fs_err::read_link(entry.path())?)
+            } else if meta.is_file() {
+                Kind::File { executable: meta.permissions().mode() & 0o111 != 0 }
+            } else {
+                return Err(tree::refused(&entry.path(), "it is neither a file, a directory nor a link"));
+            };
+            found.push((path, kind));
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
+    Ok(found)
+}
+
+/// Hashes a tree: for every entry its kind (`d`, `f`, `x`, `l`), its path, and
+/// its content or target, each preceded by its length (8 bytes, little endian).
+struct TreeHasher(blake3::Hasher);
+
+impl TreeHasher {
+    fn new() -> Self {
+        Self(blake3::Hasher::new_derive_key("crossmill source tree v1"))
+    }
+
+    fn text(&mut self, bytes: &[u8]) {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn entry(&mut self, path: &Path, kind: &Kind) {
+        let letter = match kind {
+            Kind::Dir => b"d",
+            Kind::File { executable: false } => b"f",
+            Kind::File { executable: true } => b"x",
+            Kind::Link(_) => b"l",
+        };
+        self.0.update(letter);
+        self.text(path.as_os_str().as_bytes());
+        if let Kind::Link(target) = kind {
+            self.text(target.as_os_str().as_bytes());
+        }
+    }
+
+    /// A content is counted by its own hash, as its length is only known after it was read.
+    fn content(&mut self, content: &blake3::Hasher) {
+        self.0.update(content.finalize().as_bytes());
+    }
+
+    fn finish(&self) -> String {
+        format!("tree:{}", Key::from_bytes(*self.0.finalize().as_bytes()))
+    }
+}
+
+struct Hashed<R> {
+    reader: R,
+    hasher: blake3::Hasher,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.reader.read(buf)?;
+        self.hasher.update(buf.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
+
+/// The digest of a directory: `tree:` and 64 digits. Times do not count.
+pub(super) fn digest(dir: &Path, cancel: &AtomicBool) -> Result<String, Error> {
+    let mut hasher = TreeHasher::new();
+    for (path, kind) in walk(dir)? {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
+        hasher.entry(&path, &kind);
+        if let Kind::File { .. } = kind {
+            let mut content = Hashed { reader: fs_err::File::open(dir.join(&path))?, hasher: blake3::Hasher::new() };
+            std::io::copy(&mut content, &mut std::io::sink())?;
+            hasher.content(&content.hasher);
+        }
+    }
+    Ok(hasher.finish())
+}
+
+/// Copies a directory into `dest` and proves that it is still the one with the digest `want`.
+pub(super) fn copy_tree(
+    dir: &Path,
+    want: &str,
+    wanted: &[unpack::Wanted<'_>],
+    dest: &Path,
+    cancel: &AtomicBool,
+    progress: &dyn Fn(u64, u64),
+) -> Result<tree::Unpacked, Error> {
+    let patches = unpack::texts(wanted, &dir.display().to_string())?;
+    let mut tree = Tree::begin(dest, cancel)?;
+    let mut hasher = TreeHasher::new();
+    let entries = walk(dir)?;
+    let all = entries.len() as u64;
+    for (done, (path, kind)) in entries.into_iter().enumerate() {
+        tree.check_cancel()?;
+        hasher.entry(&path, &kind);
+        let from = dir.join(&path);
+        // Whole seconds, as an archive of the tree would have them.
+        let mtime = tree::time_of(u64::try_from(fs_err::symlink_metadata(&from)?.mtime()).unwrap_or(0));
+        match kind {
+            Kind::Dir => tree.dir(&path, mtime)?,
+            Kind::Link(target) => tree.symlink(&path, &target, mtime)?,
+            Kind::File { executable } => {
+                let mut content = Hashed { reader: fs_err::File::open(&from)?, hasher: blake3::Hasher::new() };
+                tree.file(&path, executable, mtime, &mut content, &Error::Io)?;
+                hasher.content(&content.hasher);
+            }
+        }
+        progress(done as u64 + 1, all);
+    }
+    let got = hasher.finish();
+    if got != want {
+        return Err(Error::TreeChanged { path: dir.to_owned(), want: want.to_owned(), got });
+    }
+    unpack::finish(tree, dest, &patches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::create_dir_all(dir.path().join("sub/.git")).unwrap();
+        fs_err::write(dir.path().join("sub/file"), "text").unwrap();
+        fs_err::write(dir.path().join("sub.txt"), "").unwrap();
+        fs_err::os::unix::fs::symlink("sub/file", dir.path().join("link")).unwrap();
+        dir
+    }
+
+    fn digest_of(dir: &tempfile::TempDir) -> String {
+        digest(dir.path(), &AtomicBool::new(false)).unwrap()
+    }
+
+    #[test]
+    fn the_digest_is_of_paths_modes_and_contents_alone() {
+        let dir = sample();
+        let before = digest_of(&dir);
+        assert_eq!(before, "tree:");
+        fs_err::write(dir.path().join("sub/.git/HEAD"), "x").unwrap();
+        let file = fs_err::File::options().write(true).open(dir.path().join("sub/file")).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(digest_of(&dir), before);
+        file.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_ne!(digest_of(&dir), before);
+        file.set_permissions(std::fs::Permissions::from_mode(0o644)).unwrap();
+        fs_err::rename(dir.path().join("sub.txt"), dir.path().join("sub.c")).unwrap();
+        assert_ne!(digest_of(&dir), before);
+    }
+
+    #[test]
+    fn a_tree_is_copied_read_only_and_only_if_it_is_the_same() {
+        let dir = sample();
+        let want = digest_of(&dir);
+        let out = tempfile::tempdir().unwrap();
+        let (dest, never) = (out.path().join("tree"), AtomicBool::new(false));
+        let copied = copy_tree(dir.path(), &want, &[], &dest, &never, &|_, _| ()).unwrap();
+        assert_eq!(copied, tree::Unpacked { files: 3, bytes: 4 });
+        assert_eq!(digest(&dest, &never).unwrap(), want);
+        assert!(!dest.join("sub/.git").exists());
+        let mode = fs_err::metadata(dest.join("sub/file")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o444);
+        fs_err::write(dir.path().join("sub/file"), "changed").unwrap();
+        let again = copy_tree(dir.path(), &want, &[], &out.path().join("again"), &never, &|_, _| ());
+        assert!(matches!(again, Err(Error::TreeChanged { .. })));
+        crate::base::files::remove_tree(&dest).unwrap();
+    }
+}

@@ -1,0 +1,6 @@
+//! What several test programs share.
+
+#![expect(dead_code, reason = "no test program uses all of it")]
+
+pub mod archives;
+pub mod http;
