@@ -7,7 +7,7 @@ use crate::base::{Diagnostic, units};
 use crate::exec::event::Stamped;
 use crate::exec::{Emitter, Engine, Options, Stop, Summary};
 use crate::process::probe;
-use crate::report::{self, Sink, Verbosity};
+use crate::report::{self, Verbosity};
 use crate::store::Store;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -93,9 +93,6 @@ fn start(select: &Select, options: &RunOptions, fetch_only: bool) -> Outcome {
     let store = session.store()?;
     let fetcher = session.fetcher(&store)?;
     let plan = session.plan(&request, &store, &fetcher)?;
-    if !fetch_only {
-        session.require_tools(&plan, &store, &fetcher)?;
-    }
     let (emitter, events) = Emitter::new();
     let run = session::run_name();
     let run_dir = store.run_dir(&run);
@@ -111,6 +108,7 @@ fn start(select: &Select, options: &RunOptions, fetch_only: bool) -> Outcome {
         ignore_space: options.ignore_space,
         grace: crate::process::group::GRACE,
         label: request.profile.clone(),
+        shared: session.shared_cells(&request, &plan),
         run,
         command: std::env::args().collect(),
     };
@@ -134,10 +132,12 @@ fn start(select: &Select, options: &RunOptions, fetch_only: bool) -> Outcome {
     });
     // Blocking tasks may still hold emitters; the listener ends when they do.
     drop(runtime);
-    let heard = listener.join().unwrap_or_else(|_| Err(Trouble::usage("the reporter stopped; the results are not affected")));
+    let heard =
+        listener.join().unwrap_or_else(|_| Err(Trouble::usage("the reporter stopped; the results are not affected")));
     let summary = ended?;
     heard?;
-    let picture = report::eventlog::picture(&run_dir.join("events.jsonl")).map_err(|error| Diagnostic::from_error(&error))?;
+    let picture =
+        report::eventlog::picture(&run_dir.join("events.jsonl")).map_err(|error| Diagnostic::from_error(&error))?;
     fs_err::write(run_dir.join("timeline.html"), report::timeline::html(&picture))?;
     if options.json {
         let text = report::json::text(&picture).map_err(|error| Trouble::usage(error.to_string()))?;

@@ -46,7 +46,9 @@ impl Plan {
             }
             match store.recall::<Material>(&stage.name) {
                 None => vec!["never built here".to_owned()],
-                Some(last) if last.key == stage.key => vec!["started before and not finished, or its result was removed".to_owned()],
+                Some(last) if last.key == stage.key => {
+                    vec!["started before and not finished, or its result was removed".to_owned()]
+                }
                 Some(last) => explain::differences(&last.material, &plan.material(id)),
             }
         };

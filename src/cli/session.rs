@@ -4,10 +4,10 @@
 use super::options::{Place, Select};
 use super::{Trouble, exit};
 use crate::base::Diagnostic;
-use crate::check::doctor;
 use crate::config::Config;
-use crate::config::host_tools::HostTools;
+use crate::config::recipe::Per;
 use crate::config::source::{Pin, SourceSpec};
+use crate::exec::event::SharedCell;
 use crate::plan::graph::Chosen;
 use crate::plan::request::Words;
 use crate::plan::{self, HostFacts, Plan, Request};
@@ -21,8 +21,6 @@ use std::path::{Path, PathBuf};
 pub struct Session {
     /// Targets and recipes.
     pub config: Config,
-    /// The host tools that recipes name.
-    pub tools: HostTools,
     place: Place,
 }
 
@@ -39,22 +37,7 @@ impl Session {
             overlays.push(own.to_owned());
         }
         let config = Config::load(&data, &overlays, &place.recipes)?;
-        let tools = HostTools::load(&data.join("recipes/host-tools.toml"))?;
-        let session = Self { config, tools, place: place.clone() };
-        session.check_tool_names()?;
-        Ok(session)
-    }
-
-    fn check_tool_names(&self) -> Result<(), Trouble> {
-        let mut problems = Vec::new();
-        for tool in self.config.recipes.values().flat_map(|recipe| &recipe.tools) {
-            if self.tools.get(&tool.text).is_none() {
-                let mut problem = tool.error(format!("unknown host tool `{}`", tool.text));
-                problem.hints = crate::base::suggest::hints(&tool.text, "host tools", self.tools.names());
-                problems.push(problem);
-            }
-        }
-        if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
+        Ok(Self { config, place: place.clone() })
     }
 
     /// The store's directory, whether it is there or not.
@@ -75,7 +58,7 @@ impl Session {
             debian_mirror: self.place.debian_mirror.clone().or(self.config.matrix.defaults.debian_mirror.clone()),
             ..source::Options::new(store.cache())
         };
-        Ok(Fetcher::new(options)?)
+        Ok(Fetcher::new(options))
     }
 
     /// What is to be built. With `or_all`, no target at all means every one.
@@ -104,19 +87,31 @@ impl Session {
 
     /// The facts of this machine that belong to keys.
     pub fn host_facts(&self) -> HostFacts {
-        let host = doctor::RealHost::new(probe_env());
-        let identities = self.tools.identities().into_iter();
-        let tools = identities.filter_map(|name| {
-            let tool = self.tools.get(&name)?;
-            Some((name, doctor::identity(tool, &host)?))
-        });
-        HostFacts { arch: std::env::consts::ARCH.to_owned(), tools: tools.collect() }
+        HostFacts { arch: std::env::consts::ARCH.to_owned(), tools: Default::default() }
     }
 
     /// The plan of a request, with sources as this store knows them.
     pub fn plan(&self, request: &Request, store: &Store, fetcher: &Fetcher) -> Result<Plan, Trouble> {
         let known = |label: &str, candidates: &[SourceSpec]| known(store, fetcher, label, candidates);
         Ok(plan::plan(&self.config, request, &self.host_facts(), &known)?)
+    }
+
+    /// Cells of the table for targets that use another's toolchain.
+    pub fn shared_cells(&self, request: &Request, plan: &Plan) -> Vec<SharedCell> {
+        let targets = request.targets.iter().filter_map(|name| self.config.matrix.targets.get(name));
+        let borrowing = targets.filter(|target| target.toolchain != target.name);
+        let cells = borrowing.flat_map(|target| {
+            let lent = plan.stages.iter().filter(|stage| {
+                let recipe = self.config.recipes.get(&stage.column);
+                stage.row == target.toolchain.as_str() && recipe.is_some_and(|recipe| recipe.per == Per::Toolchain)
+            });
+            lent.map(|stage| SharedCell {
+                row: target.name.to_string(),
+                column: stage.column.to_string(),
+                with: stage.row.clone(),
+            })
+        });
+        cells.collect()
     }
 
     /// The tools that the stages of a plan need, without repeats.

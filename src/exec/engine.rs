@@ -6,7 +6,7 @@
 //! overlaps the compiling of another, and never more than `-j` jobs run.
 
 use super::emit::Emitter;
-use super::event::{Event, Failure, Kind, StageInfo, State, Usage};
+use super::event::{Event, Failure, Kind, SharedCell, StageInfo, State, Usage};
 use super::job::{self, StageWork};
 use super::sources;
 use super::states::{States, Status};
@@ -18,9 +18,9 @@ use crate::plan::graph::Chosen;
 use crate::plan::{Plan, StageId, Work};
 use crate::process::{JobServer, Memory, Token};
 use crate::source::Fetcher;
-use crate::store::{Lock, Store};
 use crate::store::history::Times;
 use crate::store::names::Named;
+use crate::store::{Lock, Store};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub struct Options {
     pub grace: Duration,
     /// What tells runs of different settings apart in the kept times.
     pub label: String,
+    /// Cells of the table that stand for another row's stage.
+    pub shared: Vec<SharedCell>,
     /// The run's name.
     pub run: String,
     /// The command line, for people.
@@ -123,19 +125,27 @@ pub struct Engine {
 }
 
 impl Shared {
+    /// Returns once the run is asked to end more urgently than `than`.
+    pub async fn asked_to_stop(&self, than: Stop) {
+        let mut stop = self.stop.clone();
+        // A closed channel asks for nothing any more.
+        if stop.wait_for(|stop| *stop > than).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The lock of `key`, and whether it had to be waited for; `None` when the
     /// run is asked to stop meanwhile. The token is given back while waiting:
     /// somebody else's work must not cost this run a core.
     pub async fn lock(&self, stage: &str, key: &Key, token: &mut Option<Token>) -> Result<Option<(Lock, bool)>, Error> {
         let mut waited = false;
-        let mut stop = self.stop.clone();
         loop {
             match self.store.try_lock(key)? {
                 Ok(lock) => {
                     if token.is_none() {
                         tokio::select! {
                             again = self.jobs.acquire() => *token = Some(again?),
-                            _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(None),
+                            () = self.asked_to_stop(Stop::No) => return Ok(None),
                         }
                     }
                     return Ok(Some((lock, waited)));
@@ -148,7 +158,7 @@ impl Shared {
                     }
                     tokio::select! {
                         () = tokio::time::sleep(RETRY) => {}
-                        _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(None),
+                        () = self.asked_to_stop(Stop::No) => return Ok(None),
                     }
                 }
             }
@@ -201,6 +211,7 @@ impl Engine {
             jobs: options.jobs,
             memory,
             stages: stages.collect(),
+            shared: options.shared.clone(),
         });
         for (stage, why) in damaged {
             emitter.notice(Some(&stage), true, format!("{why}; it will be built anew"));
@@ -233,8 +244,7 @@ impl Engine {
     /// Runs until every goal is there, has failed, or the run is asked to end.
     pub async fn run(mut self) -> Result<Summary, Error> {
         let shared = self.shared.clone();
-        let watcher =
-            tokio::spawn(watch::watch(shared.ledger.clone(), shared.jobs.clone(), shared.emitter.clone()));
+        let watcher = tokio::spawn(watch::watch(shared.ledger.clone(), shared.jobs.clone(), shared.emitter.clone()));
         for id in self.states.all(Status::Cached).collect::<Vec<_>>() {
             self.ended.insert(id, State::Cached);
         }
@@ -282,9 +292,8 @@ impl Engine {
     }
 
     fn note_phase(&self) {
-        let unfinished = |id: &StageId| {
-            matches!(self.states.get(*id), Status::Waiting | Status::Ready | Status::Running)
-        };
+        let unfinished =
+            |id: &StageId| matches!(self.states.get(*id), Status::Waiting | Status::Ready | Status::Running);
         let source = |id: &StageId| matches!(self.plan.stage(*id).work, Work::Fetch(_) | Work::Unpack(_));
         let fetching = self.plan.ids().filter(source).any(|id| unfinished(&id));
         let runnable = self.states.all(Status::Ready).chain(self.states.all(Status::Running)).count();
@@ -294,7 +303,8 @@ impl Engine {
     fn start_fetches(&mut self) {
         let is_fetch = |id: &StageId| matches!(self.plan.stage(*id).work, Work::Fetch(_));
         let busy = self.states.all(Status::Running).filter(is_fetch).count();
-        let next: Vec<_> = self.states.ready().into_iter().filter(is_fetch).take(DOWNLOADS.saturating_sub(busy)).collect();
+        let next: Vec<_> =
+            self.states.ready().into_iter().filter(is_fetch).take(DOWNLOADS.saturating_sub(busy)).collect();
         for id in next {
             let Work::Fetch(source) = self.plan.stage(id).work else { continue };
             let (shared, set) = (self.shared.clone(), self.plan.source(source).clone());
@@ -376,7 +386,8 @@ impl Engine {
             let (source, label) = (*source, self.plan.source(*source).label.clone());
             let frozen: Vec<_> = self.ended.keys().copied().collect();
             self.plan.choose(source, chosen.clone(), &frozen);
-            let named = Named { name: format!("source/{label}"), key: self.plan.stage(id).key, material: chosen.clone() };
+            let named =
+                Named { name: format!("source/{label}"), key: self.plan.stage(id).key, material: chosen.clone() };
             self.shared.store.remember(&named)?;
         }
         let name = self.plan.stage(id).name.clone();
@@ -438,9 +449,9 @@ impl Engine {
             states.insert(stage.name.clone(), state);
         }
         let failed = |prefix: &str, invert: bool| {
-            states.iter().any(|(name, state)| {
-                matches!(state, State::Failed { .. }) && (name.starts_with(prefix) != invert)
-            })
+            states
+                .iter()
+                .any(|(name, state)| matches!(state, State::Failed { .. }) && (name.starts_with(prefix) != invert))
         };
         let exit = if failed("fetch/", true) {
             1
@@ -520,7 +531,8 @@ fn space_needed(plan: &Plan, states: &States, jobs: usize) -> u64 {
     for id in plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready)) {
         match &plan.stage(id).work {
             Work::Fetch(source) => {
-                bytes += plan.source(*source).candidates.iter().filter_map(|candidate| candidate.size).max().unwrap_or(0);
+                bytes +=
+                    plan.source(*source).candidates.iter().filter_map(|candidate| candidate.size).max().unwrap_or(0);
             }
             Work::Unpack(source) => bytes += plan.source(*source).unpacked,
             Work::Build(job) | Work::Check(job) => {

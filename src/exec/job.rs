@@ -10,7 +10,7 @@ use crate::base::{Key, units};
 use crate::formats::buildlog;
 use crate::plan::Material;
 use crate::plan::job::{Job, JobStep};
-use crate::process::{self, Outcome, Status, Token};
+use crate::process::{self, Outcome, Token};
 use crate::store::names::Named;
 use crate::store::{self, Lock, Record};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -59,7 +59,9 @@ enum StepEnd {
 impl Runner<'_> {
     async fn run(&mut self) -> Result<StageEnd, Error> {
         let (store, key) = (&self.shared.store, self.work.key);
-        let Some((lock, waited)) = self.shared.lock(&self.work.name, &key, &mut self.token).await? else { return Ok(self.end(State::Interrupted, None)) };
+        let Some((lock, waited)) = self.shared.lock(&self.work.name, &key, &mut self.token).await? else {
+            return Ok(self.end(State::Interrupted, None));
+        };
         match store.find(&key) {
             Ok(Some(stored)) => {
                 // Whoever held the lock has built it.
@@ -102,13 +104,12 @@ impl Runner<'_> {
         self.token = None;
         let what = format!("{} of memory", units::bytes(step.memory));
         self.shared.emitter.emit(Event::StageWaiting { stage: self.work.name.clone(), what });
-        let mut stop = self.shared.stop.clone();
         tokio::select! {
             grant = self.shared.budget.take(step.memory) => {
                 self.token = Some(self.shared.jobs.acquire().await?);
                 Ok(Some(grant))
             }
-            _ = stop.wait_for(|stop| *stop > Stop::No) => Ok(None),
+            () = self.shared.asked_to_stop(Stop::No) => Ok(None),
         }
     }
 
@@ -165,7 +166,7 @@ impl Runner<'_> {
         };
         let excerpt = fs_err::File::open(&log)
             .ok()
-            .and_then(|file| buildlog::excerpt::read(std::io::BufReader::new(file), EXCERPT).ok())
+            .and_then(|file| buildlog::read(std::io::BufReader::new(file), EXCERPT).ok())
             .map_or_else(Vec::new, |finding| finding.excerpt);
         let failure = Failure {
             step: step.name.clone(),
@@ -198,7 +199,6 @@ impl Runner<'_> {
 
     // Waits for the step while telling what it does; true if the time limit ended it.
     async fn attend(&self, running: &mut process::Running, log: &Path) -> Result<(Outcome, bool), Error> {
-        let mut stop = self.shared.stop.clone();
         let mut told = Stop::No;
         let mut late = false;
         let mut tail = Tail { path: log.to_owned(), at: None, rest: String::new() };
@@ -208,7 +208,7 @@ impl Runner<'_> {
         loop {
             tokio::select! {
                 outcome = running.wait() => return Ok((outcome?, late)),
-                _ = stop.wait_for(|stop| *stop > told) => {
+                () = self.shared.asked_to_stop(told) => {
                     told = *self.shared.stop.borrow();
                     if told == Stop::AtOnce { running.kill() } else { running.stop() }
                 }
@@ -276,7 +276,6 @@ fn usage(outcome: &Outcome) -> Usage {
         max_rss_kib: outcome.usage.max_rss_kib,
     }
 }
-
 
 // The new lines of a growing log.
 struct Tail {

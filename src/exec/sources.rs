@@ -6,7 +6,7 @@ use super::{Error, Stop};
 use crate::base::{Key, files};
 use crate::plan::graph::{Chosen, SourceSet};
 use crate::process::Token;
-use crate::source::{self, Fetched, Progress};
+use crate::source::{self, Progress};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -53,11 +53,10 @@ pub async fn fetch(shared: &Shared, set: &SourceSet) -> Result<StageEnd, Error> 
     let began = Instant::now();
     let stage = format!("fetch/{}", set.label);
     let teller = Teller { shared, stage: stage.clone(), last: AtomicU64::new(0) };
-    let mut stop = shared.stop.clone();
     let fetched = tokio::select! {
         fetched = shared.fetcher.fetch(&set.candidates, &teller) => fetched?,
         // Dropping the download keeps what has arrived.
-        _ = stop.wait_for(|stop| *stop > Stop::No) => return Ok(end(State::Interrupted, began)),
+        () = shared.asked_to_stop(Stop::No) => return Ok(end(State::Interrupted, began)),
     };
     shared.emitter.emit(Event::FetchUsed {
         stage,
@@ -71,7 +70,13 @@ pub async fn fetch(shared: &Shared, set: &SourceSet) -> Result<StageEnd, Error> 
 }
 
 /// Unpacks and patches one source into a read-only tree of the store.
-pub async fn unpack(shared: &Arc<Shared>, name: &str, key: Key, set: &SourceSet, token: Token) -> Result<StageEnd, Error> {
+pub async fn unpack(
+    shared: &Arc<Shared>,
+    name: &str,
+    key: Key,
+    set: &SourceSet,
+    token: Token,
+) -> Result<StageEnd, Error> {
     let began = Instant::now();
     let mut token = Some(token);
     let Some((_lock, _)) = shared.lock(name, &key, &mut token).await? else {
@@ -82,11 +87,14 @@ pub async fn unpack(shared: &Arc<Shared>, name: &str, key: Key, set: &SourceSet,
     }
     for attempt in 0.. {
         match unpack_once(shared, name, key, set).await {
-            Err(Error::Source(error)) if error.is_corrupt_blob() && attempt == 0 => {
+            Err(Error::Source(error @ source::Error::CorruptBlob { .. })) if attempt == 0 => {
                 shared.emitter.notice(Some(name), true, format!("{error}; fetching it again"));
-                shared.fetcher.forget(&candidate(set))?;
+                let spec = [candidate(set)];
+                if let Some(fetched) = shared.fetcher.cached(&spec) {
+                    shared.fetcher.forget(&fetched)?;
+                }
                 let teller = Teller { shared, stage: name.to_owned(), last: AtomicU64::new(0) };
-                shared.fetcher.fetch(&[candidate(set)], &teller).await?;
+                shared.fetcher.fetch(&spec, &teller).await?;
             }
             other => return other.map(|state| end(state, began)),
         }
@@ -101,8 +109,13 @@ fn candidate(set: &SourceSet) -> crate::config::source::SourceSpec {
 
 async fn unpack_once(shared: &Arc<Shared>, name: &str, key: Key, set: &SourceSet) -> Result<State, Error> {
     let spec = candidate(set);
-    let Some(fetched) = shared.fetcher.cached(std::slice::from_ref(&spec)) else {
-        return Err(source::Error::gone(&spec).into());
+    let fetched = match shared.fetcher.cached(std::slice::from_ref(&spec)) {
+        Some(fetched) => fetched,
+        // Removed from the cache since it was planned with.
+        None => {
+            let teller = Teller { shared, stage: name.to_owned(), last: AtomicU64::new(0) };
+            shared.fetcher.fetch(std::slice::from_ref(&spec), &teller).await?
+        }
     };
     let made = shared.store.root().join("work").join(format!("{key}.source"));
     files::remove_tree(&made)?;
@@ -114,15 +127,13 @@ async fn unpack_once(shared: &Arc<Shared>, name: &str, key: Key, set: &SourceSet
         tokio::task::spawn_blocking(move || {
             let teller = Teller { shared: &shared, stage: name, last: AtomicU64::new(0) };
             let progress = |done: u64, total: u64| teller.bytes(done, Some(total));
-            let fetched: Fetched = fetched;
             shared.fetcher.unpack(&spec, &fetched, &patches, &made.join("tree"), &cancel, &progress)
         })
     };
-    let mut stop = shared.stop.clone();
     let mut task = task;
     let unpacked = tokio::select! {
         unpacked = &mut task => unpacked,
-        _ = stop.wait_for(|stop| *stop > Stop::No) => {
+        () = shared.asked_to_stop(Stop::No) => {
             cancel.store(true, Ordering::Relaxed);
             let _ = task.await;
             files::remove_tree(&made)?;

@@ -82,8 +82,7 @@ impl Shared {
     }
 
     fn sample(&self, at: f64, sampler: &mut UsageSampler) {
-        let (roots, ended) =
-            self.with(|ledger| (ledger.running.keys().copied().collect::<Vec<_>>(), ledger.ended_cpu));
+        let (roots, ended) = self.with(|ledger| (ledger.running.keys().copied().collect::<Vec<_>>(), ledger.ended_cpu));
         let Ok(now) = sampler.sample(&roots) else { return };
         self.with(|ledger| {
             // A step that ended between the two looks is counted by then.
@@ -113,7 +112,11 @@ pub async fn watch(shared: Shared, jobs: JobServer, emitter: Emitter) {
             if let Ok(Some(token)) = jobs.try_acquire() {
                 let free = units::bytes(memory.available);
                 withheld.push(token);
-                emitter.notice(None, true, format!("memory is short ({free} available): {} fewer jobs at a time", withheld.len()));
+                emitter.notice(
+                    None,
+                    true,
+                    format!("memory is short ({free} available): {} fewer jobs at a time", withheld.len()),
+                );
             }
         } else if share > PLENTY && withheld.pop().is_some() {
             emitter.notice(None, false, format!("memory is back: {} fewer jobs at a time", withheld.len()));
@@ -195,8 +198,11 @@ mod tests {
     fn the_busy_time_lies_between_fetching_and_the_tail() {
         let shared = Shared::default();
         shared.with(|ledger| {
-            let sample = |at: u32, runnable, fetching| {
-                Sample { at: f64::from(at), cpu: f64::from(at) * 2.0, runnable, fetching }
+            let sample = |at: u32, runnable, fetching| Sample {
+                at: f64::from(at),
+                cpu: f64::from(at) * 2.0,
+                runnable,
+                fetching,
             };
             ledger.samples = vec![sample(0, 3, true), sample(1, 3, false), sample(2, 2, false), sample(9, 1, false)];
         });

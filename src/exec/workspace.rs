@@ -214,7 +214,10 @@ pub fn reproduce(name: &str, key: &Key, job: &Job, places: &Places) -> String {
     // The directory is known only to the script, so it stands outside the quotes.
     let word = |text: &str| quote(&template::fill(text, &path)).replace('\u{1}', "'\"$work\"'");
     for step in &job.steps {
-        script += &format!("\necho '--- {}'\ncd \"$work/build\"\nenv -i HOME=\"$work/home\" TMPDIR=\"$work/tmp\" \\\n", step.name);
+        script += &format!(
+            "\necho '--- {}'\ncd \"$work/build\"\nenv -i HOME=\"$work/home\" TMPDIR=\"$work/tmp\" \\\n",
+            step.name
+        );
         script += "  MAKEFLAGS=\"-j$(getconf _NPROCESSORS_ONLN)\" \\\n";
         for (name, value) in &step.env {
             script += &format!("  {name}={} \\\n", word(value));
@@ -227,7 +230,11 @@ pub fn reproduce(name: &str, key: &Key, job: &Job, places: &Places) -> String {
 
 fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-=:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 #[cfg(test)]
@@ -247,7 +254,11 @@ mod tests {
     }
 
     fn progress(done: &[&str], running: Option<&str>) -> Progress {
-        Progress { done: done.iter().map(|name| (*name).into()).collect(), running: running.map(Into::into), failed: false }
+        Progress {
+            done: done.iter().map(|name| (*name).into()).collect(),
+            running: running.map(Into::into),
+            failed: false,
+        }
     }
 
     #[test]

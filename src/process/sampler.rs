@@ -46,7 +46,8 @@ fn ticks(pid: i32) -> Option<u64> {
     // A process that ended meanwhile has handed its time to its parent.
     let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
-    let fields: Vec<u64> = rest.split_ascii_whitespace().skip(11).take(4).filter_map(|field| field.parse().ok()).collect();
+    let fields: Vec<u64> =
+        rest.split_ascii_whitespace().skip(11).take(4).filter_map(|field| field.parse().ok()).collect();
     (fields.len() == 4).then(|| fields.iter().sum())
 }
 

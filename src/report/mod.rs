@@ -8,10 +8,12 @@ pub mod failure;
 pub mod json;
 pub mod model;
 pub mod plain;
+pub mod plan;
 #[cfg(test)]
 mod sample;
 pub mod style;
 pub mod table;
+pub mod targets;
 pub mod terminal;
 pub mod ticker;
 pub mod timeline;

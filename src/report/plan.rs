@@ -65,7 +65,8 @@ pub fn text(rows: &[Row], explain: bool) -> String {
     let width = rows.iter().map(|row| row.stage.len()).max().unwrap_or(0);
     let mut text = String::new();
     for row in rows {
-        let time = if row.state == "run" { units::duration(Duration::from_secs_f64(row.expected)) } else { String::new() };
+        let time =
+            if row.state == "run" { units::duration(Duration::from_secs_f64(row.expected)) } else { String::new() };
         let key = if row.known { row.key.short() } else { "(source not fetched)".to_owned() };
         let line = format!("{:width$}  {:10}  {:>8}  {key}", row.stage, row.state, time);
         text += line.trim_end();
@@ -89,7 +90,8 @@ pub fn json(rows: &[Row]) -> String {
 
 /// A graph for `dot -Tsvg`.
 pub fn dot(plan: &Plan, rows: &[Row]) -> String {
-    let mut text = "digraph crossmill {\n  rankdir=LR;\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n".to_owned();
+    let mut text =
+        "digraph crossmill {\n  rankdir=LR;\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n".to_owned();
     for (row, stage) in rows.iter().zip(&plan.stages) {
         let colour = match row.state {
             "cached" => "palegreen",

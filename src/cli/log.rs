@@ -1,0 +1,150 @@
+//! `crossmill log`, `crossmill reproduce` and `crossmill timeline`: what an
+//! earlier run left.
+
+use super::options::Place;
+use super::session::Session;
+use super::{Outcome, Trouble};
+use crate::base::{Diagnostic, suggest};
+use crate::plan::Material;
+use crate::report;
+use crate::store::Store;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Show the log of a stage, as `crossmill log arm64/gcc`
+#[derive(Debug, Args)]
+pub struct Log {
+    /// The stage
+    stage: String,
+    /// Only this step
+    step: Option<String>,
+    /// Only the files' names
+    #[arg(long)]
+    path: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Print a shell script that runs a stage's steps by hand
+#[derive(Debug, Args)]
+pub struct Reproduce {
+    /// The stage, as `arm64/gcc`
+    stage: String,
+    /// Write it to this file instead
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Draw the timeline of a run, and its table, as an HTML page
+#[derive(Debug, Args)]
+pub struct Timeline {
+    /// The run; the newest if none is named
+    run: Option<String>,
+    /// Write it to this file instead
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Log {
+    /// Prints it.
+    pub fn run(self) -> Outcome {
+        let store = Session::open(&self.place)?.store()?;
+        let dir = stage_dirs(&store, &self.stage)?;
+        let mut logs: Vec<PathBuf> = dir
+            .iter()
+            .find_map(|dir| fs_err::read_dir(dir.join("logs")).ok())
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .collect();
+        logs.sort();
+        if let Some(step) = &self.step {
+            let named = |path: &PathBuf| step_of(path) == *step;
+            if !logs.iter().any(named) {
+                let steps: Vec<_> = logs.iter().map(step_of).collect();
+                let mut problem = Diagnostic::new(format!("`{}` has no log of a step `{step}`", self.stage));
+                problem.hints = suggest::hints(step, "steps", steps.iter().map(String::as_str));
+                return Err(problem.into());
+            }
+            logs.retain(named);
+        }
+        if logs.is_empty() {
+            let problem = Diagnostic::new(format!("`{}` has no log", self.stage));
+            return Err(problem.hint("it has not been started with its present sources and options").into());
+        }
+        for log in logs {
+            if self.path {
+                super::print(&format!("{}\n", log.display()))?;
+            } else {
+                super::print(&format!("==> {} <==\n", log.display()))?;
+                super::print(&String::from_utf8_lossy(&fs_err::read(&log)?))?;
+            }
+        }
+        Ok(super::exit::DONE)
+    }
+}
+
+fn step_of(log: &PathBuf) -> String {
+    let stem = log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    stem.split_once('-').map_or(stem.clone(), |(_, step)| step.to_owned())
+}
+
+impl Reproduce {
+    /// Prints or writes it.
+    pub fn run(self) -> Outcome {
+        let store = Session::open(&self.place)?.store()?;
+        let places = stage_dirs(&store, &self.stage)?;
+        let files = places.iter().flat_map(|dir| [dir.join("reproduce.sh"), dir.join("logs/reproduce.sh")]);
+        let Some(file) = files.into_iter().find(|file| file.is_file()) else {
+            return Err(Diagnostic::new(format!("`{}` has not been started yet", self.stage)).into());
+        };
+        let script = fs_err::read_to_string(file)?;
+        match self.output {
+            Some(path) => fs_err::write(path, script)?,
+            None => super::print(&script)?,
+        }
+        Ok(super::exit::DONE)
+    }
+}
+
+impl Timeline {
+    /// Prints or writes it.
+    pub fn run(self) -> Outcome {
+        let store = Session::open(&self.place)?.store()?;
+        let runs = store.root().join("runs");
+        let run = match self.run {
+            Some(run) => run,
+            None => {
+                let mut names: Vec<_> =
+                    fs_err::read_dir(&runs)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+                names.sort();
+                names.pop().ok_or_else(|| Trouble::usage("there has been no run on this store"))?
+            }
+        };
+        let log = runs.join(&run).join("events.jsonl");
+        let picture = report::eventlog::picture(&log).map_err(|error| Diagnostic::from_error(&error))?;
+        let page = report::timeline::html(&picture);
+        match self.output {
+            Some(path) => fs_err::write(path, page)?,
+            None => super::print(&page)?,
+        }
+        Ok(super::exit::DONE)
+    }
+}
+
+// Where a stage's logs can be: its unfinished work first, for that is newer.
+fn stage_dirs(store: &Store, stage: &str) -> Result<Vec<PathBuf>, Trouble> {
+    let Some(named) = store.recall::<Material>(stage) else {
+        let names = store.names();
+        let stages = names.iter().map(String::as_str).filter(|name| !name.starts_with("source/"));
+        let mut problem = Diagnostic::new(format!("no stage `{stage}` was ever started on this store"));
+        problem.hints = suggest::hints(stage, "stages", stages);
+        return Err(problem.into());
+    };
+    Ok([store.work_dir(&named.key), store.stage_dir(&named.key)].into_iter().filter(|dir| dir.is_dir()).collect())
+}
