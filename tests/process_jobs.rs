@@ -8,8 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A job that says how many of its kind run now, itself included.
-const JOB: &str =
-    "\tmkdir $(RUNNING)/$@.$$$$ && ls $(RUNNING) | wc -l >> $(COUNTS) && sleep 0.02 && rmdir $(RUNNING)/$@.*\n";
+const JOB: &str = "\tmkdir $(RUNNING)/$(NAME).$@ && ls $(RUNNING) | wc -l >> $(COUNTS) && sleep 0.02 && rmdir $(RUNNING)/$(NAME).$@\n";
 
 /// Eight such jobs below a make below a make. The first two wait for each
 /// other, so that it ends only if they run at once.
@@ -31,7 +30,7 @@ fn make(bench: &Bench, name: &str, jobs: &JobServer) -> Command {
     fs_err::create_dir_all(bench.path("running")).unwrap();
     let running = format!("RUNNING={}", bench.path("running").display());
     let counts = format!("COUNTS={}", bench.path("counts").display());
-    let mut command = bench.command(&["make", "-f", &format!("{name}.mk"), &running, &counts]);
+    let mut command = bench.command(&["make", "-f", &format!("{name}.mk"), &running, &counts, &format!("NAME={name}")]);
     command.env.insert("MAKEFLAGS".to_owned(), jobs.makeflags());
     command.log = bench.path(&format!("{name}.log"));
     command

@@ -99,6 +99,11 @@ pub fn gone(pid: i32) -> bool {
     !Path::new(&format!("/proc/{pid}")).exists()
 }
 
+/// Whether the process has ended; whoever adopted it may be slow to reap it.
+pub fn ended(pid: i32) -> bool {
+    gone(pid) || read(Path::new(&format!("/proc/{pid}/status"))).contains("Z (zombie)")
+}
+
 pub fn signal(pid: i32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).unwrap();
 }
