@@ -125,10 +125,15 @@ async fn a_stubborn_step_is_killed_after_the_grace_and_not_clean() {
 #[tokio::test]
 async fn a_stopped_process_hears_the_polite_signal() {
     let bench = Bench::new();
-    let script = "trap 'exit 0' TERM; echo $$ > pid; kill -STOP $$; while :; do sleep 0.02; done";
-    let mut running = spawn(Path::new(SUPERVISOR), &bench.shell(script), None).unwrap();
-    let pid = bench.pid("pid");
-    eventually("it has stopped", || read(Path::new(&format!("/proc/{pid}/status"))).contains("T (stopped)"));
+    let stopped =
+        |name: &str| format!("trap 'exit 0' TERM; echo $$ > {name}; kill -STOP $$; while :; do sleep 0.02; done");
+    bench.script("far", &stopped("inner"));
+    let script = format!("setsid sh ./far & {}", stopped("pid"));
+    let mut running = spawn(Path::new(SUPERVISOR), &bench.shell(&script), None).unwrap();
+    for name in ["pid", "inner"] {
+        let status = format!("/proc/{}/status", bench.pid(name));
+        eventually("it has stopped", || read(Path::new(&status)).contains("T (stopped)"));
+    }
     running.stop();
     assert!(running.wait().await.unwrap().clean);
 }

@@ -1,4 +1,5 @@
 //! The job server, held against real makes and a real compiler.
+#![expect(clippy::unwrap_used, reason = "its helpers are parts of tests")]
 
 mod process_common;
 
@@ -101,7 +102,7 @@ async fn tokens_leaked_by_a_killed_make_are_put_back() {
     fs_err::write(bench.path("build/long.mk"), text).unwrap();
     let (token, mut running) = start(&make(&bench, "long", &jobs), &jobs).await;
     let runs = |job: &&str| bench.path("build").join(format!("{job}.runs")).exists();
-    eventually("four jobs run", || ["a", "b", "c", "d"].iter().all(|job| runs(job)));
+    eventually("four jobs run", || ["a", "b", "c", "d"].iter().all(runs));
     assert!(jobs.try_acquire().unwrap().is_none());
     running.kill();
     assert!(!running.wait().await.unwrap().clean);

@@ -1,5 +1,6 @@
 //! What the tests of the process layer share: a directory with a command's
 //! places in it, and waiting without a clock.
+#![expect(clippy::unwrap_used, reason = "a helper of tests")]
 #![expect(dead_code, reason = "each test file uses a part of it")]
 
 use crossmill::process::{Command, Outcome, spawn};
