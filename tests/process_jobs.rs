@@ -1,4 +1,5 @@
 //! The job server, held against real makes and a real compiler.
+#![expect(clippy::unwrap_used, reason = "its helpers are parts of tests")]
 
 mod process_common;
 
@@ -8,8 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// A job that says how many of its kind run now, itself included.
-const JOB: &str =
-    "\tmkdir $(RUNNING)/$@.$$$$ && ls $(RUNNING) | wc -l >> $(COUNTS) && sleep 0.02 && rmdir $(RUNNING)/$@.*\n";
+const JOB: &str = "\tmkdir $(RUNNING)/$(NAME).$@ && ls $(RUNNING) | wc -l >> $(COUNTS) && sleep 0.02 && rmdir $(RUNNING)/$(NAME).$@\n";
 
 /// Eight such jobs below a make below a make. The first two wait for each
 /// other, so that it ends only if they run at once.
@@ -31,7 +31,7 @@ fn make(bench: &Bench, name: &str, jobs: &JobServer) -> Command {
     fs_err::create_dir_all(bench.path("running")).unwrap();
     let running = format!("RUNNING={}", bench.path("running").display());
     let counts = format!("COUNTS={}", bench.path("counts").display());
-    let mut command = bench.command(&["make", "-f", &format!("{name}.mk"), &running, &counts]);
+    let mut command = bench.command(&["make", "-f", &format!("{name}.mk"), &running, &counts, &format!("NAME={name}")]);
     command.env.insert("MAKEFLAGS".to_owned(), jobs.makeflags());
     command.log = bench.path(&format!("{name}.log"));
     command
@@ -102,7 +102,7 @@ async fn tokens_leaked_by_a_killed_make_are_put_back() {
     fs_err::write(bench.path("build/long.mk"), text).unwrap();
     let (token, mut running) = start(&make(&bench, "long", &jobs), &jobs).await;
     let runs = |job: &&str| bench.path("build").join(format!("{job}.runs")).exists();
-    eventually("four jobs run", || ["a", "b", "c", "d"].iter().all(|job| runs(job)));
+    eventually("four jobs run", || ["a", "b", "c", "d"].iter().all(runs));
     assert!(jobs.try_acquire().unwrap().is_none());
     running.kill();
     assert!(!running.wait().await.unwrap().clean);

@@ -1,9 +1,11 @@
 //! What happens to a step when crossmill itself is killed with SIGKILL.
+#![expect(clippy::unwrap_used, reason = "its helpers are parts of tests")]
 
 mod process_common;
 
 use crossmill::process::{StopRecord, spawn};
-use process_common::{Bench, SUPERVISOR, eventually, gone, wait_for};
+use nix::sys::signal::Signal;
+use process_common::{Bench, SUPERVISOR, ended, eventually, gone, signal, wait_for};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -29,15 +31,36 @@ async fn crossmill_that_will_be_killed() {
     running.wait().await.unwrap();
 }
 
-#[test]
-fn a_killed_crossmill_leaves_nothing_but_a_record_and_then_the_lock() {
-    let bench = Bench::new();
-    let mut crossmill = Command::new(std::env::current_exe().unwrap())
+fn start_crossmill(bench: &Bench) -> std::process::Child {
+    Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crossmill_that_will_be_killed", "--ignored"])
         .env(HELPER, bench.path(""))
         .stdout(Stdio::null())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+#[test]
+fn a_command_dies_with_its_supervisor_and_leaves_no_record() {
+    let bench = Bench::new();
+    let mut crossmill = start_crossmill(&bench);
+    let [command, far, supervisor] = ["pid", "inner", "supervisor"].map(|name| bench.pid(name));
+    // Stopped, so that it cannot act on crossmill's death.
+    signal(supervisor, Signal::SIGSTOP);
+    crossmill.kill().unwrap();
+    crossmill.wait().unwrap();
+    signal(supervisor, Signal::SIGKILL);
+    eventually("the command has ended", || ended(command));
+    assert!(!bench.path("near").exists(), "it was killed, not asked");
+    assert_eq!(StopRecord::read(&bench.record()).unwrap(), None);
+    // What had left the session has nobody left to end it.
+    signal(far, Signal::SIGKILL);
+}
+
+#[test]
+fn a_killed_crossmill_leaves_nothing_but_a_record_and_then_the_lock() {
+    let bench = Bench::new();
+    let mut crossmill = start_crossmill(&bench);
     let pids = [bench.pid("pid"), bench.pid("inner"), bench.pid("supervisor")];
     let lock = fs_err::File::open(bench.path("lock")).unwrap().into_parts().0;
     assert!(lock.try_lock().is_err());
@@ -56,8 +79,5 @@ fn a_killed_crossmill_leaves_nothing_but_a_record_and_then_the_lock() {
     wait_for(&bench.path("near"));
     let record = StopRecord { step: "test/step".to_owned(), clean: true };
     assert_eq!(StopRecord::read(&bench.record()).unwrap(), Some(record), "the record is there before the lock is free");
-    eventually("the supervisor is gone", || {
-        // Whoever adopted it may not reap it.
-        gone(pids[2]) || process_common::read(Path::new(&format!("/proc/{}/status", pids[2]))).contains("Z (zombie)")
-    });
+    eventually("the supervisor has ended", || ended(pids[2]));
 }

@@ -1,5 +1,6 @@
 //! What can go wrong between crossmill and its children.
 
+use super::wire;
 use crate::base::{Diagnose, units};
 use std::io;
 use std::path::PathBuf;
@@ -141,13 +142,15 @@ impl Diagnose for Error {
             Self::ProgramNotFound { path, .. } if !path.is_empty() => {
                 format!("install it, or look at the `PATH` it was searched in: {path}")
             }
+            Self::ProgramNotFound { .. } => "a name with a slash counts from that directory".to_owned(),
+            Self::EmptyCommand { .. } => "give it at least a program".to_owned(),
             Self::NotExecutable { program, .. } => format!("try `chmod +x {}`", program.display()),
             Self::NoDirectory { .. } => "an earlier step makes it, or it was removed meanwhile".to_owned(),
             Self::TooLong { .. } => {
                 "one argument or variable may have 128 KiB; pass long lists in a file (`@file`)".to_owned()
             }
             Self::Start { what, source: Some(error), .. }
-                if what == "execve" && error.kind() == io::ErrorKind::NotFound =>
+                if what == wire::EXECUTING && error.kind() == io::ErrorKind::NotFound =>
             {
                 "the file is there: what its first line (`#!…`) or its ELF header names as interpreter is not"
                     .to_owned()

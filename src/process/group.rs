@@ -57,7 +57,8 @@ pub struct Command {
 #[derive(Debug)]
 pub struct Running {
     control: Option<ChildStdin>,
-    outcome: oneshot::Receiver<Result<Outcome, Error>>,
+    /// Taken once it has spoken.
+    outcome: Option<oneshot::Receiver<Result<Outcome, Error>>>,
     told: Option<Outcome>,
     supervisor: u32,
     step: String,
@@ -80,7 +81,11 @@ impl Running {
         if let Some(outcome) = self.told {
             return Ok(outcome);
         }
-        let outcome = (&mut self.outcome).await.unwrap_or_else(|_| Err(Error::Told { step: self.step.clone() }))?;
+        let told = || Error::Told { step: self.step.clone() };
+        let receiver = self.outcome.as_mut().ok_or_else(told)?;
+        let outcome = receiver.await;
+        self.outcome = None;
+        let outcome = outcome.unwrap_or_else(|_| Err(Error::Told { step: self.step.clone() }))?;
         self.told = Some(outcome);
         Ok(outcome)
     }
@@ -160,7 +165,7 @@ pub fn spawn(supervisor_exe: &Path, command: &Command, jobs: Option<&JobServer>)
     };
     // Should this fail, `control` is dropped: the supervisor stops the step.
     std::thread::Builder::new().name(format!("watch {pid}")).spawn(watcher).map_err(told)?;
-    Ok(Running { control, outcome, told: None, supervisor: pid, step: command.step.clone() })
+    Ok(Running { control, outcome: Some(outcome), told: None, supervisor: pid, step: command.step.clone() })
 }
 
 /// The file to execute, and that directory and file are there.
@@ -177,7 +182,8 @@ fn find(command: &Command) -> Result<PathBuf, Error> {
         let path = command.env.get("PATH").map_or("", String::as_str);
         return probe::find_below(name, path, &command.dir).ok_or_else(|| missing(path));
     }
-    let file = command.dir.join(name);
+    // `components` drops the `.` of `./configure`.
+    let file: PathBuf = command.dir.join(name).components().collect();
     match file.try_exists() {
         Ok(true) if probe::is_executable(&file) => Ok(PathBuf::from(name)),
         Ok(true) => Err(Error::NotExecutable { program: file, dir: command.dir.clone() }),

@@ -1,10 +1,12 @@
 //! Short questions to programs of this machine: a version, a search path.
 
 use super::error::Error;
-use nix::unistd::{AccessFlags, access};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{AccessFlags, Pid, access};
 use std::collections::BTreeMap;
 use std::io;
 use std::num::NonZero;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// When it is not found, does not start, ends with anything but 0, or does not
-/// end within `timeout`; then it is killed.
+/// end within `timeout`; then it is killed with its process group.
 pub fn probe(program: &str, args: &[&str], env: &BTreeMap<String, String>, timeout: Duration) -> Result<String, Error> {
     let path = env.get("PATH").map_or("", String::as_str);
     let file = if program.contains('/') { Some(PathBuf::from(program)) } else { find_program(program, path) };
@@ -26,9 +28,16 @@ pub fn probe(program: &str, args: &[&str], env: &BTreeMap<String, String>, timeo
     let command = || std::iter::once(&program).chain(args).copied().collect::<Vec<_>>().join(" ");
     let failed = |source| Error::Probe { command: command(), source };
     let expression = duct::cmd(&file, args).full_env(env).stdin_null().stdout_capture().stderr_capture().unchecked();
+    // A group of its own, so that what it started ends with it.
+    let expression = expression.before_spawn(|command| {
+        command.process_group(0);
+        Ok(())
+    });
     let handle = expression.start().map_err(failed)?;
     let Some(output) = handle.wait_timeout(timeout).map_err(failed)? else {
-        // Its children may live on and hold the pipe; nobody waits for them.
+        for pid in handle.pids() {
+            let _: nix::Result<()> = killpg(Pid::from_raw(pid as i32), Signal::SIGKILL);
+        }
         let _: io::Result<()> = handle.kill();
         return Err(Error::ProbeTimeout { command: command(), limit: timeout });
     };
@@ -103,10 +112,27 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_hangs_is_ended_even_if_its_child_holds_the_pipe() {
-        let script = "sleep 1000 & echo $! >&2; wait";
-        let error = probe("sh", &["-c", script], &env("/usr/bin:/bin"), Duration::from_millis(200)).unwrap_err();
-        assert!(matches!(error, Error::ProbeTimeout { .. }), "{error}");
+    fn a_probe_that_hangs_is_ended_with_what_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid = dir.path().join("pid");
+        // The child holds the pipe, too.
+        let script = format!("sleep 1000 & echo $! > {}; wait", pid.display());
+        let mut limit = Duration::from_millis(500);
+        // Longer, should a busy machine not get as far as starting the child.
+        let pid = loop {
+            let error = probe("sh", &["-c", &script], &env("/usr/bin:/bin"), limit).unwrap_err();
+            assert!(matches!(error, Error::ProbeTimeout { .. }), "{error}");
+            match fs_err::read_to_string(&pid) {
+                Ok(pid) if pid.ends_with('\n') => break pid,
+                _ => limit *= 2,
+            }
+        };
+        let status = format!("/proc/{}/status", pid.trim());
+        let deadline = std::time::Instant::now() + LONG;
+        while fs_err::read_to_string(&status).is_ok_and(|status| !status.contains("Z (zombie)")) {
+            assert!(std::time::Instant::now() < deadline, "it lives on");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@
 
 use super::inherit;
 use super::tree::{self, Process};
-use super::wire::{Outcome, Report, Spec, Status, StopRecord, Usage};
+use super::wire::{self, Outcome, Report, Spec, Status, StopRecord, Usage};
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -139,7 +139,7 @@ fn start(spec: &Spec) -> Result<Pid, Report> {
         if getppid() == supervisor { Ok(()) } else { Err(Errno::ESRCH.into()) }
     });
     // Reaped in `Supervisor::reap`, among all others.
-    let child = command.spawn().map_err(failed("execve"))?;
+    let child = command.spawn().map_err(failed(wire::EXECUTING))?;
     Ok(Pid::from_raw(child.id() as i32))
 }
 
@@ -334,7 +334,8 @@ impl Supervisor {
         let stopped = self.request > Request::Nothing;
         // A command that somebody else killed while it was stopping, such as
         // the kernel for its memory, had no time to clean up either.
-        let clean = !self.killed && !(stopped && status == Status::Signaled(libc::SIGKILL));
+        let killed_by_others = stopped && status == Status::Signaled(libc::SIGKILL);
+        let clean = !self.killed && !killed_by_others;
         let used = getrusage(UsageWho::RUSAGE_CHILDREN);
         let usage = used.map_or_else(
             |_| Usage { wall: wall.as_secs_f64(), ..Usage::default() },

@@ -85,6 +85,18 @@ mod tests {
         assert_eq!(parse_stat(b""), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(name in proptest::collection::vec(0_u8.., 0..40), cut in 0_usize..80) {
+            let mut line = b"42 (".to_vec();
+            line.extend(&name);
+            line.extend(b") S 1 40 39 0 -1");
+            proptest::prop_assert_eq!(parse_stat(&line).map(|process| process.session), Some(39));
+            parse_stat(&line[..cut.min(line.len())]);
+            parse_stat(&name);
+        }
+    }
+
     #[test]
     fn descendants_are_found_at_any_depth_and_circles_end() {
         let all =

@@ -89,6 +89,9 @@ pub(super) struct Spec {
     pub keep: Vec<RawFd>,
 }
 
+/// What a [`Report::Failed`] says when it was the kernel that refused the program.
+pub(super) const EXECUTING: &str = "executing it";
+
 /// One line of a supervisor's stdout.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

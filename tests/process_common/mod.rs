@@ -1,5 +1,6 @@
 //! What the tests of the process layer share: a directory with a command's
 //! places in it, and waiting without a clock.
+#![expect(clippy::unwrap_used, reason = "a helper of tests")]
 #![expect(dead_code, reason = "each test file uses a part of it")]
 
 use crossmill::process::{Command, Outcome, spawn};
@@ -97,6 +98,11 @@ pub fn wait_for(path: &Path) {
 /// Whether the process is gone, not even a zombie.
 pub fn gone(pid: i32) -> bool {
     !Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// Whether the process has ended; whoever adopted it may be slow to reap it.
+pub fn ended(pid: i32) -> bool {
+    gone(pid) || read(Path::new(&format!("/proc/{pid}/status"))).contains("Z (zombie)")
 }
 
 pub fn signal(pid: i32, signal: Signal) {
