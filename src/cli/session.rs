@@ -87,7 +87,12 @@ impl Session {
 
     /// The facts of this machine that belong to keys.
     pub fn host_facts(&self) -> HostFacts {
-        HostFacts { arch: std::env::consts::ARCH.to_owned(), tools: Default::default() }
+        let mut tools = std::collections::BTreeMap::new();
+        for name in ["cc", "c++"] {
+            let said = probe::probe(name, &["--version"], &probe_env(), std::time::Duration::from_secs(10)).unwrap_or_default();
+            tools.insert(name.to_owned(), said.lines().next().unwrap_or_default().to_owned());
+        }
+        HostFacts { arch: std::env::consts::ARCH.to_owned(), tools }
     }
 
     /// The plan of a request, with sources as this store knows them.
