@@ -3,6 +3,7 @@
 //! Reads no clock: every question about "now" takes the time as milliseconds
 //! since the run began. Events in any order, even of a torn log, make a picture.
 
+pub use super::download::Download;
 use crate::exec::event::{Event, Failure, Kind, SharedCell, StageInfo, StageName, Stamped, State, Usage};
 use indexmap::IndexMap;
 use std::time::Duration;
@@ -103,19 +104,6 @@ pub struct Step {
     pub ended: Option<(u64, bool)>,
     /// What it used, once over.
     pub usage: Usage,
-}
-
-/// Bytes of a download.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Download {
-    /// Bytes so far.
-    pub done: u64,
-    /// Bytes in all, when known.
-    pub total: Option<u64>,
-    /// Bytes a second over the last few seconds.
-    pub rate: f64,
-    /// Where the rate was last taken from: time and bytes.
-    mark: (u64, u64),
 }
 
 /// A try of a download that did not serve.
@@ -340,8 +328,7 @@ impl Stage {
             }
             Event::FetchProgress { done, total, .. } => {
                 self.begin(at);
-                let download =
-                    self.download.get_or_insert(Download { done: *done, total: *total, rate: 0.0, mark: (at, *done) });
+                let download = self.download.get_or_insert_with(|| Download::begin(at, *done, *total));
                 download.advance(at, *done, *total);
             }
             Event::FetchRetry { source, why, .. } => {
@@ -398,22 +385,6 @@ impl Stage {
     /// Whether it is a matter of bytes and not of a processor.
     pub fn is_fetch(&self) -> bool {
         self.info.kind == Kind::Fetch
-    }
-}
-
-impl Download {
-    fn advance(&mut self, at: u64, done: u64, total: Option<u64>) {
-        let (since, from) = self.mark;
-        if done < from {
-            // Another source began anew.
-            self.mark = (at, done);
-            self.rate = 0.0;
-        } else if at.saturating_sub(since) >= 1000 {
-            let now = (done - from) as f64 * 1000.0 / (at - since) as f64;
-            self.rate = if self.rate == 0.0 { now } else { self.rate * 0.6 + now * 0.4 };
-            self.mark = (at, done);
-        }
-        (self.done, self.total) = (done, total);
     }
 }
 
