@@ -9,6 +9,7 @@
 //! | [`cli`] | arguments, exit codes; the only one beside `report` that prints |
 //! | [`report`] | how events and plans look on a terminal, in a log, as JSON |
 //! | [`exec`] | runs a plan: scheduling, tokens, memory, interrupts, events |
+//! | [`check`] | whether what is there is as it should be |
 //! | [`plan`] | targets x recipes as one graph of stages with keys |
 //! | [`source`] | brings verified source trees onto this machine |
 //! | [`store`] | what is finished, published by one rename each |
@@ -18,6 +19,7 @@
 //! | [`base`] | words that all of them use |
 
 pub mod base;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod exec;

@@ -2,6 +2,7 @@
 //! Never touches the network or starts a process.
 
 pub mod file;
+pub mod host_tools;
 pub mod load;
 pub mod matrix;
 pub mod overlay;

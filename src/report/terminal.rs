@@ -133,10 +133,13 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
         State::Cached if !verbose => return None,
         State::Blocked { by } => format!("by {by}"),
         State::Unsupported { why } => harmless(why),
-        State::Done if stage.has_run() => units::duration(stage.elapsed(0)),
+        State::Done if stage.has_run() => format!("in {}", units::duration(stage.elapsed(0))),
         _ => String::new(),
     };
-    Some(format!("{lead} {name} {}{}", stage.info.version, if more.is_empty() { more } else { format!(" {more}") }))
+    // `fetch/gcc-16.2.0` says its version already.
+    let version = if stage.info.name.ends_with(&stage.info.version) { "" } else { &stage.info.version };
+    let words = [lead.as_str(), &name, version, &more];
+    Some(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
 /// The lines that move: one for each running stage, then the whole.

@@ -53,6 +53,8 @@ pub struct Scanner {
     before: VecDeque<String>,
     tail: VecDeque<String>,
     found: [Found; 5],
+    /// make's first complaint and the lines before it: all there is when nothing else is found.
+    gave_up: Option<Vec<String>>,
     /// The degree whose last block still takes lines, and how many.
     after: Option<(usize, usize)>,
 }
@@ -61,7 +63,8 @@ impl Scanner {
     /// For an excerpt of at most `max` lines.
     pub fn new(max: usize) -> Self {
         let found = std::array::from_fn(|_| Found::default());
-        Self { max: max.max(1), number: 0, before: VecDeque::new(), tail: VecDeque::new(), found, after: None }
+        let (before, tail) = (VecDeque::new(), VecDeque::new());
+        Self { max: max.max(1), number: 0, before, tail, found, gave_up: None, after: None }
     }
 
     /// Takes the next line.
@@ -71,6 +74,11 @@ impl Scanner {
         if line.contains("(ignored)") && line.starts_with("make") {
             self.ignore_near();
         } else if let Some((sure, class)) = judge(head(line)) {
+            if sure == Sure::Consequence && self.gave_up.is_none() {
+                let skip = (self.tail.len() + 1).saturating_sub(self.max);
+                let words = self.tail.iter().skip(skip).cloned().chain([clip(line)]);
+                self.gave_up = Some(words.collect());
+            }
             self.hit(sure as usize, class, line);
         } else {
             self.follow(line);
@@ -135,12 +143,14 @@ impl Scanner {
 
     /// What was found. A log without any error shows its end.
     pub fn finish(self) -> Finding {
-        let Self { max, tail, found, .. } = self;
-        let [consequence, ignored, perhaps, error, machine] = found;
-        let consequences = consequence.blocks.first().and_then(|block| block.lines.last().cloned());
-        let found = [machine, error, perhaps, consequence, ignored].into_iter().find(|found| !found.blocks.is_empty());
-        let Some(found) = found else {
-            return Finding { class: Class::Other, excerpt: tail.into() };
+        let Self { max, tail, found, gave_up, .. } = self;
+        let [_, ignored, perhaps, error, machine] = found;
+        let complaint = gave_up.as_ref().and_then(|words| words.last().cloned());
+        let some = |found: &Found| !found.blocks.is_empty();
+        // What make ignored is told only where make itself did not give up.
+        let ignored = Some(ignored).filter(|_| gave_up.is_none());
+        let Some(found) = [machine, error, perhaps].into_iter().chain(ignored).find(some) else {
+            return Finding { class: Class::Other, excerpt: gave_up.unwrap_or(tail.into()) };
         };
         let class = found.blocks.first().map_or(Class::Other, |block| block.class);
         let mut excerpt: Vec<String> = Vec::new();
@@ -152,7 +162,7 @@ impl Scanner {
         }
         excerpt.truncate(max);
         // Which file make was at when it gave up, if that is not told already.
-        if let Some(line) = consequences.filter(|line| excerpt.len() < max && !excerpt.contains(line)) {
+        if let Some(line) = complaint.filter(|line| excerpt.len() < max && !excerpt.contains(line)) {
             excerpt.push(line);
         }
         Finding { class, excerpt }

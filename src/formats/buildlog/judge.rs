@@ -90,7 +90,8 @@ fn is_harmless(line: &str) -> bool {
     if let Some(at) = line.find("arning: ").filter(|_| !line.contains("is missing on your system")) {
         return line.find("rror: ").is_none_or(|error| at < error);
     }
-    line.starts_with("make") && line.contains("Waiting for unfinished jobs")
+    let notes = ["*** Waiting for unfinished jobs", "*** Deleting file ", "modifier ignored since `D' is the default"];
+    notes.iter().any(|note| line.contains(note))
 }
 
 fn error(line: &str) -> Option<(Sure, Class)> {

@@ -1,34 +1,38 @@
 //! The drawing: a band for each row of the table, in it a bar for each stage
 //! cut into its steps, and below how busy the processors were.
 
-use super::{escape, seconds, state_word};
+use super::{escape, seconds, state_word, strip};
 use crate::base::units;
 use crate::exec::event::{Kind, State};
-use crate::report::model::{Load, Phase, Picture, Stage, cpu};
+use crate::report::model::{Phase, Picture, Stage, cpu};
 use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
 /// The drawing's size and the place of the bars in it.
-const WIDTH: f64 = 1200.0;
-const LEFT: f64 = 120.0;
-const RIGHT: f64 = 18.0;
+pub(super) const WIDTH: f64 = 1200.0;
+pub(super) const LEFT: f64 = 120.0;
+/// Room for the name of a stage that ends last.
+pub(super) const RIGHT: f64 = 64.0;
 const TOP: f64 = 30.0;
 /// One lane: a line of text, the bar, a gap.
 const LANE: f64 = 40.0;
+/// A lane of short bars with their name behind them.
+const SLIM_LANE: f64 = 22.0;
 const BAR: f64 = 17.0;
-const STRIP: f64 = 86.0;
+/// Between two bands.
+const GAP: f64 = 8.0;
 /// A letter's width at the size of the labels, on the wide side.
 const LETTER: f64 = 6.6;
 
 /// Where a time is.
 #[derive(Clone, Copy)]
-struct Scale {
+pub(super) struct Scale {
     whole_ms: f64,
 }
 
 impl Scale {
-    fn x(self, ms: u64) -> f64 {
+    pub(super) fn x(self, ms: u64) -> f64 {
         LEFT + (ms as f64 / self.whole_ms).clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
     }
 }
@@ -37,6 +41,18 @@ impl Scale {
 struct Band<'a> {
     row: &'a str,
     lanes: Vec<Vec<&'a Stage>>,
+    /// Whether it only brings sources: many short stages, a lane for each package.
+    slim: bool,
+}
+
+impl Band<'_> {
+    fn lane(&self) -> f64 {
+        if self.slim { SLIM_LANE } else { LANE }
+    }
+
+    fn height(&self) -> f64 {
+        self.lanes.len() as f64 * self.lane() + GAP
+    }
 }
 
 pub(super) fn draw(picture: &Picture, page: &mut String) {
@@ -45,36 +61,39 @@ pub(super) fn draw(picture: &Picture, page: &mut String) {
         return;
     }
     let scale = Scale { whole_ms: whole_ms(picture) as f64 };
-    let lanes: usize = bands.iter().map(|band| band.lanes.len()).sum();
-    let below = TOP + lanes as f64 * LANE + bands.len() as f64 * 8.0;
-    let height = below + STRIP + 26.0;
+    let below = TOP + bands.iter().map(Band::height).sum::<f64>();
+    let strips = strip::height(picture);
+    let height = below + strips + 14.0;
     page.push_str("<h2>Timeline</h2>\n");
     legend(picture, page);
     let _ = writeln!(
         page,
         "<div class=\"wide\"><svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"timeline of the run\">"
     );
-    let stripes = stripes(&bands);
-    page.push_str(&stripes);
-    ticks(picture, scale, below + STRIP, page);
+    stripes(&bands, page);
+    ticks(picture, scale, below + strips, page);
     let mut y = TOP;
     for band in &bands {
-        let middle = y + 4.0 + (band.lanes.len() as f64 * LANE) / 2.0 + 5.0;
+        let middle = y + band.height() / 2.0 + 5.0;
         let _ = writeln!(page, "<text class=\"row\" x=\"14\" y=\"{middle:.1}\">{}</text>", escape(band.row));
-        for lane in &band.lanes {
-            for one in lane {
-                stage(one, picture, scale, y + 4.0, page);
+        for (number, lane) in band.lanes.iter().enumerate() {
+            let top = y + GAP / 2.0 + number as f64 * band.lane();
+            let bar = if band.slim { top + 3.0 } else { top + 14.0 };
+            lane.iter().for_each(|one| stage(one, picture, scale, bar, page));
+            if band.slim {
+                names_behind(lane, picture, scale, bar, page);
+            } else {
+                lane.iter().for_each(|one| name_above(one, scale, bar, page));
             }
-            y += LANE;
         }
-        y += 8.0;
+        y += band.height();
     }
-    strip(picture, scale, below, page);
+    strip::draw(picture, scale, below, page);
     page.push_str("</svg></div>\n");
 }
 
 /// The time the drawing spans.
-fn whole_ms(picture: &Picture) -> u64 {
+pub(super) fn whole_ms(picture: &Picture) -> u64 {
     let ends = picture.stages.values().filter_map(|stage| stage.ended_ms);
     ends.chain([picture.latest_ms]).max().unwrap_or(0).max(1)
 }
@@ -83,27 +102,32 @@ fn end_ms(stage: &Stage, picture: &Picture) -> u64 {
     stage.ended_ms.unwrap_or(picture.latest_ms).max(stage.started_ms.unwrap_or(0))
 }
 
-/// Stages of a row share a lane where neither their bars nor their names meet.
+/// The rows in the table's order. Stages of a row share a lane where neither
+/// their bars nor their names meet.
 fn bands(picture: &Picture) -> Vec<Band<'_>> {
     let scale = Scale { whole_ms: whole_ms(picture) as f64 };
-    let mut ran: Vec<&Stage> = picture.stages.values().filter(|stage| stage.has_run()).collect();
-    ran.sort_by_key(|stage| stage.started_ms);
     let mut bands: Vec<Band<'_>> = Vec::new();
-    for stage in ran {
-        let row = stage.info.row.as_str();
-        let at = match bands.iter().position(|band| band.row == row) {
-            Some(at) => at,
-            None => {
-                bands.push(Band { row, lanes: Vec::new() });
-                bands.len() - 1
+    for stage in picture.stages.values().filter(|stage| stage.has_run()) {
+        if !bands.iter().any(|band| band.row == stage.info.row) {
+            bands.push(Band { row: &stage.info.row, lanes: Vec::new(), slim: false });
+        }
+    }
+    for band in &mut bands {
+        let here = |stage: &&Stage| stage.has_run() && stage.info.row == band.row;
+        let mut stages: Vec<&Stage> = picture.stages.values().filter(here).collect();
+        stages.sort_by_key(|stage| stage.started_ms);
+        band.slim = stages.iter().all(|stage| matches!(stage.info.kind, Kind::Fetch | Kind::Unpack));
+        for stage in stages {
+            let from = scale.x(stage.started_ms.unwrap_or(0));
+            let free = |lane: &&mut Vec<&Stage>| match lane.last() {
+                Some(last) if band.slim => last.info.column == stage.info.column,
+                Some(last) => right(last, picture, scale) <= from + 0.5,
+                None => true,
+            };
+            match band.lanes.iter_mut().find(free) {
+                Some(lane) => lane.push(stage),
+                None => band.lanes.push(vec![stage]),
             }
-        };
-        let lanes = &mut bands[at].lanes;
-        let from = scale.x(stage.started_ms.unwrap_or(0));
-        let free = |lane: &Vec<&Stage>| lane.last().is_none_or(|last| right(last, picture, scale) <= from + 0.5);
-        match lanes.iter().position(free) {
-            Some(lane) => lanes[lane].push(stage),
-            None => lanes.push(vec![stage]),
         }
     }
     bands
@@ -120,18 +144,49 @@ fn label(stage: &Stage) -> String {
     if stage.ended_ms.is_some() { format!("{} {time}", stage.info.column) } else { stage.info.column.clone() }
 }
 
-fn stripes(bands: &[Band<'_>]) -> String {
-    let mut out = String::new();
+/// The name of a stage above its bar; at the right edge it ends where the drawing does.
+fn name_above(stage: &Stage, scale: Scale, bar: f64, page: &mut String) {
+    let x = scale.x(stage.started_ms.unwrap_or(0));
+    let text = label(stage);
+    let (x, anchor) =
+        if x + text.width() as f64 * LETTER > WIDTH { (WIDTH - 4.0, " text-anchor=\"end\"") } else { (x, "") };
+    let class = if is_failed(stage) { "bad" } else { "name" };
+    let y = bar - 4.0;
+    let _ = writeln!(page, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\"{anchor}>{}</text>", escape(&text));
+}
+
+/// The name of a package behind the last of its bars, with their time.
+fn names_behind(lane: &[&Stage], picture: &Picture, scale: Scale, bar: f64, page: &mut String) {
+    let Some(last) = lane.last() else { return };
+    let end = lane.iter().map(|stage| scale.x(end_ms(stage, picture))).fold(0.0, f64::max);
+    let took: Duration = lane.iter().map(|stage| stage.elapsed(picture.latest_ms)).sum();
+    let class = if lane.iter().any(|stage| is_failed(stage)) { "bad" } else { "name" };
+    let text = format!("{} {}", last.info.column, units::duration(took));
+    let (x, anchor) = if end + text.width() as f64 * LETTER > WIDTH {
+        (scale.x(last.started_ms.unwrap_or(0)) - 6.0, " text-anchor=\"end\"")
+    } else {
+        (end + 6.0, "")
+    };
+    let y = bar + 12.5;
+    let _ = writeln!(page, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\"{anchor}>{}</text>", escape(&text));
+}
+
+fn is_failed(stage: &Stage) -> bool {
+    matches!(stage.phase, Phase::Over(State::Failed { .. }))
+}
+
+fn stripes(bands: &[Band<'_>], page: &mut String) {
     let mut y = TOP;
     for (number, band) in bands.iter().enumerate() {
-        let height = band.lanes.len() as f64 * LANE + 8.0;
+        let height = band.height();
         if number % 2 == 0 {
-            let _ =
-                writeln!(out, "<rect class=\"stripe\" x=\"0\" y=\"{y:.1}\" width=\"{WIDTH}\" height=\"{height:.1}\"/>");
+            let _ = writeln!(
+                page,
+                "<rect class=\"stripe\" x=\"0\" y=\"{y:.1}\" width=\"{WIDTH}\" height=\"{height:.1}\"/>"
+            );
         }
         y += height;
     }
-    out
 }
 
 /// The smallest round step that gives no more than a dozen ticks.
@@ -179,12 +234,9 @@ fn stage(stage: &Stage, picture: &Picture, scale: Scale, y: f64, page: &mut Stri
         Phase::Over(State::Interrupted) if stage.steps.is_empty() => "stopped",
         _ => kind_class(stage.info.kind),
     };
-    let name = if matches!(stage.phase, Phase::Over(State::Failed { .. })) { "bad" } else { "name" };
-    let _ =
-        writeln!(page, "<text class=\"{name}\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>", y + 10.0, escape(&label(stage)));
     let faint = if stage.steps.is_empty() { "" } else { " span" };
     let said = tooltip(stage);
-    rect(&format!("bar {kind}{faint}"), x, end, y + 14.0, &said, page);
+    rect(&format!("bar {kind}{faint}"), x, end, y, &said, page);
     for (number, step) in stage.steps.iter().enumerate() {
         let (over, ok) = step.ended.map_or((to, true), |(at, ok)| (at, ok));
         let (x, end) = (scale.x(step.started_ms), scale.x(over.max(step.started_ms)));
@@ -201,10 +253,10 @@ fn stage(stage: &Stage, picture: &Picture, scale: Scale, y: f64, page: &mut Stri
             let _ = write!(told, ", {} largest process", units::bytes(step.usage.max_rss_kib.saturating_mul(1024)));
         }
         // A hair between two steps keeps them apart.
-        rect(&format!("bar {class}{odd}"), x, (end - 1.0).max(x), y + 14.0, &told, page);
+        rect(&format!("bar {class}{odd}"), x, (end - 1.0).max(x), y, &told, page);
         let name = escape(&step.name);
         if step.name.width() as f64 * LETTER + 10.0 < end - x {
-            let _ = writeln!(page, "<text class=\"in\" x=\"{:.1}\" y=\"{:.1}\">{name}</text>", x + 6.0, y + 26.5);
+            let _ = writeln!(page, "<text class=\"in\" x=\"{:.1}\" y=\"{:.1}\">{name}</text>", x + 6.0, y + 12.5);
         }
     }
 }
@@ -254,83 +306,4 @@ fn legend(picture: &Picture, page: &mut String) {
         page.push_str("<span><i class=\"stopped\"></i>interrupted</span>");
     }
     page.push_str("</p>\n");
-}
-
-/// How busy the processors were: measured, or else spread from what each step used.
-fn strip(picture: &Picture, scale: Scale, top: f64, page: &mut String) {
-    let jobs = picture.run.jobs.max(1) as f64;
-    let measured = !picture.loads.is_empty();
-    let loads = if measured { picture.loads.clone() } else { spread(picture) };
-    let most = loads.iter().map(|load| load.cores).fold(jobs, f64::max).min(jobs * 1.5);
-    let (bottom, height) = (top + STRIP, STRIP - 22.0);
-    let y = |cores: f64| bottom - (cores / most).clamp(0.0, 1.0) * height;
-    let mut path = format!("M{LEFT:.1} {bottom:.1}");
-    let mut last = LEFT;
-    for load in &loads {
-        let x = scale.x(load.at_ms).max(last);
-        let _ = write!(path, "L{last:.1} {0:.1}L{x:.1} {0:.1}", y(load.cores));
-        last = x;
-    }
-    let _ = write!(path, "L{last:.1} {bottom:.1}Z");
-    let full = y(jobs);
-    let said = if measured { "CPU" } else { "CPU, from steps" };
-    let _ = writeln!(
-        page,
-        "<path class=\"cpu\" d=\"{path}\"><title>processor cores kept busy by steps</title></path>\n\
-         <line class=\"limit\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{full:.1}\" y2=\"{full:.1}\"/>\n\
-         <line class=\"grid\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{bottom:.1}\" y2=\"{bottom:.1}\"/>\n\
-         <text class=\"row\" x=\"14\" y=\"{:.1}\">{said}</text>\n\
-         <text class=\"tick\" x=\"14\" y=\"{:.1}\">dashed: {} cores</text>",
-        WIDTH - RIGHT,
-        WIDTH - RIGHT,
-        bottom - height / 2.0,
-        bottom - height / 2.0 + 16.0,
-        picture.run.jobs,
-    );
-    memory(picture, scale, bottom, height, page);
-}
-
-fn memory(picture: &Picture, scale: Scale, bottom: f64, height: f64, page: &mut String) {
-    let most = picture.loads.iter().map(|load| load.memory_kib).max().unwrap_or(0);
-    if most == 0 {
-        return;
-    }
-    // A tenth of the height stays free so that the line does not lie on the limit's.
-    let y = |kib: u64| bottom - kib as f64 / most as f64 * height * 0.9;
-    let points: Vec<String> = picture
-        .loads
-        .iter()
-        .map(|load: &Load| format!("{:.1},{:.1}", scale.x(load.at_ms), y(load.memory_kib)))
-        .collect();
-    let peak = units::bytes(most.saturating_mul(1024));
-    let _ = writeln!(
-        page,
-        "<polyline class=\"memory\" points=\"{}\"><title>memory of the steps, at most {peak}</title></polyline>\n\
-         <text class=\"tick\" x=\"14\" y=\"{:.1}\">line: memory, to {peak}</text>",
-        points.join(" "),
-        bottom - height / 2.0 + 31.0
-    );
-}
-
-/// The load as it would be if every step had used its processors evenly.
-fn spread(picture: &Picture) -> Vec<Load> {
-    const SLICES: u64 = 240;
-    let whole = whole_ms(picture);
-    let slice = (whole / SLICES).max(1);
-    let steps = picture.stages.values().flat_map(|stage| &stage.steps);
-    let used: Vec<(u64, u64, f64)> = steps
-        .filter_map(|step| step.ended.map(|(end, _)| (step.started_ms, end, cpu(&step.usage))))
-        .filter(|(start, end, _)| end > start)
-        .collect();
-    (1..=SLICES)
-        .map(|number| {
-            let (from, to) = ((number - 1).saturating_mul(slice), number.saturating_mul(slice));
-            let within = |(start, end, cpu): &(u64, u64, f64)| {
-                let shared = to.min(*end).saturating_sub(from.max(*start));
-                let took = Duration::from_millis(end - start).as_secs_f64();
-                cpu / took * shared as f64 / slice as f64
-            };
-            Load { at_ms: to, cores: used.iter().map(within).sum(), tokens: 0, memory_kib: 0 }
-        })
-        .collect()
 }

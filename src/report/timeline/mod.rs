@@ -3,6 +3,7 @@
 //! text from outside is escaped.
 
 mod chart;
+mod strip;
 
 use super::failure;
 use super::model::{Phase, Picture};

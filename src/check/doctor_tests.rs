@@ -1,0 +1,190 @@
+use super::*;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// A machine with the programs told, and what they print.
+#[derive(Default)]
+struct Fake {
+    programs: BTreeMap<&'static str, &'static str>,
+    headers: Vec<&'static str>,
+    root: bool,
+}
+
+impl Host for Fake {
+    fn find_program(&self, name: &str) -> Option<PathBuf> {
+        self.programs.contains_key(name).then(|| PathBuf::from("/usr/bin").join(name))
+    }
+
+    fn run(&self, argv: &[String]) -> Result<String, String> {
+        let name = argv[0].rsplit('/').next().unwrap();
+        match self.programs[name] {
+            "" => Err("cannot execute: exec format error".to_owned()),
+            said => Ok(said.to_owned()),
+        }
+    }
+
+    fn compile(&self, source: &str, _: &[String]) -> Result<(), String> {
+        if self.headers.iter().any(|header| source.contains(header)) {
+            return Ok(());
+        }
+        Err("t.c: In function 'main':\nt.c:1:10: fatal error: libelf.h: No such file or directory".to_owned())
+    }
+
+    fn is_root(&self) -> bool {
+        self.root
+    }
+}
+
+/// The machine the test runs on.
+struct Real;
+
+impl Host for Real {
+    fn find_program(&self, name: &str) -> Option<PathBuf> {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+    }
+
+    fn run(&self, argv: &[String]) -> Result<String, String> {
+        let output = Command::new(&argv[0]).args(&argv[1..]).output().map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn compile(&self, source: &str, link: &[String]) -> Result<(), String> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("t.c");
+        fs_err::write(&file, source).unwrap();
+        let output = Command::new("gcc").arg(&file).arg("-o").arg(dir.path().join("t")).args(link).output().unwrap();
+        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    }
+
+    fn is_root(&self) -> bool {
+        true
+    }
+}
+
+fn tools() -> HostTools {
+    let text = r##"
+        [tool.cc]
+        program = "gcc"
+        version-args = ["--version"]
+        minimum = "5.4"
+        identity = true
+        why = "compiles"
+        packages = { apt = ["gcc", "libc6-dev"], apk = ["gcc", "musl-dev"] }
+        [tool.awk]
+        any-of = ["gawk", "mawk"]
+        why = "makes tables"
+        packages = { apt = ["gawk"], apk = ["gawk"] }
+        [tool.libelf]
+        compile = "#include <libelf.h>\nint main(void) { return 0; }"
+        link = ["-lelf"]
+        why = "reads ELF"
+        for = ["linux"]
+        packages = { apt = ["libelf-dev", "libc6-dev"], apk = ["elfutils-dev"] }
+        [manager.apt]
+        program = "apt-get"
+        install = ["apt-get", "install", "-y"]
+        [manager.apk]
+        program = "apk"
+        install = ["apk", "add"]
+    "##;
+    HostTools::parse(Path::new("host-tools.toml"), text).unwrap()
+}
+
+const GCC: &str = "gcc (Debian 12.2.0-14+deb12u1) 12.2.0\nCopyright (C) 2022";
+
+fn needs() -> Vec<String> {
+    vec!["linux".to_owned()]
+}
+
+#[test]
+fn a_machine_with_everything_needs_nothing() {
+    let programs = BTreeMap::from([("gcc", GCC), ("mawk", ""), ("apt-get", "")]);
+    let host = Fake { programs, headers: vec!["libelf.h"], root: false };
+    let examination = examine(&tools(), &needs(), &host);
+    assert!(examination.is_good(), "{examination:?}");
+    assert_eq!(examination.install, None);
+    let version = Some("12.2.0".to_owned());
+    let path = Some(PathBuf::from("/usr/bin/gcc"));
+    assert_eq!(examination.tools[0].status, Status::Found { path, version });
+    assert_eq!(identity(&tools(), &host), [("cc".to_owned(), "gcc (Debian 12.2.0-14+deb12u1) 12.2.0".to_owned())]);
+}
+
+#[test]
+fn one_command_installs_all_that_is_missing() {
+    let host = Fake { programs: BTreeMap::from([("apt-get", "")]), ..Fake::default() };
+    let examination = examine(&tools(), &needs(), &host);
+    let command = examination.install.unwrap().join(" ");
+    assert_eq!(command, "sudo apt-get install -y gcc libc6-dev gawk libelf-dev");
+    assert_eq!(examination.tools[1].status, Status::Missing { why: "no gawk or mawk on PATH".to_owned() });
+    let Status::Missing { why } = &examination.tools[2].status else { panic!("{:?}", examination.tools) };
+    assert_eq!(why, "t.c:1:10: fatal error: libelf.h: No such file or directory");
+}
+
+#[test]
+fn the_packages_are_those_of_the_manager_found() {
+    let programs = BTreeMap::from([("apk", ""), ("gcc", GCC)]);
+    let host = Fake { programs, root: true, ..Fake::default() };
+    let command = examine(&tools(), &needs(), &host).install.unwrap().join(" ");
+    assert_eq!(command, "apk add gawk elfutils-dev");
+}
+
+#[test]
+fn without_a_known_manager_there_is_no_command() {
+    let examination = examine(&tools(), &needs(), &Fake::default());
+    assert!(!examination.is_good());
+    assert_eq!((examination.manager, examination.install), (None, None));
+}
+
+#[test]
+fn only_what_is_needed_is_examined() {
+    let names: Vec<_> = examine(&tools(), &[], &Fake::default()).tools.into_iter().map(|tool| tool.name).collect();
+    assert_eq!(names, ["cc", "awk"]);
+}
+
+#[test]
+fn an_old_and_a_broken_program_are_told_apart() {
+    let with = |said| {
+        let host = Fake { programs: BTreeMap::from([("gcc", said)]), ..Fake::default() };
+        examine(&tools(), &[], &host).tools.swap_remove(0).status
+    };
+    assert!(matches!(with("gcc (GCC) 4.8.5 20150623"), Status::TooOld { version, .. } if version == "4.8.5"));
+    assert!(matches!(with(""), Status::Broken { why, .. } if why.contains("cannot execute")));
+    assert!(matches!(with("hello"), Status::Broken { why, .. } if why.contains("no version")));
+}
+
+#[test]
+fn versions_are_read_as_programs_print_them() {
+    for (said, version) in [
+        (GCC, "12.2.0"),
+        ("GNU Make 4.3\nBuilt for x86_64-pc-linux-gnu", "4.3"),
+        ("GNU ld (GNU Binutils for Debian) 2.40", "2.40"),
+        ("GNU ld version 2.35.2-42.el9", "2.35.2"),
+        ("bison (GNU Bison) 3.8.2", "3.8.2"),
+        ("flex 2.6.4", "2.6.4"),
+        ("v1.24", "1.24"),
+        ("Python 3.11.2", "3.11.2"),
+        ("\nThis is perl 5, version 36, subversion 0 (v5.36.0) built for x86_64", "5.36.0"),
+        ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)", "7.2.22"),
+        ("rsync  version 3.2.7  protocol version 31", "3.2.7"),
+        ("xz (XZ Utils) 5.4.1\nliblzma 5.4.1", "5.4.1"),
+        ("gcc (Ubuntu 13.2.0-23ubuntu4) 13.2.0", "13.2.0"),
+        ("gcc (GCC) 14.2.1 20250110 (Red Hat 14.2.1-7)", "14.2.1"),
+        ("clang version 19.1.7 (++20250114103320)", "19.1.7"),
+    ] {
+        assert_eq!(version_in(said).map(|version| version.to_string()).as_deref(), Some(version), "{said}");
+    }
+    assert_eq!(version_in("no number"), None);
+}
+
+#[test]
+fn the_compiler_of_this_machine_is_found() {
+    let text = include_str!("../../recipes/host-tools.toml");
+    let tools = HostTools::parse(Path::new("recipes/host-tools.toml"), text).unwrap();
+    let examination = examine(&tools, &[], &Real);
+    for name in ["cc", "libc-headers", "make", "ld"] {
+        let tool = examination.tools.iter().find(|tool| tool.name == name).unwrap();
+        assert!(tool.is_good(), "{tool:?}");
+    }
+    assert!(identity(&tools, &Real).iter().all(|(_, line)| version_in(line).is_some()));
+}

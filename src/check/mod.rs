@@ -1,0 +1,3 @@
+//! Whether what is there is as it should be: first of all, the host.
+
+pub mod doctor;

@@ -1,0 +1,262 @@
+//! What builds need from the machine they run on, as `recipes/host-tools.toml`
+//! tells it. No tool, package or package manager is known here by name.
+
+use super::toml_error;
+use crate::base::{Diagnostic, Location, Version, suggest};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use toml::Spanned;
+
+/// All tools and how to install them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostTools {
+    /// In the file's order.
+    pub tools: Vec<Tool>,
+    /// In the file's order: the first found on a machine is used.
+    pub managers: Vec<Manager>,
+}
+
+/// One thing a build needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    /// Its name for people.
+    pub name: String,
+    /// How to find it.
+    pub find: Find,
+    /// Whether its version belongs to the keys of stages.
+    pub identity: bool,
+    /// What it is needed for, for people.
+    pub why: String,
+    /// What needs it; empty when everything does.
+    pub needed_by: Vec<String>,
+    /// What to install, by package manager.
+    pub packages: BTreeMap<String, Vec<String>>,
+}
+
+/// How a tool is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Find {
+    /// A program on PATH.
+    Program {
+        /// Names that will do, the best first; at least one.
+        names: Vec<String>,
+        /// Arguments that make it print its version; empty when it is not asked.
+        version_args: Vec<String>,
+        /// The oldest version that will do.
+        minimum: Option<Version>,
+    },
+    /// A header or library: a C program that must compile and link.
+    Compile {
+        /// The C program.
+        source: String,
+        /// Further arguments of the link.
+        link: Vec<String>,
+    },
+}
+
+/// A package manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manager {
+    /// As the tools' `packages` name it.
+    pub name: String,
+    /// The program that tells it is there.
+    pub program: String,
+    /// The command that installs; packages follow.
+    pub install: Vec<String>,
+}
+
+impl HostTools {
+    /// Reads the text of `file`.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Box<Diagnostic>> {
+        let raw: RawFile = toml::from_str(text).map_err(|error| Box::new(toml_error::diagnose(file, text, &error)))?;
+        let managers: Vec<Manager> = in_order(raw.manager)
+            .into_iter()
+            .map(|(name, raw)| {
+                let raw = raw.into_inner();
+                Manager { name, program: raw.program, install: raw.install }
+            })
+            .collect();
+        let names: Vec<&str> = managers.iter().map(|manager| manager.name.as_str()).collect();
+        let tools = in_order(raw.tool)
+            .into_iter()
+            .map(|(name, raw)| {
+                let at = Location::of_span(file, text, raw.span());
+                raw.into_inner().check(&name, &names).map_err(|said| Box::new(said.at(at)))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { tools, managers })
+    }
+
+    /// The tools that `needs` need: those that everything does, and those for one of its words.
+    pub fn needed<'a>(&'a self, needs: &'a [String]) -> impl Iterator<Item = &'a Tool> {
+        let asked = |tool: &&Tool| tool.needed_by.is_empty() || tool.needed_by.iter().any(|word| needs.contains(word));
+        self.tools.iter().filter(asked)
+    }
+
+    /// The tools whose version belongs to the keys of stages.
+    pub fn identity(&self) -> impl Iterator<Item = &Tool> {
+        self.tools.iter().filter(|tool| tool.identity)
+    }
+}
+
+fn wrong(message: String, hint: &str) -> Result<Tool, Box<Diagnostic>> {
+    Err(Box::new(Diagnostic::new(message).hint(hint)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    tool: BTreeMap<String, Spanned<RawTool>>,
+    manager: BTreeMap<String, Spanned<RawManager>>,
+}
+
+/// The tables as they stand in the file; the TOML reader gives them by name.
+fn in_order<T>(tables: BTreeMap<String, Spanned<T>>) -> Vec<(String, Spanned<T>)> {
+    let mut tables: Vec<_> = tables.into_iter().collect();
+    tables.sort_by_key(|(_, table)| table.span().start);
+    tables
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawTool {
+    program: Option<String>,
+    #[serde(default)]
+    any_of: Vec<String>,
+    compile: Option<String>,
+    #[serde(default)]
+    link: Vec<String>,
+    #[serde(default)]
+    version_args: Vec<String>,
+    minimum: Option<Version>,
+    #[serde(default)]
+    identity: bool,
+    why: String,
+    #[serde(default)]
+    r#for: Vec<String>,
+    packages: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawManager {
+    program: String,
+    install: Vec<String>,
+}
+
+impl RawTool {
+    fn check(self, name: &str, managers: &[&str]) -> Result<Tool, Box<Diagnostic>> {
+        if let Some(other) = self.packages.keys().find(|manager| !managers.contains(&manager.as_str())) {
+            let said = Diagnostic::new(format!("tool `{name}` names the unknown package manager `{other}`"));
+            let hints = suggest::hints(other, "package managers", managers.iter().copied());
+            return Err(Box::new(hints.into_iter().fold(said, Diagnostic::hint)));
+        }
+        let names: Vec<String> = self.program.into_iter().chain(self.any_of).collect();
+        let find = match (self.compile, names.is_empty()) {
+            (Some(_), false) => {
+                return wrong(format!("tool `{name}` has both a program and `compile`"), "make two tools of it");
+            }
+            (None, true) => {
+                return wrong(
+                    format!("tool `{name}` does not tell how to find it"),
+                    "add one of `program`, `any-of`, `compile`",
+                );
+            }
+            (Some(_), true) if !self.version_args.is_empty() || self.minimum.is_some() || self.identity => {
+                return wrong(
+                    format!("tool `{name}` is compiled, so it has no version to ask for"),
+                    "remove `version-args`, `minimum` and `identity`",
+                );
+            }
+            (Some(source), true) => Find::Compile { source, link: self.link },
+            (None, false) if !self.link.is_empty() => {
+                return wrong(format!("tool `{name}` has `link` without `compile`"), "remove `link`");
+            }
+            (None, false) if self.version_args.is_empty() && (self.minimum.is_some() || self.identity) => {
+                return wrong(
+                    format!("tool `{name}` cannot be asked for its version"),
+                    "add `version-args = [\"--version\"]`",
+                );
+            }
+            (None, false) => Find::Program { names, version_args: self.version_args, minimum: self.minimum },
+        };
+        Ok(Tool {
+            name: name.to_owned(),
+            find,
+            identity: self.identity,
+            why: self.why,
+            needed_by: self.r#for,
+            packages: self.packages,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANAGERS: &str = "\n[manager.apt]\nprogram = \"apt-get\"\ninstall = [\"apt-get\", \"install\"]\n";
+
+    fn refused(tool: &str) -> String {
+        let text = format!("{tool}{MANAGERS}");
+        HostTools::parse(Path::new("recipes/host-tools.toml"), &text).unwrap_err().to_string()
+    }
+
+    fn committed() -> HostTools {
+        let text = include_str!("../../recipes/host-tools.toml");
+        HostTools::parse(Path::new("recipes/host-tools.toml"), text).unwrap()
+    }
+
+    #[test]
+    fn every_committed_tool_can_be_installed_everywhere() {
+        let tools = committed();
+        for tool in &tools.tools {
+            for manager in &tools.managers {
+                let packages = tool.packages.get(&manager.name);
+                assert!(packages.is_some_and(|names| !names.is_empty()), "{} with {}", tool.name, manager.name);
+            }
+        }
+        let identity: Vec<_> = tools.identity().map(|tool| tool.name.as_str()).collect();
+        assert_eq!(identity, ["cc", "cxx", "ld"]);
+    }
+
+    #[test]
+    fn what_is_needed_follows_from_what_is_built() {
+        let tools = committed();
+        let names = |needs: &[&str]| {
+            let needs: Vec<String> = needs.iter().map(|word| (*word).to_owned()).collect();
+            tools.needed(&needs).map(|tool| tool.name.clone()).collect::<Vec<_>>()
+        };
+        assert!(!names(&["binutils"]).contains(&"pahole".to_owned()));
+        assert!(names(&["linux"]).contains(&"pahole".to_owned()));
+        assert!(names(&[]).contains(&"make".to_owned()));
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        insta::assert_snapshot!("unknown_key", refused("[tool.bison]\nprogramm = \"bison\"\n"));
+        insta::assert_snapshot!(
+            "nothing_to_find",
+            refused("[tool.bison]\nwhy = \"x\"\npackages = { apt = [\"b\"] }\n")
+        );
+        insta::assert_snapshot!(
+            "unknown_manager",
+            refused("[tool.bison]\nprogram = \"bison\"\nwhy = \"x\"\npackages = { atp = [\"b\"] }\n")
+        );
+        insta::assert_snapshot!(
+            "no_version",
+            refused("[tool.b]\nprogram = \"b\"\nminimum = \"3.0\"\nwhy = \"x\"\npackages = {}\n")
+        );
+        insta::assert_snapshot!(
+            "both",
+            refused("[tool.b]\nprogram = \"b\"\ncompile = \"int x;\"\nwhy = \"x\"\npackages = {}\n")
+        );
+        insta::assert_snapshot!(
+            "bad_version",
+            refused(
+                "[tool.b]\nprogram = \"b\"\nversion-args = [\"-v\"]\nminimum = \"new\"\nwhy = \"x\"\npackages = {}\n"
+            )
+        );
+    }
+}

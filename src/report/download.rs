@@ -1,0 +1,36 @@
+//! How fast a download comes.
+
+/// Bytes of a download.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Download {
+    /// Bytes so far.
+    pub done: u64,
+    /// Bytes in all, when known.
+    pub total: Option<u64>,
+    /// Bytes a second over the last few seconds.
+    pub rate: f64,
+    /// Where the rate was last taken from: time and bytes.
+    mark: (u64, u64),
+}
+
+impl Download {
+    /// The first that is known.
+    pub(super) fn begin(at: u64, done: u64, total: Option<u64>) -> Self {
+        Self { done, total, rate: 0.0, mark: (at, done) }
+    }
+
+    /// Takes what is known at `at` milliseconds.
+    pub(super) fn advance(&mut self, at: u64, done: u64, total: Option<u64>) {
+        let (since, from) = self.mark;
+        if done < from {
+            // Another source began anew.
+            self.mark = (at, done);
+            self.rate = 0.0;
+        } else if at.saturating_sub(since) >= 1000 {
+            let now = (done - from) as f64 * 1000.0 / (at - since) as f64;
+            self.rate = if self.rate == 0.0 { now } else { self.rate * 0.6 + now * 0.4 };
+            self.mark = (at, done);
+        }
+        (self.done, self.total) = (done, total);
+    }
+}

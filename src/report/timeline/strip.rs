@@ -1,0 +1,100 @@
+//! Below the bars: how busy the processors were, and how much memory was used.
+
+use super::chart::{LEFT, RIGHT, Scale, WIDTH, whole_ms};
+use crate::base::units;
+use crate::report::model::{Load, Picture, cpu};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+const CPU: f64 = 84.0;
+const MEMORY: f64 = 62.0;
+/// Above the area of each.
+const SPACE: f64 = 16.0;
+
+/// What both take together.
+pub(super) fn height(picture: &Picture) -> f64 {
+    CPU + if peak_kib(picture) > 0 { MEMORY } else { 0.0 }
+}
+
+fn peak_kib(picture: &Picture) -> u64 {
+    picture.loads.iter().map(|load| load.memory_kib).max().unwrap_or(0)
+}
+
+/// Processors: as measured, or else spread from what each step used. Memory where it was measured.
+pub(super) fn draw(picture: &Picture, scale: Scale, top: f64, page: &mut String) {
+    let jobs = picture.run.jobs.max(1) as f64;
+    let measured = !picture.loads.is_empty();
+    let loads = if measured { picture.loads.clone() } else { spread(picture) };
+    let most = loads.iter().map(|load| load.cores).fold(jobs, f64::max).min(jobs * 1.5);
+    let bottom = top + CPU;
+    let room = CPU - SPACE;
+    let points: Vec<(u64, f64)> = loads.iter().map(|load| (load.at_ms, load.cores / most)).collect();
+    area("cpu", "processor cores kept busy by steps", &points, scale, bottom, room, page);
+    let full = bottom - jobs / most * room;
+    let note = if measured { format!("of {} cores", picture.run.jobs) } else { "from the steps".to_owned() };
+    let _ = writeln!(
+        page,
+        "<line class=\"limit\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{full:.1}\" y2=\"{full:.1}\"/>",
+        WIDTH - RIGHT
+    );
+    title("CPU", &note, bottom - room / 2.0, page);
+    let peak = peak_kib(picture);
+    if peak > 0 {
+        let points: Vec<(u64, f64)> =
+            picture.loads.iter().map(|load| (load.at_ms, load.memory_kib as f64 / peak as f64)).collect();
+        let (bottom, room) = (bottom + MEMORY, MEMORY - SPACE);
+        area("memory", "memory used by steps", &points, scale, bottom, room, page);
+        let note = format!("up to {}", units::bytes(peak.saturating_mul(1024)));
+        title("memory", &note, bottom - room / 2.0, page);
+    }
+}
+
+fn title(name: &str, note: &str, middle: f64, page: &mut String) {
+    let _ = writeln!(
+        page,
+        "<text class=\"row\" x=\"14\" y=\"{middle:.1}\">{name}</text>\
+         <text class=\"tick\" x=\"14\" y=\"{:.1}\">{note}</text>",
+        middle + 15.0
+    );
+}
+
+/// Steps of height 0 to 1; each holds from the time before to its own.
+fn area(class: &str, title: &str, points: &[(u64, f64)], scale: Scale, bottom: f64, room: f64, page: &mut String) {
+    let mut path = format!("M{LEFT:.1} {bottom:.1}");
+    let mut last = LEFT;
+    for (at_ms, share) in points {
+        let x = scale.x(*at_ms).max(last);
+        let y = bottom - share.clamp(0.0, 1.0) * room;
+        let _ = write!(path, "L{last:.1} {y:.1}L{x:.1} {y:.1}");
+        last = x;
+    }
+    let _ = writeln!(
+        page,
+        "<path class=\"{class}\" d=\"{path}L{last:.1} {bottom:.1}Z\"><title>{title}</title></path>\
+         <line class=\"grid\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{bottom:.1}\" y2=\"{bottom:.1}\"/>",
+        WIDTH - RIGHT
+    );
+}
+
+/// The load as it would be if every step had used its processors evenly.
+fn spread(picture: &Picture) -> Vec<Load> {
+    const SLICES: u64 = 240;
+    let whole = whole_ms(picture);
+    let slice = (whole / SLICES).max(1);
+    let steps = picture.stages.values().flat_map(|stage| &stage.steps);
+    let used: Vec<(u64, u64, f64)> = steps
+        .filter_map(|step| step.ended.map(|(end, _)| (step.started_ms, end, cpu(&step.usage))))
+        .filter(|(start, end, _)| end > start)
+        .collect();
+    (1..=SLICES)
+        .map(|number| {
+            let (from, to) = ((number - 1).saturating_mul(slice), number.saturating_mul(slice));
+            let within = |(start, end, cpu): &(u64, u64, f64)| {
+                let shared = to.min(*end).saturating_sub(from.max(*start));
+                let took = Duration::from_millis(end - start).as_secs_f64();
+                cpu / took * shared as f64 / slice as f64
+            };
+            Load { at_ms: to, cores: used.iter().map(within).sum(), tokens: 0, memory_kib: 0 }
+        })
+        .collect()
+}
