@@ -93,10 +93,10 @@ impl Examination {
     }
 }
 
-/// Examines the tools of `tools` that `needs` need.
+/// Examines the tools that `needs` names.
 pub fn examine(tools: &HostTools, needs: &[String], host: &dyn Host) -> Examination {
     let manager = tools.managers.iter().find(|manager| host.find_program(&manager.program).is_some());
-    let examined: Vec<Examined> = tools.needed(needs).map(|tool| one(tool, manager, host)).collect();
+    let examined: Vec<Examined> = tools.named(needs).map(|tool| one(tool, manager, host)).collect();
     Examination {
         install: manager.and_then(|manager| install(&examined, manager, host)),
         manager: manager.map(|manager| manager.name.clone()),

@@ -93,6 +93,9 @@ fn start(select: &Select, options: &RunOptions, fetch_only: bool) -> Outcome {
     let store = session.store()?;
     let fetcher = session.fetcher(&store)?;
     let plan = session.plan(&request, &store, &fetcher)?;
+    if !fetch_only {
+        session.require_tools(&plan, &store, &fetcher)?;
+    }
     let (emitter, events) = Emitter::new();
     let run = session::run_name();
     let run_dir = store.run_dir(&run);

@@ -2,6 +2,7 @@
 //! is its help text. Errors, causes and hints are printed here and nowhere else.
 
 mod build;
+mod doctor;
 mod env;
 mod log;
 mod options;
@@ -56,6 +57,7 @@ enum Command {
     Timeline(log::Timeline),
     Shell(env::Shell),
     Env(env::Env),
+    Doctor(doctor::Doctor),
     Targets(targets::Targets),
     Store(store::StoreCommand),
 }
@@ -144,6 +146,7 @@ pub fn main() -> ExitCode {
         Command::Timeline(command) => command.run(),
         Command::Shell(command) => command.run(),
         Command::Env(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Targets(command) => command.run(),
         Command::Store(command) => command.run(),
     };

@@ -1,17 +1,21 @@
 //! What every command that knows of targets begins with: the configuration,
 //! the store, the facts of this machine, the plan.
 
+use super::doctor::Machine;
 use super::options::{Place, Select};
 use super::{Trouble, exit};
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, PackageName, suggest};
+use crate::check::doctor;
 use crate::config::Config;
+use crate::config::host_tools::HostTools;
 use crate::config::recipe::Per;
 use crate::config::source::{Pin, SourceSpec};
+use crate::exec::engine;
 use crate::exec::event::SharedCell;
+use crate::exec::states::{States, Status};
 use crate::plan::graph::Chosen;
 use crate::plan::request::Words;
 use crate::plan::{self, HostFacts, Plan, Request};
-use crate::process::probe;
 use crate::source::{self, Fetcher};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
@@ -21,6 +25,8 @@ use std::path::{Path, PathBuf};
 pub struct Session {
     /// Targets and recipes.
     pub config: Config,
+    /// The host tools that recipes name.
+    pub tools: HostTools,
     place: Place,
 }
 
@@ -37,7 +43,24 @@ impl Session {
             overlays.push(own.to_owned());
         }
         let config = Config::load(&data, &overlays, &place.recipes)?;
-        Ok(Self { config, place: place.clone() })
+        let path = data.join("recipes/host-tools.toml");
+        let tools = HostTools::parse(&path, &fs_err::read_to_string(&path)?).map_err(|problem| *problem)?;
+        let session = Self { config, tools, place: place.clone() };
+        session.check_tool_names()?;
+        Ok(session)
+    }
+
+    // Recipes name tools that another file describes.
+    fn check_tool_names(&self) -> Result<(), Trouble> {
+        let names: Vec<&str> = self.tools.tools.iter().map(|tool| tool.name.as_str()).collect();
+        let used = self.config.recipes.values().flat_map(|recipe| &recipe.tools);
+        let unknown = used.filter(|tool| !names.contains(&tool.text.as_str())).map(|tool| {
+            let mut problem = tool.error(format!("unknown host tool `{}`", tool.text));
+            problem.hints = suggest::hints(&tool.text, "host tools", names.iter().copied());
+            problem
+        });
+        let problems: Vec<_> = unknown.collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
     }
 
     /// The store's directory, whether it is there or not.
@@ -87,11 +110,7 @@ impl Session {
 
     /// The facts of this machine that belong to keys.
     pub fn host_facts(&self) -> HostFacts {
-        let mut tools = std::collections::BTreeMap::new();
-        for name in ["cc", "c++"] {
-            let said = probe::probe(name, &["--version"], &probe_env(), std::time::Duration::from_secs(10)).unwrap_or_default();
-            tools.insert(name.to_owned(), said.lines().next().unwrap_or_default().to_owned());
-        }
+        let tools = doctor::identity(&self.tools, &Machine).into_iter().collect();
         HostFacts { arch: std::env::consts::ARCH.to_owned(), tools }
     }
 
@@ -119,16 +138,51 @@ impl Session {
         cells.collect()
     }
 
-    /// The tools that the stages of a plan need, without repeats.
-    pub fn tools_of(&self, plan: &Plan) -> Vec<String> {
-        let recipes = plan.stages.iter().filter_map(|stage| self.config.recipes.get(&stage.column));
-        let mut names: Vec<String> = Vec::new();
-        for tool in recipes.flat_map(|recipe| &recipe.tools) {
-            if !names.contains(&tool.text) {
-                names.push(tool.text.clone());
+    /// The tools that any stage of a request could need.
+    pub fn tools_for(&self, request: &Request) -> Vec<String> {
+        let mut packages: Vec<&str> = request.packages.iter().map(PackageName::as_str).collect();
+        let mut next = 0;
+        while let Some(recipe) = packages.get(next).and_then(|name| self.config.recipes.get(*name)) {
+            next += 1;
+            for need in &recipe.needs {
+                if !packages.contains(&need.package.as_str()) {
+                    packages.push(need.package.as_str());
+                }
             }
         }
+        self.tools_of(&packages)
+    }
+
+    fn tools_of(&self, packages: &[&str]) -> Vec<String> {
+        let recipes = packages.iter().filter_map(|name| self.config.recipes.get(*name));
+        let mut names: Vec<String> = recipes.flat_map(|recipe| &recipe.tools).map(|tool| tool.text.clone()).collect();
+        names.sort();
+        names.dedup();
         names
+    }
+
+    /// Refuses a run for whose stages this machine lacks a tool: better now
+    /// than after an hour.
+    pub fn require_tools(&self, plan: &Plan, store: &Store, fetcher: &Fetcher) -> Result<(), Trouble> {
+        let states = States::new(plan, |id| engine::is_there(plan, store, fetcher, id, &mut Vec::new()), |_| 0.0);
+        let run = plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready));
+        let packages: Vec<&str> = run.map(|id| plan.stage(id).column.as_str()).collect();
+        let names = self.tools_of(&packages);
+        if names.is_empty() {
+            return Ok(());
+        }
+        let examination = doctor::examine(&self.tools, &names, &Machine);
+        if examination.is_good() {
+            return Ok(());
+        }
+        let lacking: Vec<_> =
+            examination.tools.iter().filter(|tool| !tool.is_good()).map(|tool| tool.name.as_str()).collect();
+        let mut problem =
+            Diagnostic::new(format!("this machine lacks what the build needs: {}", suggest::list(lacking)));
+        if let Some(command) = &examination.install {
+            problem = problem.hint(format!("install it: `{}`, or `crossmill doctor --install`", command.join(" ")));
+        }
+        Err(Trouble::new(exit::HOST, problem.hint("`crossmill doctor` tells more")))
     }
 }
 
@@ -182,9 +236,4 @@ fn default_store() -> PathBuf {
 pub fn run_name() -> String {
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
     format!("{now}-{}", std::process::id())
-}
-
-/// Whether a program is on the `PATH` of steps.
-pub fn on_path(name: &str) -> bool {
-    probe::find_program(name, &probe_env()["PATH"]).is_some()
 }

@@ -28,8 +28,6 @@ pub struct Tool {
     pub identity: bool,
     /// What it is needed for, for people.
     pub why: String,
-    /// What needs it; empty when everything does.
-    pub needed_by: Vec<String>,
     /// What to install, by package manager.
     pub packages: BTreeMap<String, Vec<String>>,
 }
@@ -88,10 +86,9 @@ impl HostTools {
         Ok(Self { tools, managers })
     }
 
-    /// The tools that `needs` need: those that everything does, and those for one of its words.
-    pub fn needed<'a>(&'a self, needs: &'a [String]) -> impl Iterator<Item = &'a Tool> {
-        let asked = |tool: &&Tool| tool.needed_by.is_empty() || tool.needed_by.iter().any(|word| needs.contains(word));
-        self.tools.iter().filter(asked)
+    /// The tools of these names, in the file's order.
+    pub fn named<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = &'a Tool> {
+        self.tools.iter().filter(|tool| names.contains(&tool.name))
     }
 
     /// The tools whose version belongs to the keys of stages.
@@ -133,8 +130,6 @@ struct RawTool {
     #[serde(default)]
     identity: bool,
     why: String,
-    #[serde(default)]
-    r#for: Vec<String>,
     packages: BTreeMap<String, Vec<String>>,
 }
 
@@ -181,14 +176,7 @@ impl RawTool {
             }
             (None, false) => Find::Program { names, version_args: self.version_args, minimum: self.minimum },
         };
-        Ok(Tool {
-            name: name.to_owned(),
-            find,
-            identity: self.identity,
-            why: self.why,
-            needed_by: self.r#for,
-            packages: self.packages,
-        })
+        Ok(Tool { name: name.to_owned(), find, identity: self.identity, why: self.why, packages: self.packages })
     }
 }
 
@@ -222,15 +210,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_follows_from_what_is_built() {
+    fn tools_are_found_by_name_in_the_order_of_the_file() {
+        let names = ["pahole", "make", "none"].map(str::to_owned);
         let tools = committed();
-        let names = |needs: &[&str]| {
-            let needs: Vec<String> = needs.iter().map(|word| (*word).to_owned()).collect();
-            tools.needed(&needs).map(|tool| tool.name.clone()).collect::<Vec<_>>()
-        };
-        assert!(!names(&["binutils"]).contains(&"pahole".to_owned()));
-        assert!(names(&["linux"]).contains(&"pahole".to_owned()));
-        assert!(names(&[]).contains(&"make".to_owned()));
+        let found: Vec<_> = tools.named(&names).map(|tool| tool.name.as_str()).collect();
+        assert_eq!(found, ["make", "pahole"]);
     }
 
     #[test]

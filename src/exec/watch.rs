@@ -2,6 +2,7 @@
 //! short, and samples what the steps use.
 
 use super::emit::Emitter;
+use super::event::Event;
 use crate::base::units;
 use crate::process::{JobServer, Memory, Token, UsageSampler};
 use std::collections::HashMap;
@@ -10,6 +11,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 const EVERY: Duration = Duration::from_secs(1);
+/// Seconds between two reports of the load.
+const LOAD_EVERY: f64 = 3.0;
 
 /// Below this share of all memory available, one token after the other is taken out.
 const SHORT: f64 = 0.04;
@@ -23,6 +26,8 @@ pub struct Ledger {
     ended_cpu: f64,
     samples: Vec<Sample>,
     peak_kib: u64,
+    rss_kib: u64,
+    reported: (f64, f64),
     runnable: usize,
     fetching: bool,
 }
@@ -81,6 +86,19 @@ impl Shared {
         })
     }
 
+    // The cores kept busy since the last time this was asked, and the memory in use; every few seconds.
+    fn load(&self) -> Option<(f64, u64)> {
+        self.with(|ledger| {
+            let now = *ledger.samples.last()?;
+            let (at, cpu) = ledger.reported;
+            if now.at - at < LOAD_EVERY {
+                return None;
+            }
+            ledger.reported = (now.at, now.cpu);
+            Some(((now.cpu - cpu) / (now.at - at), ledger.rss_kib))
+        })
+    }
+
     fn sample(&self, at: f64, sampler: &mut UsageSampler) {
         let (roots, ended) = self.with(|ledger| (ledger.running.keys().copied().collect::<Vec<_>>(), ledger.ended_cpu));
         let Ok(now) = sampler.sample(&roots) else { return };
@@ -90,6 +108,7 @@ impl Shared {
                 return;
             }
             let cpu = (ended + now.cpu).max(ledger.samples.last().map_or(0.0, |sample| sample.cpu));
+            ledger.rss_kib = now.rss_kib;
             ledger.peak_kib = ledger.peak_kib.max(now.rss_kib);
             let (runnable, fetching) = (ledger.runnable, ledger.fetching);
             ledger.samples.push(Sample { at, cpu, runnable, fetching });
@@ -106,6 +125,10 @@ pub async fn watch(shared: Shared, jobs: JobServer, emitter: Emitter) {
     loop {
         tick.tick().await;
         shared.sample(emitter.elapsed(), &mut sampler);
+        if let Some((cores, memory_kib)) = shared.load() {
+            let tokens = jobs.total() - jobs.available().unwrap_or(0).min(jobs.total());
+            emitter.emit(Event::Load { cores, tokens, memory_kib });
+        }
         let Ok(memory) = Memory::now() else { continue };
         let share = memory.available as f64 / memory.total.max(1) as f64;
         if share < SHORT && withheld.len() + 1 < jobs.total() {

@@ -1,0 +1,112 @@
+//! `crossmill doctor`, and the look at the host's tools before a build.
+
+use super::options::Select;
+use super::session::{Session, probe_env};
+use super::{Outcome, Trouble, exit};
+use crate::base::Diagnostic;
+use crate::check::doctor::{self, Examination, Host};
+use crate::process::{find_program, probe};
+use crate::report::doctor as report;
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Check that this machine has every tool and library that a build needs
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    select: Select,
+    /// Install what is missing
+    #[arg(long)]
+    install: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    // What `build` takes too, so that one list of words serves both.
+    #[arg(short, long, hide = true)]
+    jobs: Option<usize>,
+}
+
+impl Doctor {
+    /// Examines and, where asked, installs.
+    pub fn run(self) -> Outcome {
+        let session = Session::open(&self.select.place)?;
+        let request = session.request(&self.select, true)?;
+        let names = session.tools_for(&request);
+        let host = Machine;
+        let mut examination = doctor::examine(&session.tools, &names, &host);
+        if self.install && !examination.is_good() {
+            install(&examination)?;
+            examination = doctor::examine(&session.tools, &names, &host);
+        }
+        let text = if self.json {
+            report::json(&examination).map_err(|error| Trouble::usage(error.to_string()))?
+        } else {
+            report::text(&examination, crate::report::Style::of(&std::io::stdout()))
+        };
+        super::print(&text)?;
+        Ok(if examination.is_good() { exit::DONE } else { exit::HOST })
+    }
+}
+
+fn install(examination: &Examination) -> Result<(), Trouble> {
+    let Some(command) = &examination.install else {
+        let problem = Diagnostic::new("tools are missing, and no package manager that crossmill knows is here")
+            .hint("`crossmill doctor` lists what is missing: install it by hand");
+        return Err(Trouble::new(exit::HOST, problem));
+    };
+    eprintln!("installing: {}", command.join(" "));
+    let mut runs = vec![command.clone()];
+    // A fresh image has no package lists, and apt then finds nothing.
+    if let Some(at) = command.iter().position(|word| word == "apt-get") {
+        let mut update = command[..=at].to_vec();
+        update.push("update".into());
+        runs.insert(0, update);
+    }
+    for argv in runs {
+        let status = std::process::Command::new(&argv[0])
+            .args(&argv[1..])
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(std::io::stderr())
+            .status();
+        let said = match status {
+            Ok(status) if status.success() => continue,
+            Ok(status) => format!("`{}` ended with {status}", argv.join(" ")),
+            Err(error) => format!("`{}` cannot be started: {error}", argv.join(" ")),
+        };
+        return Err(Trouble::new(exit::HOST, Diagnostic::new(said).hint("run it by hand to see what it says")));
+    }
+    Ok(())
+}
+
+/// This machine, with the environment that steps have.
+#[derive(Debug)]
+pub struct Machine;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Host for Machine {
+    fn find_program(&self, name: &str) -> Option<PathBuf> {
+        find_program(name, &probe_env()["PATH"])
+    }
+
+    fn run(&self, argv: &[String]) -> Result<String, String> {
+        let (program, args) = argv.split_first().ok_or("an empty command")?;
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        probe(program, &args, &probe_env(), PATIENCE).map_err(|error| error.to_string())
+    }
+
+    fn compile(&self, source: &str, link: &[String]) -> Result<(), String> {
+        let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let (from, to) = (dir.path().join("probe.c"), dir.path().join("probe"));
+        fs_err::write(&from, source).map_err(|error| error.to_string())?;
+        let (from, to) = (from.display().to_string(), to.display().to_string());
+        let mut args = vec!["-o", &to, &from];
+        args.extend(link.iter().map(String::as_str));
+        probe("cc", &args, &probe_env(), PATIENCE).map(drop).map_err(|error| error.to_string())
+    }
+
+    fn is_root(&self) -> bool {
+        nix::unistd::geteuid().is_root()
+    }
+}
