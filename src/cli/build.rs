@@ -142,6 +142,7 @@ fn start(select: &Select, options: &RunOptions, fetch_only: bool) -> Outcome {
     let picture =
         report::eventlog::picture(&run_dir.join("events.jsonl")).map_err(|error| Diagnostic::from_error(&error))?;
     fs_err::write(run_dir.join("timeline.html"), report::timeline::html(&picture))?;
+    eprint!("\n{}", report::table::text(&picture, report::Style::of(&std::io::stderr())));
     if options.json {
         let text = report::json::text(&picture).map_err(|error| Trouble::usage(error.to_string()))?;
         super::print(&text)?;

@@ -1,13 +1,14 @@
 //! `crossmill doctor`, and the look at the host's tools before a build.
 
 use super::options::Select;
-use super::session::{Session, probe_env};
+use super::session::Session;
 use super::{Outcome, Trouble, exit};
 use crate::base::Diagnostic;
 use crate::check::doctor::{self, Examination, Host};
 use crate::process::{find_program, probe};
 use crate::report::doctor as report;
 use clap::Args;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ impl Doctor {
         let session = Session::open(&self.select.place)?;
         let request = session.request(&self.select, true)?;
         let names = session.tools_for(&request);
-        let host = Machine;
+        let host = session.machine();
         let mut examination = doctor::examine(&session.tools, &names, &host);
         if self.install && !examination.is_good() {
             install(&examination)?;
@@ -79,21 +80,30 @@ fn install(examination: &Examination) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// This machine, with the environment that steps have.
+/// This machine, as steps see it.
 #[derive(Debug)]
-pub struct Machine;
+pub struct Machine {
+    env: BTreeMap<String, String>,
+}
+
+impl Machine {
+    /// With the environment of every step.
+    pub fn new(env: &BTreeMap<String, String>) -> Self {
+        Self { env: env.clone() }
+    }
+}
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Host for Machine {
     fn find_program(&self, name: &str) -> Option<PathBuf> {
-        find_program(name, &probe_env()["PATH"])
+        find_program(name, self.env.get("PATH").map_or("", String::as_str))
     }
 
     fn run(&self, argv: &[String]) -> Result<String, String> {
         let (program, args) = argv.split_first().ok_or("an empty command")?;
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        probe(program, &args, &probe_env(), PATIENCE).map_err(|error| error.to_string())
+        probe(program, &args, &self.env, PATIENCE).map_err(|error| error.to_string())
     }
 
     fn compile(&self, source: &str, link: &[String]) -> Result<(), String> {
@@ -103,7 +113,7 @@ impl Host for Machine {
         let (from, to) = (from.display().to_string(), to.display().to_string());
         let mut args = vec!["-o", &to, &from];
         args.extend(link.iter().map(String::as_str));
-        probe("cc", &args, &probe_env(), PATIENCE).map(drop).map_err(|error| error.to_string())
+        probe("cc", &args, &self.env, PATIENCE).map(drop).map_err(|error| error.to_string())
     }
 
     fn is_root(&self) -> bool {

@@ -129,6 +129,9 @@ impl From<crate::exec::Error> for Trouble {
     }
 }
 
+/// More than a screen of messages helps nobody.
+const MOST_SAID: usize = 12;
+
 /// The whole program.
 pub fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
@@ -151,11 +154,14 @@ pub fn main() -> ExitCode {
         Command::Store(command) => command.run(),
     };
     ExitCode::from(outcome.unwrap_or_else(|trouble| {
-        for (index, said) in trouble.said.iter().enumerate() {
+        for (index, said) in trouble.said.iter().take(MOST_SAID).enumerate() {
             if index > 0 {
                 eprintln!();
             }
             eprintln!("{said}");
+        }
+        if trouble.said.len() > MOST_SAID {
+            eprintln!("\n… and {} more like these", trouble.said.len() - MOST_SAID);
         }
         trouble.exit
     }))

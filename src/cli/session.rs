@@ -108,9 +108,14 @@ impl Session {
         Ok(Request::new(&self.config, &words)?)
     }
 
+    /// This machine, as steps see it.
+    pub fn machine(&self) -> Machine {
+        Machine::new(&self.config.matrix.environment)
+    }
+
     /// The facts of this machine that belong to keys.
     pub fn host_facts(&self) -> HostFacts {
-        let tools = doctor::identity(&self.tools, &Machine).into_iter().collect();
+        let tools = doctor::identity(&self.tools, &self.machine()).into_iter().collect();
         HostFacts { arch: std::env::consts::ARCH.to_owned(), tools }
     }
 
@@ -171,7 +176,7 @@ impl Session {
         if names.is_empty() {
             return Ok(());
         }
-        let examination = doctor::examine(&self.tools, &names, &Machine);
+        let examination = doctor::examine(&self.tools, &names, &self.machine());
         if examination.is_good() {
             return Ok(());
         }
@@ -184,13 +189,6 @@ impl Session {
         }
         Err(Trouble::new(exit::HOST, problem.hint("`crossmill doctor` tells more")))
     }
-}
-
-/// The environment of probes: the one that steps have.
-pub fn probe_env() -> std::collections::BTreeMap<String, String> {
-    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into()
 }
 
 // Which candidate of a source is used: the one of the last run as long as the

@@ -38,6 +38,11 @@ pub fn fill(text: &str, path: &dyn Fn(&str) -> Option<String>) -> String {
     filled
 }
 
+/// A variable that holds others by name.
+pub fn map<N: Into<String>>(pairs: impl IntoIterator<Item = (N, Value)>) -> Value {
+    Value::from(pairs.into_iter().map(|(name, value)| (name.into(), value)).collect::<BTreeMap<String, Value>>())
+}
+
 /// Renders the strings of recipes with one set of variables.
 pub struct Renderer {
     env: Environment<'static>,
@@ -57,7 +62,7 @@ impl Renderer {
             let version = Version::new(&version).map_err(|error| invalid(error.to_string()))?;
             Ok(range.contains(&version))
         });
-        let context = variables.iter().map(|(name, value)| (name.clone(), value.clone())).collect::<Value>();
+        let context = map(variables.clone());
         Self { env, variables: context, tree: variables }
     }
 
@@ -168,8 +173,8 @@ mod tests {
     }
 
     fn renderer() -> Renderer {
-        let target = Value::from_iter([("triple", "aarch64-linux"), ("arch", "arm64")]);
-        let versions = Value::from_iter([("gcc", "16.2.0")]);
+        let target = map([("triple", Value::from("aarch64-linux")), ("arch", Value::from("arm64"))]);
+        let versions = map([("gcc", Value::from("16.2.0"))]);
         Renderer::new(BTreeMap::from([
             ("target".to_owned(), target),
             ("versions".to_owned(), versions),

@@ -6,7 +6,7 @@ use crate::base::{PackageName, TargetName};
 use crate::config::matrix::{Matrix, Target};
 use crate::config::recipe::{Per, Recipe};
 use crate::config::setting::Value as Setting;
-use crate::config::template::{Renderer, token};
+use crate::config::template::{Renderer, map, token};
 use minijinja::Value;
 use std::collections::BTreeMap;
 
@@ -66,14 +66,14 @@ pub fn renderer(
     for place in ["source", "build", "dest", "files", "work"] {
         add(place, Value::from(token(place)));
     }
-    add("deps", deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("dep:{name}"))))).collect());
+    add("deps", map(deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("dep:{name}")))))));
     add("package", Value::from(recipe.name.as_str()));
     add("profile", Value::from(request.profile.as_str()));
     let versions: BTreeMap<String, String> =
         request.versions.iter().map(|(name, version)| (name.to_string(), version.to_string())).collect();
     add("version", Value::from(versions.get(recipe.name.as_str()).cloned().unwrap_or_default()));
-    add("versions", versions.into_iter().map(|(name, version)| (name, Value::from(version))).collect());
-    add("host", Value::from_iter([("arch".to_owned(), Value::from(host.arch.as_str()))]));
+    add("versions", map(versions.into_iter().map(|(name, version)| (name, Value::from(version)))));
+    add("host", map([("arch", Value::from(host.arch.as_str()))]));
     let target = instance.target(matrix);
     let mut settings = request.settings.clone();
     for (name, value) in target.into_iter().flat_map(|target| &target.set) {
@@ -81,7 +81,7 @@ pub fn renderer(
             settings.insert(name.clone(), value.clone());
         }
     }
-    add("set", settings.into_iter().map(|(name, value)| (name, setting(&value))).collect());
+    add("set", map(settings.into_iter().map(|(name, value)| (name, setting(&value)))));
     if let Some(target) = target {
         if recipe.per != Per::Host {
             add("toolchain", toolchain(target, matrix));
@@ -103,29 +103,30 @@ fn setting(value: &Setting) -> Value {
 
 fn toolchain(target: &Target, matrix: &Matrix) -> Value {
     let owner = matrix.targets.get(&target.toolchain).unwrap_or(target);
-    Value::from_iter([
-        ("name".to_owned(), Value::from(owner.name.as_str())),
-        ("triple".to_owned(), Value::from(owner.triple.as_str())),
-        ("arch".to_owned(), Value::from(owner.arch.as_str())),
+    map([
+        ("name", Value::from(owner.name.as_str())),
+        ("triple", Value::from(owner.triple.as_str())),
+        ("arch", Value::from(owner.arch.as_str())),
     ])
 }
 
 fn target_value(target: &Target) -> Value {
     let texts = |texts: &[String]| texts.iter().map(|text| Value::from(text.as_str())).collect::<Value>();
     let kernel = target.kernel.clone().unwrap_or_default();
-    let kernel = Value::from_iter([
-        ("defconfig".to_owned(), Value::from(kernel.defconfig)),
-        ("fragments".to_owned(), texts(&kernel.fragments)),
-        ("tiny_fragments".to_owned(), texts(&kernel.tiny_fragments)),
-        ("image".to_owned(), Value::from(kernel.image)),
-        ("make_target".to_owned(), Value::from(kernel.make_target)),
-        ("make_vars".to_owned(), texts(&kernel.make_vars)),
+    let kernel = map([
+        ("defconfig", Value::from(kernel.defconfig)),
+        ("fragments", texts(&kernel.fragments)),
+        ("tiny_fragments", texts(&kernel.tiny_fragments)),
+        ("image_name", Value::from(kernel.image.rsplit('/').next().unwrap_or_default())),
+        ("image", Value::from(kernel.image.as_str())),
+        ("make_target", Value::from(kernel.make_target)),
+        ("make_vars", texts(&kernel.make_vars)),
     ]);
-    Value::from_iter([
-        ("name".to_owned(), Value::from(target.name.as_str())),
-        ("triple".to_owned(), Value::from(target.triple.as_str())),
-        ("arch".to_owned(), Value::from(target.arch.as_str())),
-        ("tier".to_owned(), Value::from(target.tier.as_str())),
-        ("kernel".to_owned(), kernel),
+    map([
+        ("name", Value::from(target.name.as_str())),
+        ("triple", Value::from(target.triple.as_str())),
+        ("arch", Value::from(target.arch.as_str())),
+        ("tier", Value::from(target.tier.as_str())),
+        ("kernel", kernel),
     ])
 }
