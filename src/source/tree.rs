@@ -283,7 +283,7 @@ pub(super) fn inner_path(name: &[u8], strip: u32, is_dir: bool) -> Result<Option
     match inner.as_os_str().is_empty() {
         false => Ok(Some(inner)),
         true if is_dir => Ok(None),
-        true => Err(refused(path, format!("it lies less than {strip} directories deep (see `strip`)"))),
+        true => Err(refused(path, format!("it has no {strip} leading directories to drop (see `strip`)"))),
     }
 }
 
@@ -319,5 +319,17 @@ pub(super) fn disk(error: std::io::Error, path: &Path) -> Error {
             Error::DiskFull { path: path.to_owned() }
         }
         _ => Error::Io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart() {
+        let mut full = fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = disk(full.write_all(b"x").unwrap_err(), Path::new("/cache/partial/x"));
+        assert!(matches!(error, Error::DiskFull { .. }), "{error}");
     }
 }
