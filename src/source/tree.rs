@@ -171,33 +171,13 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Follows `link` through all links on its way. One that dangles or goes
-    /// in a circle leads nowhere, so not out.
+    /// A link that dangles or goes in a circle leads nowhere, so not out.
     fn stays_inside(&self, link: &Path) -> bool {
-        let mut todo: Vec<&std::ffi::OsStr> = link.iter().rev().collect();
-        let mut at = PathBuf::new();
-        let mut links = 0;
-        while let Some(part) = todo.pop() {
-            if part == ".." {
-                if !at.pop() {
-                    return false;
-                }
-            } else if part != "." {
-                at.push(part);
-            }
-            if let Some(Node::Link(target)) = self.nodes.get(&at) {
-                links += 1;
-                if links > 40 {
-                    return true;
-                }
-                if target.is_absolute() {
-                    return false;
-                }
-                at.pop();
-                todo.extend(target.iter().rev());
-            }
-        }
-        true
+        let followed = follow(link, |path| match self.nodes.get(path) {
+            Some(Node::Link(target)) => Some(target),
+            _ => None,
+        });
+        followed != Followed::Out
     }
 
     /// The newest time of any file.
@@ -261,6 +241,45 @@ impl<'a> Tree<'a> {
     pub(super) fn counts(&self) -> Unpacked {
         self.counts
     }
+}
+
+/// Where a path leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Followed {
+    /// To this one, which is no link and passes none.
+    To(PathBuf),
+    /// Out of the tree.
+    Out,
+    /// Round and round.
+    Circle,
+}
+
+/// Follows `path` through all links on its way; `link_of` tells what is one.
+pub(super) fn follow<'l>(path: &'l Path, link_of: impl Fn(&Path) -> Option<&'l PathBuf>) -> Followed {
+    let mut todo: Vec<&std::ffi::OsStr> = path.iter().rev().collect();
+    let mut at = PathBuf::new();
+    let mut links = 0;
+    while let Some(part) = todo.pop() {
+        if part == ".." {
+            if !at.pop() {
+                return Followed::Out;
+            }
+        } else if part != "." {
+            at.push(part);
+        }
+        if let Some(target) = link_of(&at) {
+            links += 1;
+            if links > 40 {
+                return Followed::Circle;
+            }
+            if target.is_absolute() {
+                return Followed::Out;
+            }
+            at.pop();
+            todo.extend(target.iter().rev());
+        }
+    }
+    Followed::To(at)
 }
 
 /// The path of an entry inside the tree: its plain components without the
