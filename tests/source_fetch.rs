@@ -106,6 +106,15 @@ async fn a_file_is_fetched_once() {
 }
 
 #[tokio::test]
+async fn a_fetch_may_run_as_a_task() {
+    fn is_send<T: Send>(future: T) -> T {
+        future
+    }
+    let world = World::new();
+    is_send(world.fetcher.fetch(&[world.spec()], &world.told)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_broken_download_goes_on_with_the_missing_bytes() {
     let world = World::new();
     world.server.answers("/a.tar.xz", [Answer::Truncate(500_000), Answer::HangUp, Answer::Truncate(600_000)]);

@@ -14,6 +14,7 @@ use super::{Error, Progress, tree};
 use crate::base::{Key, Sha256, files};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a lock of another process is tried.
@@ -23,6 +24,11 @@ const LOCK_POLL: Duration = Duration::from_millis(100);
 pub(super) struct Cache {
     root: PathBuf,
 }
+
+/// Held while a name is worked on. Work that goes on after its future was
+/// dropped holds a clone, so that nobody else begins before it ends.
+#[derive(Debug, Clone)]
+pub(super) struct Lock(#[expect(dead_code, reason = "held, not read")] Arc<fs_err::File>);
 
 /// Beside a blob: what it was called.
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,29 +97,31 @@ impl Cache {
     }
 
     /// Puts a finished file under its name. The data is on the disk before the name is.
-    pub(super) async fn publish(&self, partial: &Path, sha256: Sha256, source: &str) -> Result<u64, Error> {
+    pub(super) async fn publish(&self, partial: &Path, sha256: Sha256, source: &str, lock: &Lock) -> Result<(), Error> {
         let (blob, partial, source) = (self.blob(sha256), partial.to_owned(), source.to_owned());
+        let lock = lock.clone();
         blocking(move || {
+            let _held = lock;
             let file = fs_err::File::open(&partial)?;
             file.sync_all().map_err(|error| tree::disk(error, &partial))?;
             let size = file.metadata()?.len();
             let name = source.rsplit('/').next().unwrap_or(&source).to_owned();
             write_json(&blob.with_extension("json"), &BlobNote { name, source, size })?;
             fs_err::rename(&partial, &blob)?;
-            Ok(size)
+            Ok(())
         })
         .await
     }
 
     /// Waits until no other process, and no other task of this one, works on `name`.
-    pub(super) async fn lock(&self, name: &str, progress: &dyn Progress) -> Result<fs_err::File, Error> {
+    pub(super) async fn lock(&self, name: &str, progress: &dyn Progress) -> Result<Lock, Error> {
         let path = self.root.join("lock").join(name);
         fs_err::create_dir_all(self.root.join("lock"))?;
         let file = fs_err::OpenOptions::new().create(true).append(true).open(&path)?;
         let mut told = false;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(file),
+                Ok(()) => return Ok(Lock(Arc::new(file))),
                 Err(std::fs::TryLockError::WouldBlock) => {}
                 Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
             }

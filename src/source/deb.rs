@@ -3,13 +3,19 @@
 //! A package is a `.deb` (deb(5): an `ar` archive whose `data.tar.*` holds the
 //! files) or, as Debian's `gcc-N.orig.tar.gz`, a tar archive of archives.
 
-use super::{Error, decode, tree};
+use super::tree::{self, Followed};
+use super::{Error, decode};
 use crate::base::suggest;
-use std::io::Read;
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
 
 const AR: &[u8] = b"!<arch>\n";
 /// So many names are remembered for the message about a missing member.
 const NAMES: usize = 50_000;
+/// So many files, of at most so many bytes, are kept in case a link leads to them.
+const KEPT: usize = 16;
+const KEPT_SIZE: u64 = 4 << 20;
 
 /// What is done with a wanted member: its index in the list of wanted ones and its bytes.
 pub(super) type Found<'f> = dyn FnMut(usize, &mut dyn Read) -> Result<(), Error> + 'f;
@@ -30,51 +36,86 @@ pub(super) fn members<R: Read>(package: R, label: &str, wanted: &[&str], found: 
             return of_tar(entry, label, wanted, found);
         }
     }
-    Err(broken(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the package has no `data.tar`")))
+    Err(broken(io::Error::new(io::ErrorKind::UnexpectedEof, "the package has no `data.tar`")))
 }
 
 fn of_tar<R: Read>(tar: R, label: &str, wanted: &[&str], found: &mut Found<'_>) -> Result<(), Error> {
     let broken = |source| Error::Archive { archive: label.to_owned(), source };
-    let wanted: Vec<_> = wanted.iter().map(|name| plain(name.as_bytes())).collect();
+    let wanted: Vec<PathBuf> = wanted.iter().map(|name| plain(Path::new(name))).collect();
     let mut seen = vec![false; wanted.len()];
-    let mut names: Vec<String> = Vec::new();
+    let mut rest = Rest::default();
     let mut data = decode::decoder(tar).map_err(broken)?;
     let mut archive = tar::Archive::new(&mut data);
     for entry in archive.entries().map_err(broken)? {
         let mut entry = entry.map_err(broken)?;
-        let name = plain(&entry.path_bytes()).to_vec();
-        let size = entry.size();
-        match wanted.iter().position(|want| *want == name) {
-            Some(index) if entry.header().entry_type().is_file() => {
-                if std::mem::replace(&mut seen[index], true) {
-                    let path = String::from_utf8_lossy(&name).into_owned();
-                    return Err(tree::refused(path.as_ref(), "the package holds it twice"));
-                }
-                let mut whole = Whole { reader: &mut entry, left: size };
+        let name = plain(&entry.path().map_err(broken)?);
+        if !entry.header().entry_type().is_file() {
+            if let Some(target) = entry.link_name().map_err(broken)?.filter(|_| rest.links.len() < NAMES) {
+                rest.links.insert(name, target.into_owned());
+            }
+            continue;
+        }
+        let left = entry.size();
+        let mut whole = Whole { reader: &mut entry, left };
+        match wanted.iter().position(|want| *want == name).and_then(|index| Some((index, seen.get_mut(index)?))) {
+            Some((_, true)) => return Err(tree::refused(&name, "the package holds it twice")),
+            Some((index, seen)) => {
+                *seen = true;
                 found(index, &mut whole)?;
-                std::io::copy(&mut whole, &mut std::io::sink()).map_err(broken)?;
+                io::copy(&mut whole, &mut io::sink()).map_err(broken)?;
             }
-            _ if entry.header().entry_type().is_file() && names.len() < NAMES => {
-                names.push(String::from_utf8_lossy(&name).into_owned());
-            }
-            _ => {}
+            None => rest.keep(name, &mut whole, &wanted).map_err(broken)?,
         }
     }
     // To the end, where the decoders check that nothing is missing.
-    std::io::copy(&mut data, &mut std::io::sink()).map_err(broken)?;
-    match seen.iter().position(|seen| !seen) {
-        None => Ok(()),
-        Some(missing) => {
-            let member = String::from_utf8_lossy(wanted[missing]).into_owned();
-            let near = near(&member, &names);
-            Err(Error::NoMember { archive: label.to_owned(), member, near })
+    io::copy(&mut data, &mut io::sink()).map_err(broken)?;
+    for (index, want) in wanted.iter().enumerate().filter(|(index, _)| seen.get(*index) == Some(&false)) {
+        match rest.through_links(want) {
+            Some(bytes) => found(index, &mut &bytes[..])?,
+            None => {
+                let (archive, member) = (label.to_owned(), want.display().to_string());
+                return Err(Error::NoMember { archive, near: near(&member, &rest.names), member });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is remembered of the members nobody asked for by their own name.
+#[derive(Default)]
+struct Rest {
+    names: Vec<String>,
+    links: HashMap<PathBuf, PathBuf>,
+    /// Small files that have the name of a wanted one, in another directory. A
+    /// link to that directory may follow: Debian's gcc packages hold the patches
+    /// in `debian/patches`, and `patches` as a link to it comes last.
+    kept: HashMap<PathBuf, Vec<u8>>,
+}
+
+impl Rest {
+    fn keep(&mut self, name: PathBuf, whole: &mut Whole<'_>, wanted: &[PathBuf]) -> io::Result<()> {
+        if self.names.len() < NAMES {
+            self.names.push(name.display().to_string());
+        }
+        let alike = wanted.iter().any(|want| want.file_name() == name.file_name());
+        if alike && whole.left <= KEPT_SIZE && self.kept.len() < KEPT {
+            let mut bytes = Vec::new();
+            whole.read_to_end(&mut bytes)?;
+            self.kept.insert(name, bytes);
+        }
+        Ok(())
+    }
+
+    fn through_links(&self, want: &Path) -> Option<&Vec<u8>> {
+        match tree::follow(want, |path| self.links.get(path)) {
+            Followed::To(path) => self.kept.get(&path),
+            Followed::Out | Followed::Circle => None,
         }
     }
 }
 
-fn plain(name: &[u8]) -> &[u8] {
-    let name = name.strip_prefix(b"./").unwrap_or(name);
-    name.strip_prefix(b"/").unwrap_or(name)
+fn plain(name: &Path) -> PathBuf {
+    name.components().filter(|part| !matches!(part, Component::CurDir | Component::RootDir)).collect()
 }
 
 /// A reader of exactly `left` bytes: an end before that is an error, where tar would be silent.
@@ -84,11 +125,11 @@ struct Whole<'r> {
 }
 
 impl Read for Whole<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.reader.read(buf)?;
         self.left = self.left.saturating_sub(count as u64);
         if count == 0 && self.left > 0 && !buf.is_empty() {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(count)
     }
@@ -167,6 +208,21 @@ mod tests {
         ] {
             assert_eq!(read(&package, &["./usr/src/patches/p.diff", "usr/src/a.tar.xz"]).unwrap(), want);
         }
+    }
+
+    #[test]
+    fn a_member_is_found_through_a_link_that_comes_after_it() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(4);
+        builder.append_data(&mut header, "./usr/src/debian/patches/p.diff", &b"text"[..]).unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        builder.append_link(&mut header, "./usr/src/patches", "debian/patches").unwrap();
+        let package = deb("data.tar", &builder.into_inner().unwrap());
+        assert_eq!(read(&package, &["usr/src/patches/p.diff"]).unwrap(), [(0, b"text".to_vec())]);
+        assert!(matches!(read(&package, &["usr/src/patches/q.diff"]), Err(Error::NoMember { .. })));
     }
 
     #[test]

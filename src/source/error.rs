@@ -156,7 +156,7 @@ pub enum Error {
     /// The archive holds an entry that has no place in a source tree.
     #[error("refused to unpack `{entry}`: {why}")]
     Refused {
-        /// The entry as the archive spells it.
+        /// The entry as the archive spells it, or its path in the tree.
         entry: String,
         /// What is wrong with it.
         why: String,
@@ -254,14 +254,7 @@ impl Error {
     }
 
     fn is_network(&self) -> bool {
-        matches!(
-            self,
-            Self::Network { .. }
-                | Self::HostDead { .. }
-                | Self::Stalled { .. }
-                | Self::Short { .. }
-                | Self::Status { .. }
-        )
+        matches!(self, Self::Network { .. } | Self::HostDead { .. } | Self::Stalled { .. } | Self::Short { .. })
     }
 }
 

@@ -1,6 +1,6 @@
 //! One source after the other, until one serves.
 
-use super::cache::{self, PinRecord, blocking};
+use super::cache::{self, Lock, PinRecord, blocking};
 use super::http::Download;
 use super::mirror::{self, Base};
 use super::route::Trust;
@@ -103,15 +103,19 @@ fn mirrors(inner: &Inner) -> Result<&mirror::Mirrors, Error> {
 
 async fn debian_places(inner: &Inner, path: &str, progress: &dyn Progress) -> Result<Vec<Place>, Error> {
     let mut places = Vec::new();
+    let mut unlisted = None;
     for base in &mirrors(inner)?.bases {
         let bases = match base {
-            Base::List(url) => {
-                let text = text(inner, url, Trust::Debian, progress).await?;
-                apt::parse_mirror_list(&String::from_utf8_lossy(&text))
-                    .iter()
-                    .filter_map(|line| mirror::listed(line))
-                    .collect()
-            }
+            Base::List(url) => match text(inner, url, Trust::Debian, progress).await {
+                Ok(text) => {
+                    let text = String::from_utf8_lossy(&text).into_owned();
+                    apt::parse_mirror_list(&text).iter().filter_map(|line| mirror::listed(line)).collect()
+                }
+                Err(error) => {
+                    unlisted = Some(error);
+                    continue;
+                }
+            },
             base => vec![base.clone()],
         };
         for base in bases {
@@ -124,7 +128,7 @@ async fn debian_places(inner: &Inner, path: &str, progress: &dyn Progress) -> Re
         }
     }
     if places.is_empty() {
-        return Err(Error::NoDebianMirror { apt_dir: inner.options.apt_dir.clone() });
+        return Err(unlisted.unwrap_or(Error::NoDebianMirror { apt_dir: inner.options.apt_dir.clone() }));
     }
     Ok(places)
 }
@@ -150,7 +154,7 @@ async fn download(
     more: bool,
 ) -> Result<Got, Error> {
     let name = working_name(spec);
-    let _lock = inner.cache.lock(&name, progress).await?;
+    let lock = inner.cache.lock(&name, progress).await?;
     // Whoever held the lock may have brought it.
     let expected = inner.expected(spec);
     if let Some(sha256) = expected
@@ -163,7 +167,7 @@ async fn download(
     let path = inner.cache.partial(&name);
     let mut failures = Vec::new();
     for (index, place) in places.iter().enumerate() {
-        match from_place(inner, spec, place, &path, want, progress).await {
+        match from_place(inner, spec, place, (&path, &lock), want, progress).await {
             Ok(got) => return Ok(got),
             Err(error) if error.is_final() => return Err(error),
             Err(error) => {
@@ -184,10 +188,11 @@ async fn from_place(
     inner: &Inner,
     spec: &SourceSpec,
     place: &Place,
-    path: &Path,
+    to: (&Path, &Lock),
     want: Option<Sha256>,
     progress: &dyn Progress,
 ) -> Result<Got, Error> {
+    let path = to.0;
     let (sha256, bytes) = match place {
         Place::Url(url, trust) => {
             let limit = spec.size.unwrap_or(MAX_ARCHIVE);
@@ -195,12 +200,9 @@ async fn from_place(
             let arrived = inner.http.download(&job, &inner.options, proxy(inner), progress).await?;
             (arrived.sha256, arrived.bytes)
         }
-        Place::File(from) => {
-            let (from, to) = (from.clone(), path.to_owned());
-            (until_dropped(move |cancel| local::copy_file(&from, &to, cancel)).await.map_err(missing)?, 0)
-        }
+        Place::File(from) => (copy(from, to).await.map_err(missing)?, 0),
     };
-    settle(inner, spec, &place.label(), path, sha256, progress).await?;
+    settle(inner, spec, &place.label(), to, sha256, progress).await?;
     Ok(Got::file(sha256, false, bytes))
 }
 
@@ -219,7 +221,7 @@ async fn settle(
     inner: &Inner,
     spec: &SourceSpec,
     source: &str,
-    path: &Path,
+    (path, lock): (&Path, &Lock),
     got: Sha256,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
@@ -234,7 +236,7 @@ async fn settle(
             return Err(error);
         }
     };
-    inner.cache.publish(path, got, source).await?;
+    inner.cache.publish(path, got, source, lock).await?;
     partial::discard_note(path)?;
     if let Some(record) = record {
         cache::write_json(&inner.cache.pin(&spec.label()), &record)?;
@@ -305,8 +307,8 @@ async fn text(inner: &Inner, url: &str, trust: Trust, progress: &dyn Progress) -
 
 async fn on_this_machine(inner: &Inner, spec: &SourceSpec, path: &Path, progress: &dyn Progress) -> Result<Got, Error> {
     let meta = fs_err::metadata(path)?;
-    let from = path.to_owned();
     if meta.is_dir() {
+        let from = path.to_owned();
         let digest = until_dropped(move |cancel| local::digest(&from, cancel)).await?;
         return Ok(Got { digest, from_cache: true, bytes: 0 });
     }
@@ -315,13 +317,23 @@ async fn on_this_machine(inner: &Inner, spec: &SourceSpec, path: &Path, progress
     }
     // Not shared with a download of the same file: a copy begins anew.
     let name = format!("{}.copy", Key::of(spec.label().as_bytes()));
-    let _lock = inner.cache.lock(&name, progress).await?;
-    let to = inner.cache.partial(&name);
-    let target = to.clone();
-    let sha256 = until_dropped(move |cancel| local::copy_file(&from, &target, cancel)).await?;
-    settle(inner, spec, &spec.label(), &to, sha256, progress).await?;
+    let lock = inner.cache.lock(&name, progress).await?;
+    let partial = inner.cache.partial(&name);
+    let to = (partial.as_path(), &lock);
+    let sha256 = copy(path, to).await?;
+    settle(inner, spec, &spec.label(), to, sha256, progress).await?;
     local::remember(&inner.cache, path, sha256)?;
     Ok(Got::file(sha256, false, 0))
+}
+
+/// Copies and hashes; the lock is held until the copying has really ended.
+async fn copy(from: &Path, (to, lock): (&Path, &Lock)) -> Result<Sha256, Error> {
+    let (from, to, lock) = (from.to_owned(), to.to_owned(), lock.clone());
+    until_dropped(move |cancel| {
+        let _held = lock;
+        local::copy_file(&from, &to, cancel)
+    })
+    .await
 }
 
 async fn revision(inner: &Inner, url: &str, rev: &str, progress: &dyn Progress) -> Result<Got, Error> {

@@ -180,7 +180,7 @@ mod tests {
 
     fn sh(dir: &Path, command: &str) -> String {
         let environment = "export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a \
-                           GIT_COMMITTER_EMAIL=a GIT_AUTHOR_DATE='1000 +0' GIT_COMMITTER_DATE='1000 +0';";
+                           GIT_COMMITTER_EMAIL=a GIT_AUTHOR_DATE=2001-09-09T00:00:00Z GIT_COMMITTER_DATE=2001-09-09T00:00:00Z;";
         duct::cmd!("sh", "-ec", format!("{environment} {command}")).dir(dir).read().unwrap()
     }
 

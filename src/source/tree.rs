@@ -171,33 +171,13 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Follows `link` through all links on its way. One that dangles or goes
-    /// in a circle leads nowhere, so not out.
+    /// A link that dangles or goes in a circle leads nowhere, so not out.
     fn stays_inside(&self, link: &Path) -> bool {
-        let mut todo: Vec<&std::ffi::OsStr> = link.iter().rev().collect();
-        let mut at = PathBuf::new();
-        let mut links = 0;
-        while let Some(part) = todo.pop() {
-            if part == ".." {
-                if !at.pop() {
-                    return false;
-                }
-            } else if part != "." {
-                at.push(part);
-            }
-            if let Some(Node::Link(target)) = self.nodes.get(&at) {
-                links += 1;
-                if links > 40 {
-                    return true;
-                }
-                if target.is_absolute() {
-                    return false;
-                }
-                at.pop();
-                todo.extend(target.iter().rev());
-            }
-        }
-        true
+        let followed = follow(link, |path| match self.nodes.get(path) {
+            Some(Node::Link(target)) => Some(target),
+            _ => None,
+        });
+        followed != Followed::Out
     }
 
     /// The newest time of any file.
@@ -263,6 +243,45 @@ impl<'a> Tree<'a> {
     }
 }
 
+/// Where a path leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Followed {
+    /// To this one, which is no link and passes none.
+    To(PathBuf),
+    /// Out of the tree.
+    Out,
+    /// Round and round.
+    Circle,
+}
+
+/// Follows `path` through all links on its way; `link_of` tells what is one.
+pub(super) fn follow<'l>(path: &'l Path, link_of: impl Fn(&Path) -> Option<&'l PathBuf>) -> Followed {
+    let mut todo: Vec<&std::ffi::OsStr> = path.iter().rev().collect();
+    let mut at = PathBuf::new();
+    let mut links = 0;
+    while let Some(part) = todo.pop() {
+        if part == ".." {
+            if !at.pop() {
+                return Followed::Out;
+            }
+        } else if part != "." {
+            at.push(part);
+        }
+        if let Some(target) = link_of(&at) {
+            links += 1;
+            if links > 40 {
+                return Followed::Circle;
+            }
+            if target.is_absolute() {
+                return Followed::Out;
+            }
+            at.pop();
+            todo.extend(target.iter().rev());
+        }
+    }
+    Followed::To(at)
+}
+
 /// The path of an entry inside the tree: its plain components without the
 /// first `strip`. `None` for a directory that is stripped away whole.
 pub(super) fn inner_path(name: &[u8], strip: u32, is_dir: bool) -> Result<Option<PathBuf>, Error> {
@@ -283,7 +302,7 @@ pub(super) fn inner_path(name: &[u8], strip: u32, is_dir: bool) -> Result<Option
     match inner.as_os_str().is_empty() {
         false => Ok(Some(inner)),
         true if is_dir => Ok(None),
-        true => Err(refused(path, format!("it lies less than {strip} directories deep (see `strip`)"))),
+        true => Err(refused(path, format!("it has no {strip} leading directories to drop (see `strip`)"))),
     }
 }
 
@@ -319,5 +338,17 @@ pub(super) fn disk(error: std::io::Error, path: &Path) -> Error {
             Error::DiskFull { path: path.to_owned() }
         }
         _ => Error::Io(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart() {
+        let mut full = fs_err::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let error = disk(full.write_all(b"x").unwrap_err(), Path::new("/cache/partial/x"));
+        assert!(matches!(error, Error::DiskFull { .. }), "{error}");
     }
 }
