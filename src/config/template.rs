@@ -193,9 +193,30 @@ mod tests {
 
     #[test]
     fn an_unknown_variable_is_named_with_the_valid_ones() {
-        insta::assert_snapshot!(renderer().render(&placed("--target={{ target.tripel }}")).unwrap_err(), @"");
-        insta::assert_snapshot!(renderer().render(&placed("{{ profil }}")).unwrap_err(), @"");
-        insta::assert_snapshot!(renderer().render(&placed("{{ target.triple ")).unwrap_err(), @"");
+        insta::assert_snapshot!(renderer().render(&placed("--target={{ target.tripel }}")).unwrap_err(), @r#"
+        error: unknown variable `target.tripel`
+          --> recipes/x.toml:1:7
+          |
+        1 | run = "--target={{ target.tripel }}"
+          |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+        hint: did you mean `target.triple`?
+        hint: valid variables are `target.arch`, `target.triple`
+        "#);
+        insta::assert_snapshot!(renderer().render(&placed("{{ profil }}")).unwrap_err(), @r#"
+        error: unknown variable `profil`
+          --> recipes/x.toml:1:7
+          |
+        1 | run = "{{ profil }}"
+          |       ^^^^^^^^^^^^^^
+        hint: valid variables are `dest`, `target`, `versions`
+        "#);
+        insta::assert_snapshot!(renderer().render(&placed("{{ target.triple ")).unwrap_err(), @r#"
+        error: invalid template: unexpected end of input, expected end of variable block
+          --> recipes/x.toml:1:7
+          |
+        1 | run = "{{ target.triple "
+          |       ^^^^^^^^^^^^^^^^^^^
+        "#);
     }
 
     #[test]

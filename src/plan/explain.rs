@@ -84,9 +84,14 @@ mod tests {
     fn what_came_went_and_changed_is_said() {
         let old = material(&[("version", "16.1.0"), ("option", "--with-cpu=a"), ("option", "--nls"), ("option", "-x")]);
         let new = material(&[("version", "16.2.0"), ("option", "--with-cpu=b"), ("option", "-x"), ("option", "--new")]);
-        insta::assert_snapshot!(differences(&old, &new).join("\n"), @"");
+        insta::assert_snapshot!(differences(&old, &new).join("\n"), @r#"
+        version changed from `16.1.0` to `16.2.0`
+        option changed from `--with-cpu=a` to `--with-cpu=b`
+        option `--new` added
+        option `--nls` removed
+        "#);
         assert!(differences(&old, &old).is_empty());
         let swapped = material(&[("option", "b"), ("option", "a")]);
-        insta::assert_snapshot!(differences(&material(&[("option", "a"), ("option", "b")]), &swapped).join("\n"), @"");
+        insta::assert_snapshot!(differences(&material(&[("option", "a"), ("option", "b")]), &swapped).join("\n"), @r#"the order of its options changed"#);
     }
 }

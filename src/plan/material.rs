@@ -63,7 +63,7 @@ mod tests {
         let mut material = Material::default();
         material.add("recipe", "gcc");
         material.add("version", "16.2.0");
-        assert_eq!(material.key().to_string(), "");
+        assert_eq!(material.key().to_string(), "8bc71823e7cadd4a587c30e52da2518b76cad4c79b4c4235cce71d2252ef9059");
     }
 
     proptest! {

@@ -1,0 +1,12 @@
+//! The program as a person runs it, on a tiny matrix: hermetic, with a real
+//! server, real processes and a real store.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod build;
+mod interrupt;
+mod plan;
+mod trouble;
+mod world;

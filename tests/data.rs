@@ -1,0 +1,78 @@
+//! What is data stays data: no package and no architecture is named in Rust
+//! code, and every committed target plans with every profile and release set.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+// The names that recipes and targets define.
+fn names() -> Vec<String> {
+    let config = crossmill::config::Config::load(root(), &[], &[]).unwrap();
+    let packages = config.recipes.keys().map(ToString::to_string);
+    let targets = config.matrix.targets.keys().map(ToString::to_string);
+    packages.chain(targets).collect()
+}
+
+// A string literal that is exactly such a name would be code that knows it.
+// Tests, comments and help texts may speak of them.
+#[test]
+fn rust_code_names_no_package_and_no_architecture() {
+    let names = names();
+    assert!(names.len() > 12);
+    // Words of their own: a compiler's output is read whoever built it, `linux`
+    // is an operating system, `arm` and `gcc` are not meant here.
+    let readers = ["src/formats/", "src/report/sample.rs", "src/report/timeline", "src/check/doctor_tests.rs"];
+    let mut wrong = Vec::new();
+    for file in rust_files(&root().join("src")) {
+        let relative = file.strip_prefix(root()).unwrap().display().to_string();
+        if readers.iter().any(|reader| relative.starts_with(reader)) {
+            continue;
+        }
+        let text = fs_err::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            for name in names.iter().filter(|name| line.contains(&format!("\"{name}\""))) {
+                wrong.push(format!("{relative} names `{name}`: {}", line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_target_plans_with_every_profile_and_release_set() {
+    let store = tempfile::tempdir().unwrap();
+    for profile in ["quick", "standard", "release"] {
+        for set in ["latest", "lts"] {
+            let output = Command::new(env!("CARGO_BIN_EXE_crossmill"))
+                .args(["plan", "--all", "--profile", profile, "--release-set", set, "--json"])
+                .env("CROSSMILL_STORE", store.path())
+                .current_dir(root())
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{profile} {set}: {}", String::from_utf8_lossy(&output.stderr));
+            let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let stages: Vec<&str> =
+                plan["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
+            assert!(stages.contains(&"i386/linux") && stages.contains(&"x86_64/gcc"), "{stages:?}");
+            assert!(!stages.contains(&"i386/gcc"), "i386 uses the compiler of x86_64");
+            assert_eq!(stages.iter().filter(|stage| **stage == "host/gmp").count(), 1);
+        }
+    }
+}
