@@ -69,7 +69,7 @@ pub struct Diagnostic {
     /// What is wrong: a lowercase fragment without a full stop.
     pub message: String,
     /// Where, when it is in a file of the user's.
-    pub at: Option<Location>,
+    pub at: Option<Box<Location>>,
     /// Why: each line explains the one before it.
     pub causes: Vec<String>,
     /// What to do next.
@@ -85,7 +85,7 @@ impl Diagnostic {
     /// Adds the place.
     #[must_use]
     pub fn at(mut self, location: Location) -> Self {
-        self.at = Some(location);
+        self.at = Some(Box::new(location));
         self
     }
 
@@ -117,7 +117,7 @@ impl Diagnostic {
             last = text;
             source = cause.source();
         }
-        Self { message: error.to_string(), at: error.location(), causes, hints: error.hints() }
+        Self { message: error.to_string(), at: error.location().map(Box::new), causes, hints: error.hints() }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::plan::Material;
 use crate::report;
 use crate::store::Store;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Show the log of a stage, as `crossmill log arm64/gcc`
 #[derive(Debug, Args)]
@@ -66,7 +66,7 @@ impl Log {
         if let Some(step) = &self.step {
             let named = |path: &PathBuf| step_of(path) == *step;
             if !logs.iter().any(named) {
-                let steps: Vec<_> = logs.iter().map(step_of).collect();
+                let steps: Vec<_> = logs.iter().map(|log| step_of(log)).collect();
                 let mut problem = Diagnostic::new(format!("`{}` has no log of a step `{step}`", self.stage));
                 problem.hints = suggest::hints(step, "steps", steps.iter().map(String::as_str));
                 return Err(problem.into());
@@ -89,7 +89,7 @@ impl Log {
     }
 }
 
-fn step_of(log: &PathBuf) -> String {
+fn step_of(log: &Path) -> String {
     let stem = log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     stem.split_once('-').map_or(stem.clone(), |(_, step)| step.to_owned())
 }

@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::options::Select;
 use super::session::Session;
-use crate::exec::engine;
+use crate::exec::survey;
 use crate::plan::explain;
 use crate::plan::{Material, StageId};
 use crate::report::plan as report;
@@ -36,8 +36,8 @@ impl Plan {
         let times = store.times();
         let mut damaged = Vec::new();
         let there: Vec<bool> =
-            plan.ids().map(|id| engine::is_there(&plan, &store, &fetcher, id, &mut damaged)).collect();
-        let expected = |id| engine::expected(&plan, &times, &request.profile, id);
+            plan.ids().map(|id| survey::is_there(&plan, &store, &fetcher, id, &mut damaged)).collect();
+        let expected = |id| survey::expected(&plan, &times, &request.profile, id);
         let states = crate::exec::states::States::new(&plan, |id: StageId| there[id.0 as usize], expected);
         let why = |id: StageId| -> Vec<String> {
             let stage = plan.stage(id);

@@ -10,9 +10,9 @@ use crate::config::Config;
 use crate::config::host_tools::HostTools;
 use crate::config::recipe::Per;
 use crate::config::source::{Pin, SourceSpec};
-use crate::exec::engine;
 use crate::exec::event::SharedCell;
 use crate::exec::states::{States, Status};
+use crate::exec::survey;
 use crate::plan::graph::Chosen;
 use crate::plan::request::Words;
 use crate::plan::{self, HostFacts, Plan, Request};
@@ -169,7 +169,7 @@ impl Session {
     /// Refuses a run for whose stages this machine lacks a tool: better now
     /// than after an hour.
     pub fn require_tools(&self, plan: &Plan, store: &Store, fetcher: &Fetcher) -> Result<(), Trouble> {
-        let states = States::new(plan, |id| engine::is_there(plan, store, fetcher, id, &mut Vec::new()), |_| 0.0);
+        let states = States::new(plan, |id| survey::is_there(plan, store, fetcher, id, &mut Vec::new()), |_| 0.0);
         let run = plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready));
         let packages: Vec<&str> = run.map(|id| plan.stage(id).column.as_str()).collect();
         let names = self.tools_of(&packages);

@@ -192,6 +192,8 @@ impl Matrix {
     }
 }
 
+type RawGroups = BTreeMap<Spanned<String>, Vec<Spanned<TargetName>>>;
+
 struct Loader {
     problems: Vec<Diagnostic>,
 }
@@ -439,11 +441,7 @@ impl Loader {
         }
     }
 
-    fn groups(
-        &mut self,
-        matrix: &mut Matrix,
-        given: Vec<(&SourceFile, BTreeMap<Spanned<String>, Vec<Spanned<TargetName>>>)>,
-    ) {
+    fn groups(&mut self, matrix: &mut Matrix, given: Vec<(&SourceFile, RawGroups)>) {
         for tier in TIERS {
             let members = matrix.targets.values().filter(|target| target.tier == tier);
             matrix.groups.insert(tier.to_owned(), members.map(|target| target.name.clone()).collect());

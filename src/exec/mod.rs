@@ -7,6 +7,7 @@ pub mod event;
 pub mod job;
 pub mod sources;
 pub mod states;
+pub mod survey;
 pub mod watch;
 pub mod workspace;
 

@@ -207,7 +207,6 @@ impl Planner<'_> {
 
     // The unpack stage of the recipe's source and its version. `None` after a
     // problem; `Some((None, None))` for a recipe without a source.
-    #[expect(clippy::type_complexity, reason = "two answers of one question, used once")]
     fn source(&mut self, recipe: &Recipe) -> Option<(Option<StageId>, Option<String>)> {
         if recipe.versions.is_empty() && !self.request.sources.contains_key(&recipe.name) {
             return Some((None, None));
