@@ -78,3 +78,18 @@ fn every_target_plans_with_every_profile_and_release_set() {
         }
     }
 }
+
+#[test]
+fn the_committed_keyring_holds_the_keys_it_names() {
+    let text = fs_err::read_to_string(root().join("recipes/keys/kernel.org.asc")).unwrap();
+    let keys = crossmill::source::pgp::read_keyring(&text).unwrap();
+    assert_eq!(keys.len(), 2);
+    for fingerprint in ["647F28654894E3BD457199BE38DBBDC86092693E", "ABAF11C65A2970B130ABE3C479BE3E4300411886"] {
+        assert!(text.contains(fingerprint));
+        let found = keys.iter().any(|key| {
+            use pgp::types::KeyDetails as _;
+            format!("{:?}", key.fingerprint()).to_uppercase().contains(fingerprint)
+        });
+        assert!(found, "{fingerprint}");
+    }
+}

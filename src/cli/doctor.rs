@@ -23,9 +23,6 @@ pub struct Doctor {
     /// As JSON
     #[arg(long)]
     json: bool,
-    // What `build` takes too, so that one list of words serves both.
-    #[arg(short, long, hide = true)]
-    jobs: Option<usize>,
 }
 
 impl Doctor {

@@ -489,3 +489,7 @@ fn unknown<'a>(
     problem.hints = suggest::hints(word.get_ref(), &format!("{what}s"), choices);
     problem
 }
+
+#[cfg(test)]
+#[path = "matrix_tests.rs"]
+mod tests;
