@@ -150,6 +150,14 @@ fn start(select: &Select, options: &RunOptions, fetch_only: bool) -> Outcome {
     if !fetch_only {
         let flavour = format!("{}-{}", request.release_set, request.profile);
         link_results(&store, &flavour, &summary, options.out.as_deref())?;
+        if !summary.results.is_empty() {
+            let place = options.out.clone().unwrap_or_else(|| store.root().join("results").join(&flavour));
+            eprintln!(
+                "results: {}/TARGET/PACKAGE; timeline: {}",
+                place.display(),
+                run_dir.join("timeline.html").display()
+            );
+        }
     }
     Ok(summary.exit)
 }

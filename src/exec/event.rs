@@ -2,6 +2,7 @@
 //! line; everything a person sees of a run is drawn from them alone.
 
 use crate::base::Key;
+pub use crate::process::Usage;
 use serde::{Deserialize, Serialize};
 
 /// An event and when it happened.
@@ -57,19 +58,6 @@ pub enum State {
         /// The reason.
         why: String,
     },
-}
-
-/// What a finished group of processes has used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Seconds of wall-clock time.
-    pub wall: f64,
-    /// Seconds in user mode, all descendants.
-    pub user: f64,
-    /// Seconds in kernel mode, all descendants.
-    pub system: f64,
-    /// The largest single process, KiB.
-    pub max_rss_kib: u64,
 }
 
 /// One stage, as announced at the beginning.

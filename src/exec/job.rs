@@ -146,7 +146,7 @@ impl Runner<'_> {
             stage: name.clone(),
             step: step.name.clone(),
             ok,
-            usage: usage(&outcome),
+            usage: outcome.usage,
         });
         if outcome.stragglers > 0 && !outcome.stopped {
             let text = format!("step {} left {} processes behind; they were ended", step.name, outcome.stragglers);
@@ -265,15 +265,6 @@ impl Runner<'_> {
     fn end(&mut self, state: State, failure: Option<Failure>) -> StageEnd {
         self.usage.wall = self.began.elapsed().as_secs_f64();
         StageEnd { state, usage: self.usage, failure, result: None, expected: None, chosen: None }
-    }
-}
-
-fn usage(outcome: &Outcome) -> Usage {
-    Usage {
-        wall: outcome.usage.wall,
-        user: outcome.usage.user,
-        system: outcome.usage.system,
-        max_rss_kib: outcome.usage.max_rss_kib,
     }
 }
 

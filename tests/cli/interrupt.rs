@@ -99,7 +99,7 @@ fn a_polite_stop_goes_on_where_it_was() {
 fn the_next_run_waits_for_the_remains_of_a_killed_one() {
     let world = World::new();
     // Takes a moment to end, as a compiler that writes its last file would.
-    let stubborn = "script = \"trap 'sleep 1; echo late >> {{ files }}/../late; exit 1' TERM; sleep 5 & wait; wait\"";
+    let stubborn = "script = \"trap 'sleep 3; echo late >> {{ files }}/../late; exit 1' TERM; sleep 5 & wait; wait\"";
     world.edit("data/recipes/lib.toml", "run = [\"make\"]", stubborn);
     let mut child = start(&world, &["build", "alpha", "--package", "lib"]);
     until("the step runs", || world.entries("work").iter().any(|work| work.join("logs/02-build.log").exists()));
