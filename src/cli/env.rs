@@ -5,9 +5,9 @@ use super::session::Session;
 use super::{Outcome, Trouble};
 use crate::base::Diagnostic;
 use crate::config::matrix::Target;
+use crate::plan::job::Job;
 use clap::Args;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
 
 /// Start a shell with a target's PATH, CROSS_COMPILE and ARCH
 #[derive(Debug, Args)]
@@ -29,45 +29,58 @@ pub struct Env {
     json: bool,
 }
 
-// The variables: where the tools are, and how the kernel's make line names them.
-fn variables(select: &Select) -> Result<(Target, PathBuf), Trouble> {
+// The target, and what its own stages have on their PATH before the host's
+// directories: its toolchain.
+fn variables(select: &Select) -> Result<(Target, String), Trouble> {
     let session = Session::open(&select.place)?;
     let [name] = &select.targets[..] else { return Err(Trouble::usage("name exactly one target")) };
     let target = session.config.matrix.target(name)?.clone();
     let request = session.request(select, false)?;
     let store = session.store()?;
     let plan = session.plan(&request, &store, &session.fetcher(&store)?)?;
-    // What puts tools on the PATH of this target's own stages is its toolchain.
-    let dir = plan.ids().find_map(|id| {
-        let stage = plan.stage(id);
-        let as_tool = stage.job()?.result.iter().any(|file| *file == format!("bin/{}-gcc", target.triple));
-        let merged = stage.job()?.result.iter().any(|file| *file == format!("bin/{}-as", target.triple));
-        (as_tool && merged).then_some(stage.key)
-    });
-    let found = dir.map(|key| store.find(&key)).transpose()?.flatten();
-    let Some(stored) = found else {
-        let mut command = format!("crossmill build {name}");
-        if let Some(profile) = &select.profile {
-            command += &format!(" --profile {profile}");
-        }
-        let problem =
-            Diagnostic::new(format!("the toolchain of `{name}` is not built with these versions and options"));
-        return Err(problem.hint(format!("build it: `{command}`")).into());
+    let own = plan.stages.iter().filter(|stage| stage.row == target.name.as_str()).filter_map(|stage| stage.job());
+    let Some((job, dirs)) = own.map(|job| (job, tool_dirs(job))).find(|(_, dirs)| !dirs.is_empty()) else {
+        return Err(Trouble::usage(format!("no recipe puts tools on the PATH of `{name}`")));
     };
-    Ok((target, stored.tree.join("bin")))
+    let mut path = Vec::new();
+    for (package, dir) in dirs {
+        let dep = job.deps.iter().find(|dep| dep.package.as_str() == package);
+        let stored = dep.map(|dep| store.find(&plan.stage(dep.stage).key)).transpose()?.flatten();
+        let Some(stored) = stored else {
+            let profile = select.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
+            let problem =
+                Diagnostic::new(format!("the {package} of `{name}` is not built with these versions and options"));
+            return Err(problem.hint(format!("build it: `crossmill build {name}{profile}`")).into());
+        };
+        path.push(stored.tree.join(dir).display().to_string());
+    }
+    Ok((target, path.join(":")))
+}
+
+// The directories of needed results on a job's PATH: package and directory.
+fn tool_dirs(job: &Job) -> Vec<(String, String)> {
+    let path = job.steps.iter().flat_map(|step| &step.env).find(|(name, _)| name == "PATH").map(|(_, value)| value);
+    // A token holds a colon itself, so the path is cut at the tokens.
+    let tokens = path.into_iter().flat_map(|path| path.split("@{dep:").skip(1));
+    tokens
+        .filter_map(|token| {
+            let (package, rest) = token.split_once("}/")?;
+            Some((package.to_owned(), rest.split(':').next()?.to_owned()))
+        })
+        .collect()
 }
 
 impl Shell {
     /// Becomes the shell; returns only when that fails.
     pub fn run(self) -> Outcome {
-        let (target, bin) = variables(&self.select)?;
+        let (target, tools) = variables(&self.select)?;
         let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
         let mut argv = if self.command.is_empty() { vec![shell] } else { self.command };
         let program = argv.remove(0);
         let path = std::env::var("PATH").unwrap_or_default();
         let error = std::process::Command::new(&program)
             .args(argv)
-            .env("PATH", format!("{}:{path}", bin.display()))
+            .env("PATH", format!("{tools}:{path}"))
             .env("CROSS_COMPILE", format!("{}-", target.triple))
             .env("ARCH", &target.arch)
             .env("CROSSMILL_TARGET", target.name.as_str())
@@ -79,19 +92,17 @@ impl Shell {
 impl Env {
     /// Prints them.
     pub fn run(self) -> Outcome {
-        let (target, bin) = variables(&self.select)?;
+        let (target, tools) = variables(&self.select)?;
         let text = if self.json {
             let value = serde_json::json!({
-                "path": bin, "CROSS_COMPILE": format!("{}-", target.triple), "ARCH": target.arch,
+                "path": tools, "CROSS_COMPILE": format!("{}-", target.triple), "ARCH": target.arch,
                 "target": target.name.as_str(), "triple": target.triple,
             });
             format!("{value:#}\n")
         } else {
             format!(
                 "export PATH={}:$PATH\nexport CROSS_COMPILE={}-\nexport ARCH={}\n",
-                bin.display(),
-                target.triple,
-                target.arch
+                tools, target.triple, target.arch
             )
         };
         super::print(&text)?;

@@ -112,3 +112,15 @@ fn a_local_source_replaces_the_recipes_and_is_seen_when_it_changes() {
     world.run(&args).ok();
     assert_eq!(world.count("host/lib configure"), 2);
 }
+
+#[test]
+fn a_shell_has_the_targets_tools_on_its_path() {
+    let world = World::new();
+    let ran = world.run(&["env", "beta"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("hint: build it: `crossmill build beta`"), "{}", ran.err);
+    world.run(&["build", "beta"]).ok();
+    let ran = world.run(&["shell", "beta", "--", "sh", "-c", "echo $ARCH $CROSS_COMPILE; echo ${PATH%%:*}"]).ok();
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(lines, ["beta alpha-tiny-", "[DIR]/store/stages/[HASH]/tree/bin"]);
+}
