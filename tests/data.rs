@@ -28,7 +28,8 @@ fn names() -> Vec<String> {
     let config = crossmill::config::Config::load(root(), &[], &[]).unwrap();
     let packages = config.recipes.keys().map(ToString::to_string);
     let targets = config.matrix.targets.keys().map(ToString::to_string);
-    packages.chain(targets).collect()
+    // `toolchain` is also a word of the schema: what several targets may share.
+    packages.chain(targets).filter(|name| name != "toolchain").collect()
 }
 
 // A string literal that is exactly such a name would be code that knows it.
@@ -37,13 +38,12 @@ fn names() -> Vec<String> {
 fn rust_code_names_no_package_and_no_architecture() {
     let names = names();
     assert!(names.len() > 12);
-    // Words of their own: a compiler's output is read whoever built it, `linux`
-    // is an operating system, `arm` and `gcc` are not meant here.
-    let readers = ["src/formats/", "src/report/sample.rs", "src/report/timeline", "src/check/doctor_tests.rs"];
+    // What reads a compiler's output knows compilers; samples of reports name some.
+    let readers = ["src/formats/", "src/report/sample.rs", "src/report/timeline"];
     let mut wrong = Vec::new();
     for file in rust_files(&root().join("src")) {
         let relative = file.strip_prefix(root()).unwrap().display().to_string();
-        if readers.iter().any(|reader| relative.starts_with(reader)) {
+        if readers.iter().any(|reader| relative.starts_with(reader)) || relative.ends_with("_tests.rs") {
             continue;
         }
         let text = fs_err::read_to_string(&file).unwrap();

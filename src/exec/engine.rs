@@ -74,6 +74,8 @@ pub struct Shared {
     pub jobs: JobServer,
     /// Declared memory.
     pub budget: Budget,
+    /// Held while a damaged archive is fetched again.
+    pub repair: tokio::sync::Mutex<()>,
     /// Measured use.
     pub ledger: watch::Shared,
     /// Where events go.
@@ -223,6 +225,7 @@ impl Engine {
         let shared = Shared {
             jobs: JobServer::new(options.jobs)?,
             budget: Budget::new(memory),
+            repair: tokio::sync::Mutex::default(),
             ledger: watch::Shared::default(),
             stop: stopper.subscribe(),
             store,
@@ -434,6 +437,9 @@ impl Engine {
 
     fn finish(self, fatal: Option<Error>) -> Result<Summary, Error> {
         self.shared.store.add_times(self.times)?;
+        if !self.shared.options.keep_work {
+            self.shared.store.sweep()?;
+        }
         let mut states = BTreeMap::new();
         let mut results = BTreeMap::new();
         for id in self.plan.ids() {

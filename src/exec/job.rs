@@ -252,7 +252,7 @@ impl Runner<'_> {
             max_rss_kib: self.usage.max_rss_kib,
             bytes: 0,
         };
-        let stored = store.publish(space.root(), record)?;
+        let stored = store.publish(space.root(), record, self.shared.options.keep_work)?;
         if !self.shared.options.keep_work {
             crate::base::files::remove_tree(space.root())?;
         }

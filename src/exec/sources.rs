@@ -85,21 +85,38 @@ pub async fn unpack(
     if shared.store.has_source(&key) {
         return Ok(end(State::Shared, began));
     }
-    for attempt in 0.. {
+    for _ in 0..REPAIRS {
         match unpack_once(shared, name, key, set).await {
-            Err(Error::Source(error @ source::Error::CorruptBlob { .. })) if attempt == 0 => {
-                shared.emitter.notice(Some(name), true, format!("{error}; fetching it again"));
-                let spec = [candidate(set)];
-                if let Some(fetched) = shared.fetcher.cached(&spec) {
-                    shared.fetcher.forget(&fetched)?;
-                }
-                let teller = Teller { shared, stage: name.to_owned(), last: AtomicU64::new(0) };
-                shared.fetcher.fetch(&spec, &teller).await?;
+            Err(Error::Source(error)) if is_repairable(shared, &error, set) => {
+                repair(shared, name, &error, set).await?;
             }
             other => return other.map(|state| end(state, began)),
         }
     }
-    unreachable!("the loop ends at its second turn")
+    unpack_once(shared, name, key, set).await.map(|state| end(state, began))
+}
+
+/// How often a damaged archive is fetched again before that is the error.
+const REPAIRS: usize = 2;
+
+// Damaged, or gone because another stage of the same archive repairs it now.
+fn is_repairable(shared: &Shared, error: &source::Error, set: &SourceSet) -> bool {
+    matches!(error, source::Error::CorruptBlob { .. }) || shared.fetcher.cached(&[candidate(set)]).is_none()
+}
+
+// Several packages can come from one archive, so one stage repairs at a time.
+async fn repair(shared: &Shared, name: &str, error: &source::Error, set: &SourceSet) -> Result<(), Error> {
+    let _one = shared.repair.lock().await;
+    let spec = [candidate(set)];
+    if matches!(error, source::Error::CorruptBlob { .. }) {
+        shared.emitter.notice(Some(name), true, format!("{error}; fetching it again"));
+        if let Some(fetched) = shared.fetcher.cached(&spec) {
+            shared.fetcher.forget(&fetched)?;
+        }
+    }
+    let teller = Teller { shared, stage: name.to_owned(), last: AtomicU64::new(0) };
+    shared.fetcher.fetch(&spec, &teller).await?;
+    Ok(())
 }
 
 fn candidate(set: &SourceSet) -> crate::config::source::SourceSpec {

@@ -86,10 +86,12 @@ pub struct Places {
 impl Workspace {
     /// Prepares the directory and says where to begin. The caller holds the key's lock.
     pub fn prepare(root: &Path, job: &Job, places: &Places) -> io::Result<(Self, Begin)> {
+        crate::store::entry::take_back(root)?;
         let progress = read::<Progress>(&root.join("progress.json"));
         let stopped = StopRecord::read(&root.join("stopped.json")).unwrap_or_default();
         let mut begin = begin(&job.steps, progress.as_ref(), stopped.as_ref());
-        if begin.step > 0 && !root.join("build").is_dir() {
+        // When all steps are done only the publication is left, which needs no build tree.
+        if begin.step > 0 && begin.step < job.steps.len() && !root.join("build").is_dir() {
             begin = AFRESH;
         }
         if begin == AFRESH {

@@ -66,10 +66,10 @@ impl Store {
 
     /// Publishes `work/dest` and `work/logs` as the result of `record.key`:
     /// all files are written first, then one rename makes them the result.
-    /// The caller holds the key's lock.
-    pub fn publish<M: Serialize>(&self, work: &Path, mut record: Record<M>) -> Result<Stored, Error> {
+    /// The build tree goes before that, so that a crash leaves nothing large
+    /// behind, unless `keep_build`. The caller holds the key's lock.
+    pub fn publish<M: Serialize>(&self, work: &Path, mut record: Record<M>, keep_build: bool) -> Result<Stored, Error> {
         let made = work.join("entry");
-        files::remove_tree(&made)?;
         fs_err::create_dir_all(&made)?;
         fs_err::rename(work.join("dest"), made.join("tree"))?;
         if work.join("logs").exists() {
@@ -79,6 +79,9 @@ impl Store {
         record.bytes = manifest.bytes();
         files::write_atomic(&made.join("manifest.json"), &to_json(&manifest)?)?;
         files::write_atomic(&made.join("stage.json"), &to_json(&record)?)?;
+        if !keep_build {
+            files::remove_tree(&work.join("build"))?;
+        }
         let dir = self.stage_dir(&record.key);
         self.discard(&record.key)?;
         fs_err::rename(&made, &dir)?;
@@ -98,6 +101,22 @@ impl Store {
         Ok(())
     }
 
+    /// Removes what killed runs have left of work whose result is there, or
+    /// that nobody works on and nothing can continue (half-unpacked sources).
+    pub fn sweep(&self) -> Result<(), Error> {
+        for entry in fs_err::read_dir(self.root().join("work"))? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+            let (key, rest) = name.split_once('.').unwrap_or((&name, ""));
+            let Ok(key) = key.parse::<Key>() else { continue };
+            let useless = !rest.is_empty() || self.stage_dir(&key).join("stage.json").exists();
+            if useless && let Ok(_lock) = self.try_lock(&key)? {
+                files::remove_tree(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The keys of all results.
     pub fn keys(&self) -> Result<Vec<Key>, Error> {
         let mut keys = Vec::new();
@@ -107,6 +126,19 @@ impl Store {
         keys.sort();
         Ok(keys)
     }
+}
+
+/// Undoes a publication that was cut short before its last rename: what it had
+/// moved goes back to where the steps left it.
+pub fn take_back(work: &Path) -> std::io::Result<()> {
+    let made = work.join("entry");
+    for (moved, home) in [(made.join("tree"), work.join("dest")), (made.join("logs"), work.join("logs"))] {
+        if moved.exists() {
+            files::remove_tree(&home)?;
+            fs_err::rename(&moved, &home)?;
+        }
+    }
+    files::remove_tree(&made)
 }
 
 fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
@@ -137,6 +169,20 @@ mod tests {
     }
 
     #[test]
+    fn a_publication_that_was_cut_short_is_undone() {
+        let dir = tempfile::tempdir().unwrap();
+        let work = dir.path();
+        fs_err::create_dir_all(work.join("entry/tree")).unwrap();
+        fs_err::create_dir_all(work.join("logs")).unwrap();
+        fs_err::write(work.join("entry/tree/file"), "finished").unwrap();
+        take_back(work).unwrap();
+        assert_eq!(fs_err::read_to_string(work.join("dest/file")).unwrap(), "finished");
+        assert!(work.join("logs").exists() && !work.join("entry").exists());
+        take_back(work).unwrap();
+        assert!(work.join("dest/file").exists());
+    }
+
+    #[test]
     fn a_result_is_published_found_damaged_and_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
@@ -145,7 +191,7 @@ mod tests {
             let work = store.work_dir(&key);
             fs_err::create_dir_all(work.join("dest")).unwrap();
             fs_err::write(work.join("dest/file"), "content").unwrap();
-            store.publish(&work, record(key)).unwrap()
+            store.publish(&work, record(key), false).unwrap()
         };
         assert!(store.find(&key).unwrap().is_none());
         let stored = publish();
