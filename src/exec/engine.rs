@@ -298,8 +298,8 @@ impl Engine {
     fn note_phase(&self) {
         let unfinished =
             |id: &StageId| matches!(self.states.get(*id), Status::Waiting | Status::Ready | Status::Running);
-        let source = |id: &StageId| matches!(self.plan.stage(*id).work, Work::Fetch(_) | Work::Unpack(_));
-        let fetching = self.plan.ids().filter(source).any(|id| unfinished(&id));
+        let fetch = |id: &StageId| matches!(self.plan.stage(*id).work, Work::Fetch(_));
+        let fetching = self.plan.ids().filter(fetch).any(|id| unfinished(&id));
         let runnable = self.states.all(Status::Ready).chain(self.states.all(Status::Running)).count();
         self.shared.ledger.set_phase(runnable, fetching);
     }

@@ -135,10 +135,9 @@ impl Runner<'_> {
         });
         let command = self.command(space, lock, step, &log);
         let mut running = process::spawn(Path::new("/proc/self/exe"), &command, Some(&self.shared.jobs))?;
-        self.shared.ledger.begin(running.pid());
         let ended = self.attend(&mut running, &log).await;
         let cpu = ended.as_ref().map_or(0.0, |(outcome, _)| outcome.usage.user + outcome.usage.system);
-        self.shared.ledger.end(running.pid(), cpu);
+        self.shared.ledger.end(cpu);
         let (outcome, late) = ended?;
         self.add(&outcome);
         let ok = outcome.status.success() && !late;

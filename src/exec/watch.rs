@@ -5,7 +5,6 @@ use super::emit::Emitter;
 use super::event::Event;
 use crate::base::units;
 use crate::process::{JobServer, Memory, Token, UsageSampler};
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -19,10 +18,9 @@ const SHORT: f64 = 0.04;
 /// Above this share they are given back.
 const PLENTY: f64 = 0.10;
 
-/// The steps that run, and what ended ones have used.
+/// What the run has used so far, looked at once a second.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    running: HashMap<u32, ()>,
     ended_cpu: f64,
     samples: Vec<Sample>,
     peak_kib: u64,
@@ -50,17 +48,9 @@ impl Shared {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A step's supervisor runs.
-    pub fn begin(&self, pid: u32) {
-        self.with(|ledger| ledger.running.insert(pid, ()));
-    }
-
-    /// It is over, and all its processes used this many seconds.
-    pub fn end(&self, pid: u32, cpu: f64) {
-        self.with(|ledger| {
-            ledger.running.remove(&pid);
-            ledger.ended_cpu += cpu;
-        });
+    /// A step is over, and all its processes used this many seconds.
+    pub fn end(&self, cpu: f64) {
+        self.with(|ledger| ledger.ended_cpu += cpu);
     }
 
     /// What could run now, for the figures outside fetch and tail.
@@ -73,8 +63,8 @@ impl Shared {
         self.with(|ledger| (ledger.ended_cpu, ledger.peak_kib))
     }
 
-    /// Wall-clock and processor seconds from the end of fetching and unpacking
-    /// until less than two stages could run: the time in which every core can be kept busy.
+    /// Wall-clock and processor seconds from the end of fetching until less
+    /// than two stages could run: the time in which every core can be kept busy.
     pub fn busy(&self) -> (f64, f64) {
         self.with(|ledger| {
             let start = ledger.samples.iter().rposition(|sample| sample.fetching).map_or(0, |at| at + 1);
@@ -99,15 +89,12 @@ impl Shared {
         })
     }
 
+    // Everything the run does is this process or below it: steps by way of
+    // their supervisors, and unpacking and hashing in this one.
     fn sample(&self, at: f64, sampler: &mut UsageSampler) {
-        let (roots, ended) = self.with(|ledger| (ledger.running.keys().copied().collect::<Vec<_>>(), ledger.ended_cpu));
-        let Ok(now) = sampler.sample(&roots) else { return };
+        let Ok(now) = sampler.sample(&[std::process::id()]) else { return };
         self.with(|ledger| {
-            // A step that ended between the two looks is counted by then.
-            if ledger.ended_cpu != ended {
-                return;
-            }
-            let cpu = (ended + now.cpu).max(ledger.samples.last().map_or(0.0, |sample| sample.cpu));
+            let cpu = now.cpu.max(ledger.samples.last().map_or(0.0, |sample| sample.cpu));
             ledger.rss_kib = now.rss_kib;
             ledger.peak_kib = ledger.peak_kib.max(now.rss_kib);
             let (runnable, fetching) = (ledger.runnable, ledger.fetching);
