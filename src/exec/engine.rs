@@ -377,7 +377,8 @@ impl Engine {
                 failure: Some(Failure {
                     step: "crossmill".to_owned(),
                     ended: said.message.clone(),
-                    excerpt: said.to_string().lines().map(str::to_owned).collect(),
+                    // The first line is the message, which stands above already.
+                    excerpt: said.to_string().lines().skip(1).map(str::to_owned).collect(),
                     log: String::new(),
                     reproduce: String::new(),
                 }),

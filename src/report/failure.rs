@@ -16,9 +16,12 @@ pub fn render(stage: &str, failure: &Failure, style: Style) -> String {
     if !failure.log.is_empty() {
         lines.push(hint("log:      ", &failure.log));
     }
-    lines.push(hint("read it:  ", &log_command(stage)));
-    let again = if failure.reproduce.is_empty() { reproduce_command(stage) } else { failure.reproduce.clone() };
-    lines.push(hint("reproduce:", &again));
+    // Without a log no step ran: there is nothing to read or to reproduce.
+    if !failure.log.is_empty() {
+        lines.push(hint("read it:  ", &log_command(stage)));
+        let again = if failure.reproduce.is_empty() { reproduce_command(stage) } else { failure.reproduce.clone() };
+        lines.push(hint("reproduce:", &again));
+    }
     lines.join("\n")
 }
 

@@ -116,9 +116,18 @@ pub fn text(picture: &Picture, style: Style) -> String {
     }
     for (stage, why) in troubles(picture) {
         let _ = writeln!(out, "{} {stage}: {why}", style.paint(Tone::Bad, "failed:"));
-        let _ = writeln!(out, "  {} {}", style.paint(Tone::Dim, "see:"), failure::log_command(stage));
+        if has_log(picture, stage) {
+            let _ = writeln!(out, "  {} {}", style.paint(Tone::Dim, "see:"), failure::log_command(stage));
+        }
     }
     out
+}
+
+// A stage that failed before any step ran has none.
+fn has_log(picture: &Picture, stage: &str) -> bool {
+    let failure =
+        picture.stages.values().find(|other| other.info.name == stage).and_then(|found| found.failure.as_ref());
+    failure.is_some_and(|failure| !failure.log.is_empty())
 }
 
 fn draw(table: &Table, style: Style, out: &mut String) {

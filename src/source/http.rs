@@ -123,6 +123,9 @@ impl Http {
             return Ok(client.clone());
         }
         let broken = |error: reqwest::Error| Error::Network { url: "https:".to_owned(), why: innermost(&error) };
+        // ring builds in seconds where rustls' default provider takes minutes of C.
+        // An error only says that one is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("crossmill/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)

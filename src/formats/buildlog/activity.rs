@@ -204,7 +204,7 @@ mod tests {
             ("  BTF     .tmp_vmlinux.btf.o", "BTF .tmp_vmlinux.btf.o"),
             ("  RUSTC L rust/core.o", "rust/core.o"),
             ("  HOSTCC  scripts/basic/fixdep", "scripts/basic/fixdep"),
-            ("  CC      /work/b/k/tools/objtool/arch/x86/orc.o", "arch/x86/orc.o"),
+            ("  CC      /build/k/tools/objtool/arch/x86/orc.o", "arch/x86/orc.o"),
             ("  CC       libctf_la-ctf-dump.lo", "libctf_la-ctf-dump.lo"),
             ("  CCLD     libbfd.la", "CCLD libbfd.la"),
             ("  GEN      doc/coffcode.stamp", "GEN doc/coffcode.stamp"),
@@ -235,7 +235,7 @@ mod tests {
             ("build/genattrtab ../../src/gcc/common.md insn-conditions.md \\", "genattrtab"),
             ("bison -d -o gengtype-parse.c ../../src/gcc/gengtype.y", "bison gengtype.y"),
             ("/usr/bin/install -c -m 644 ../src/gmp.h '/opt/include'", "installing gmp.h"),
-            ("/work/b/gcc/./gcc/xgcc -B/work/b/./gcc/ -O2 -c ../../../src/libgcc/libgcc2.c", "libgcc2.c"),
+            ("/build/gcc/./gcc/xgcc -B/build/./gcc/ -O2 -c ../../../src/libgcc/libgcc2.c", "libgcc2.c"),
         ] {
             assert_eq!(activity(line).as_deref().unwrap_or(""), what, "{line}");
         }
@@ -259,7 +259,7 @@ mod tests {
     fn lines_that_tell_nothing_are_silent() {
         for line in [
             "",
-            "make[2]: Entering directory '/work/b'",
+            "make[2]: Entering directory '/build'",
             "else true; fi",
             "yes",
             "if [ x\"-fpic\" != x ]; then \\",
