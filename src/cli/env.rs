@@ -5,6 +5,7 @@ use super::session::Session;
 use super::{Outcome, Trouble};
 use crate::base::Diagnostic;
 use crate::config::matrix::Target;
+use crate::config::recipe::Per;
 use crate::plan::job::Job;
 use clap::Args;
 use std::os::unix::process::CommandExt as _;
@@ -38,7 +39,10 @@ fn variables(select: &Select) -> Result<(Target, String), Trouble> {
     let request = session.request(select, false)?;
     let store = session.store()?;
     let plan = session.plan(&request, &store, &session.fetcher(&store)?)?;
-    let own = plan.stages.iter().filter(|stage| stage.row == target.name.as_str()).filter_map(|stage| stage.job());
+    // A toolchain's own parts have less on theirs: gcc is built with binutils alone.
+    let for_target = |column| session.config.recipes.get(column).is_some_and(|recipe| recipe.per == Per::Target);
+    let own = plan.stages.iter().filter(|stage| stage.row == target.name.as_str() && for_target(&stage.column));
+    let own = own.filter_map(|stage| stage.job());
     let Some((job, dirs)) = own.map(|job| (job, tool_dirs(job))).find(|(_, dirs)| !dirs.is_empty()) else {
         return Err(Trouble::usage(format!("no recipe puts tools on the PATH of `{name}`")));
     };

@@ -116,11 +116,11 @@ fn a_local_source_replaces_the_recipes_and_is_seen_when_it_changes() {
 #[test]
 fn a_shell_has_the_targets_tools_on_its_path() {
     let world = World::new();
-    let ran = world.run(&["env", "beta"]);
+    let ran = world.run(&["env", "gamma"]);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.err.contains("hint: build it: `crossmill build beta`"), "{}", ran.err);
-    world.run(&["build", "beta"]).ok();
-    let ran = world.run(&["shell", "beta", "--", "sh", "-c", "echo $ARCH $CROSS_COMPILE; echo ${PATH%%:*}"]).ok();
+    assert!(ran.err.contains("hint: build it: `crossmill build gamma`"), "{}", ran.err);
+    world.run(&["build", "gamma"]).ok();
+    let ran = world.run(&["shell", "gamma", "--", "sh", "-c", "echo $ARCH $CROSS_COMPILE; echo ${PATH%%:*}"]).ok();
     let lines: Vec<&str> = ran.out.lines().collect();
-    assert_eq!(lines, ["beta alpha-tiny-", "[DIR]/store/stages/[HASH]/tree/bin"]);
+    assert_eq!(lines, ["gamma gamma-tiny-", "[DIR]/store/stages/[HASH]/tree/bin"]);
 }

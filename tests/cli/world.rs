@@ -147,7 +147,7 @@ impl World {
         world.write("data/targets.toml", TARGETS);
         world.write("data/recipes/host-tools.toml", HOST_TOOLS);
         world.recipe("lib", "host", "", &sha);
-        world.recipe("tool", "toolchain", "[[needs]]\npackage = \"lib\"", &sha);
+        world.recipe("tool", "toolchain", "[[needs]]\npackage = \"lib\"\npath = [\"sbin\"]", &sha);
         world.recipe("kernel", "target", "[[needs]]\npackage = \"tool\"\npath = [\"bin\"]", &sha);
         fs_err::write(world.path("count"), "").unwrap();
         fs_err::create_dir_all(world.path("home")).unwrap();
