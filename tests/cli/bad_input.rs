@@ -31,9 +31,9 @@ fn a_typo_in_a_recipe() {
     insta::assert_snapshot!(refused(change, &["build", "gamma"]), @r#"
     exit 2
     error: unknown key `target-option`
-       --> [DIR]/data/recipes/tool.toml:20:1
+       --> [DIR]/data/recipes/tool.toml:21:1
        |
-    20 | target-option = true
+    21 | target-option = true
        | ^^^^^^^^^^^^^
     hint: did you mean `target-options`?
     hint: valid keys are `env`, `interrupted`, `memory`, `name`, `run`, `script`, `target-options`, `when`, `with`
@@ -46,9 +46,9 @@ fn an_unknown_variable_in_a_recipe() {
     insta::assert_snapshot!(refused(change, &["build", "gamma"]), @r#"
     exit 2
     error: unknown variable `set.levle`
-       --> [DIR]/data/recipes/tool.toml:18:3
+       --> [DIR]/data/recipes/tool.toml:19:3
        |
-    18 |   "--level={{ set.levle }}",
+    19 |   "--level={{ set.levle }}",
        |   ^^^^^^^^^^^^^^^^^^^^^^^^^
     hint: did you mean `set.level`?
     hint: valid variables are `set.level`
