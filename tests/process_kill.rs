@@ -14,7 +14,7 @@ const HELPER: &str = "CROSSMILL_TEST_BENCH";
 
 /// Stands for crossmill: starts a step that holds a lock, and waits for it.
 #[tokio::test]
-#[ignore = "the process that the other test kills"]
+#[ignore = "not a test: the process that the tests below start and kill"]
 async fn crossmill_that_will_be_killed() {
     let Some(bench) = std::env::var_os(HELPER) else { return };
     let bench = Bench::at(Path::new(&bench));
