@@ -2,6 +2,7 @@
 //! is its help text. Errors, causes and hints are printed here and nowhere else.
 
 mod build;
+mod check;
 mod doctor;
 mod env;
 mod log;
@@ -50,6 +51,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Build(build::Build),
+    Check(check::Check),
     Fetch(build::Fetch),
     Plan(plan::Plan),
     Log(log::Log),
@@ -142,6 +144,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Build(command) => command.run(),
+        Command::Check(command) => command.run(),
         Command::Fetch(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Log(command) => command.run(),

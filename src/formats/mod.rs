@@ -2,3 +2,5 @@
 
 pub mod apt;
 pub mod buildlog;
+pub mod elf;
+pub mod verdict;

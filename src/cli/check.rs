@@ -1,0 +1,20 @@
+//! `crossmill check`: is what is there as it should be?
+
+use super::Outcome;
+use clap::{Args, Subcommand};
+
+/// Check results and files.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {}
+
+impl Check {
+    pub fn run(self) -> Outcome {
+        match self.what {}
+    }
+}

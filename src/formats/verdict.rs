@@ -1,0 +1,176 @@
+//! What a check says of itself: a file of lines, so that a shell script can
+//! write it as easily as a program.
+//!
+//! ```text
+//! state unsupported
+//! why as: Error: .sframe not supported for target
+//! summary v3, 15,399 FDEs
+//! figure fdes 15399
+//! evidence console.log
+//! ```
+//!
+//! Every line is optional; a check without a `state` line that ended well has
+//! passed. Unknown words are refused: a typo must not turn a failure green.
+
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Write as _};
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// What it looks at is as it should be.
+    #[default]
+    Pass,
+    /// It is not.
+    Fail,
+    /// The versions or the target have no such thing.
+    Unsupported,
+    /// This machine lacks what the check needs.
+    Skipped,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Unsupported => "unsupported",
+            Self::Skipped => "skipped",
+        })
+    }
+}
+
+/// A check's own account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Account {
+    /// How it came out.
+    pub state: Verdict,
+    /// Why it did not pass.
+    pub why: Option<String>,
+    /// What it found, in a few words for a table.
+    pub summary: Option<String>,
+    /// Named numbers.
+    pub figures: Vec<(String, f64)>,
+    /// Files of the result that show it.
+    pub evidence: Vec<String>,
+}
+
+/// Why a file is no account of a check.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// An unknown first word.
+    #[error("line {line}: unknown word `{word}`; known are state, why, summary, figure, evidence")]
+    Word {
+        /// From 1.
+        line: usize,
+        /// The word.
+        word: String,
+    },
+    /// An unknown state.
+    #[error("line {line}: unknown state `{state}`; known are pass, fail, unsupported, skipped")]
+    State {
+        /// From 1.
+        line: usize,
+        /// The state.
+        state: String,
+    },
+    /// A figure that is no number.
+    #[error("line {line}: `figure NAME NUMBER` expected, not `{text}`")]
+    Figure {
+        /// From 1.
+        line: usize,
+        /// What stands there.
+        text: String,
+    },
+}
+
+impl Account {
+    /// Reads an account.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let mut account = Self::default();
+        for (index, whole) in text.lines().enumerate() {
+            let line = index + 1;
+            let (word, rest) = whole.trim().split_once(' ').unwrap_or((whole.trim(), ""));
+            let rest = rest.trim();
+            match word {
+                "" => {}
+                "state" => {
+                    account.state = match rest {
+                        "pass" => Verdict::Pass,
+                        "fail" => Verdict::Fail,
+                        "unsupported" => Verdict::Unsupported,
+                        "skipped" => Verdict::Skipped,
+                        _ => return Err(Error::State { line, state: rest.to_owned() }),
+                    }
+                }
+                "why" => account.why = Some(rest.to_owned()),
+                "summary" => account.summary = Some(rest.to_owned()),
+                "evidence" => account.evidence.push(rest.to_owned()),
+                "figure" => {
+                    let figure = rest.split_once(' ').and_then(|(name, number)| {
+                        let number = number.trim().parse::<f64>().ok().filter(|number| number.is_finite())?;
+                        Some((name.to_owned(), number))
+                    });
+                    account.figures.push(figure.ok_or(Error::Figure { line, text: rest.to_owned() })?);
+                }
+                _ => return Err(Error::Word { line, word: word.to_owned() }),
+            }
+        }
+        Ok(account)
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A line break in a message must not start a line of its own.
+        let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut text = String::new();
+        writeln!(text, "state {}", self.state)?;
+        if let Some(why) = &self.why {
+            writeln!(text, "why {}", flat(why))?;
+        }
+        if let Some(summary) = &self.summary {
+            writeln!(text, "summary {}", flat(summary))?;
+        }
+        for (name, number) in &self.figures {
+            writeln!(text, "figure {name} {number}")?;
+        }
+        for file in &self.evidence {
+            writeln!(text, "evidence {file}")?;
+        }
+        f.write_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let account = Account {
+            state: Verdict::Unsupported,
+            why: Some("as: Error: no such\noption".into()),
+            summary: Some("v3, 15 FDEs".into()),
+            figures: vec![("fdes".into(), 15.0), ("share".into(), 0.25)],
+            evidence: vec!["console.log".into()],
+        };
+        let read = Account::parse(&account.to_string()).unwrap();
+        assert_eq!(read.why.as_deref(), Some("as: Error: no such option"));
+        assert_eq!(Account { why: account.why.clone(), ..read }, account);
+    }
+
+    #[test]
+    fn nothing_said_is_a_pass() {
+        assert_eq!(Account::parse("").unwrap().state, Verdict::Pass);
+    }
+
+    #[test]
+    fn typos_are_refused() {
+        assert!(matches!(Account::parse("stat fail"), Err(Error::Word { line: 1, .. })));
+        assert!(matches!(Account::parse("\nstate failed"), Err(Error::State { line: 2, .. })));
+        assert!(matches!(Account::parse("figure a NaN"), Err(Error::Figure { .. })));
+        assert!(matches!(Account::parse("figure a"), Err(Error::Figure { .. })));
+    }
+}
