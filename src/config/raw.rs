@@ -241,6 +241,8 @@ pub struct RawRecipe {
     pub per: Text,
     /// `build` (the default) or `check`.
     pub kind: Option<Text>,
+    /// Only for the targets for which this holds; the others have no such stage.
+    pub when: Option<Text>,
     /// Host tools it needs, as named in `host-tools.toml`.
     #[serde(default)]
     pub tools: Vec<Text>,

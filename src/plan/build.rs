@@ -45,6 +45,7 @@ pub fn plan(
         for package in &request.packages {
             let Some(recipe) = config.recipes.get(package) else { continue };
             let instance = Instance::Target(target.clone()).of(recipe.per, &config.matrix);
+            let instance = instance.filter(|instance| planner.exists(recipe, instance));
             if let Some(goal) = instance.and_then(|instance| planner.stage(recipe, &instance)) {
                 planner.plan.goals.push(goal);
             }
@@ -162,6 +163,14 @@ impl Planner<'_> {
         }))
     }
 
+    // A target without a kernel has no stage that builds one.
+    fn exists(&mut self, recipe: &Recipe, instance: &Instance) -> bool {
+        recipe.when.as_ref().is_none_or(|when| {
+            let renderer = self.renderer(recipe, instance, &[]);
+            self.holds(&renderer, when)
+        })
+    }
+
     fn renderer(&self, recipe: &Recipe, instance: &Instance, deps: &[PackageName]) -> Renderer {
         context::renderer(self.request, &self.config.matrix, self.host, recipe, instance, deps)
     }
@@ -181,6 +190,11 @@ impl Planner<'_> {
             let config = self.config;
             let Some(below) = config.recipes.get(&need.package) else { continue };
             match instance.of(below.per, &config.matrix) {
+                Some(instance) if !self.exists(below, &instance) => {
+                    let said =
+                        format!("{}: there is no `{}`, which `{}` needs", instance.row(), below.name, recipe.name);
+                    self.problems.push(need.at.error(said).hint("give both recipes the same `when`"));
+                }
                 Some(instance) => found.extend(self.stage(below, &instance).map(|stage| (need, stage))),
                 None => {
                     let said =

@@ -58,9 +58,9 @@ fn a_failure_shows_its_evidence_and_is_looked_at_again() {
     let (code, stage) = json(&world, &["build", "alpha"]);
     assert_eq!((code, &stage["state"], &stage["why"]), (1, &"failed".into(), &"because of it".into()));
     assert_eq!(stage["failure"]["excerpt"][0], "last words");
-    let evidence =
-        stage["check"]["evidence"][0].as_str().unwrap().replace("[DIR]", &world.path("").display().to_string());
-    assert_eq!(fs_err::read_to_string(evidence).unwrap(), "last words\n");
+    assert!(stage["check"]["evidence"][0].as_str().unwrap().ends_with("/dest/seen.txt"), "{stage}");
+    let kept = world.entries("work").into_iter().find(|dir| dir.join("dest/seen.txt").is_file()).unwrap();
+    assert_eq!(fs_err::read_to_string(kept.join("dest/seen.txt")).unwrap(), "last words\n");
     let ran = world.run(&["build", "alpha"]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(ran.err.contains("failed: alpha/proof: because of it"), "{}", ran.err);
@@ -157,7 +157,10 @@ fn a_known_failure_without_an_end_is_refused() {
     insta::assert_snapshot!(ran.message(), @r#"
     exit 2
     error: known failure of `proof`: it has no end
-      --> [DIR]/data/targets.toml:42:28
+       --> [DIR]/data/targets.toml:42:29
+       |
+    42 | [target.alpha.known-failure.proof]
+       |                             ^^^^^
     hint: give it `until = "2027-01-01"`, or `versions = { gcc = "<17" }`
     "#);
 }
@@ -174,7 +177,7 @@ fn a_missing_tool_skips_the_check_and_no_build() {
     let (code, stage) = json(&world, &["build", "alpha"]);
     assert_eq!((code, &stage["state"]), (0, &"skipped".into()));
     assert!(stage["why"].as_str().unwrap().starts_with("`emulator` is not installed"), "{stage}");
-    assert_eq!((world.count("proof"), world.count("alpha/kernel build")), (0, 1));
+    assert_eq!((world.count("proof"), world.count("alpha/kernel configure")), (0, 1));
     let table = world.run(&["build", "alpha"]).err;
     assert!(table.contains("skipped: alpha/proof: `emulator` is not installed"), "{table}");
     // A name that no file describes is a mistake, not a reason to skip.
@@ -222,5 +225,37 @@ fn unknown_words_of_expectations_and_facts_are_refused() {
     let wrong = "[target.alpha.expect]\nproof = \"passes\"\n[target.alpha.facts]\nwant = \"x\"\n[not-built.vax]";
     world.edit("data/targets.toml", "[not-built.vax]", wrong);
     let ran = world.run(&["build", "alpha"]);
-    insta::assert_snapshot!(ran.message(), @"");
+    insta::assert_snapshot!(ran.message(), @r#"
+    exit 2
+    error: unknown expectation `passes`
+       --> [DIR]/data/targets.toml:43:9
+       |
+    43 | proof = "passes"
+       |         ^^^^^^^^
+    hint: did you mean `pass`?
+    hint: valid expectations are `pass`, `unsupported`
+    hint: a failure is declared by `[target.NAME.known-failure.CHECK]`
+
+    error: unknown fact `want`
+       --> [DIR]/data/targets.toml:45:1
+       |
+    45 | want = "x"
+       | ^^^^
+    hint: did you mean `wants`?
+    hint: valid facts are `wants`
+    "#);
+}
+
+#[test]
+fn a_recipe_that_does_not_apply_to_a_target_is_no_stage_of_it() {
+    let world = world(&say("pass"));
+    world.edit("data/recipes/proof.toml", "kind = \"check\"", "kind = \"check\"\nwhen = \"target.name == 'alpha'\"");
+    let ran = world.run(&["build", "alpha", "gamma"]).ok();
+    assert!(!ran.err.contains("gamma/proof"), "{}", ran.err);
+    assert_eq!((world.count("proof"), world.count("gamma/kernel configure")), (1, 1));
+    // What needs it must not apply either.
+    world.edit("data/recipes/kernel.toml", "per = \"target\"", "per = \"target\"\nwhen = \"target.name == 'gamma'\"");
+    let ran = world.run(&["build", "alpha"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("alpha: there is no `kernel`, which `proof` needs"), "{}", ran.err);
 }
