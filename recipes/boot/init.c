@@ -1,0 +1,72 @@
+// The first and only program of the kernel that is booted: it tells what the
+// check wants to know, line by line, and ends the machine.
+//   init [restart]   `restart` where nothing can switch the machine off
+#include <nolibc.h>
+#include <linux/reboot.h>
+
+// One write a line, so that no message of the kernel comes in between.
+static void say(const char *what, const char *text) {
+	char line[600];
+	int length = snprintf(line, sizeof(line), "\ncrossmill: %s%s\n", what, text);
+	if (length > (int)sizeof(line) - 1)
+		length = sizeof(line) - 1;
+	write(1, line, length);
+}
+
+static void give_a_console(void) {
+	int console;
+	if (write(1, "\n", 1) == 1)
+		return;
+	mkdir("/dev", 0755);
+	mknod("/dev/console", S_IFCHR | 0600, makedev(5, 1));
+	console = open("/dev/console", O_RDWR);
+	if (console >= 0 && console != 1)
+		dup2(console, 1);
+}
+
+static void version(void) {
+	char text[512];
+	int file = open("/proc/version", O_RDONLY);
+	int length = file < 0 ? -1 : (int)read(file, text, sizeof(text) - 1);
+	if (length < 0) {
+		say("no /proc/version", "");
+		return;
+	}
+	while (length > 0 && text[length - 1] == '\n')
+		length--;
+	text[length] = 0;
+	say("version ", text);
+}
+
+static void btf(void) {
+	char text[32];
+	struct stat about;
+	if (stat("/sys/kernel/btf/vmlinux", &about) < 0) {
+		say("btf none", "");
+		return;
+	}
+	snprintf(text, sizeof(text), "%ld", (long)about.st_size);
+	say("btf ", text);
+}
+
+int main(int argc, char **argv) {
+	int restart = argc > 1 && strcmp(argv[1], "restart") == 0;
+	give_a_console();
+	// Only emergencies on the console from here on.
+	syscall(__NR_syslog, 8, NULL, 1);
+	say("init runs", "");
+	mkdir("/proc", 0755);
+	mkdir("/sys", 0755);
+	if (mount("proc", "/proc", "proc", 0, NULL) < 0)
+		say("cannot mount /proc", "");
+	if (mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
+		say("cannot mount /sys", "");
+	version();
+	btf();
+	say("ends", restart ? " by a restart" : " by switching off");
+	// Let a slow console print what it has.
+	sleep(1);
+	reboot(restart ? LINUX_REBOOT_CMD_RESTART : LINUX_REBOOT_CMD_POWER_OFF);
+	say("cannot end the machine", "");
+	return 1;
+}
