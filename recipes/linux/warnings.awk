@@ -33,6 +33,6 @@ END {
   print_sorted(seen)
   if (orphans) {
     print "# expected with SFrame and not counted:"
-    print "# the linker placed the section .sframe of " orphans " objects by itself"
+    print "# " orphans " times the linker placed the section .sframe of an object by itself"
   }
 }
