@@ -67,6 +67,9 @@ case $ended in
     if grep -i -q -e 'unable to find CPU model' -e 'unknown cpu' -e 'CPU model.*not' "$DEST/qemu.log"; then
       finish skipped "$QEMU has no CPU \`$QEMU_CPU\` (${version:-$QEMU}): a newer qemu is needed"
     fi
+    if grep -i -q -e 'unable to \(find\|load\).*firmware' -e 'could not \(find\|load\).*\(bios\|firmware\|\.bin\|\.lid\|\.rom\)' "$DEST/qemu.log"; then
+      finish skipped "$QEMU has no firmware for \`$QEMU_MACHINE\`: $first_error"
+    fi
     if [ -z "$full" ] && [ ! -s lines ]; then
       finish fail "$QEMU did not start the kernel: ${first_error:-exit code $ended}"
     fi

@@ -1,6 +1,6 @@
 #!/bin/sh
 # prepare.sh: makes ./initrd for boot.sh, and in ./facts.sh what it is to find:
-# the compiler and linker that built the kernel and the size of its BTF. What
+# the file to boot, the compiler and linker that built it and the size of its BTF. What
 # cannot be booted at all gets its account in $DEST/verdict, which boot.sh keeps.
 #
 # Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
@@ -50,7 +50,14 @@ if grep '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config" > /dev/null && grep '^CONFIG_
   if [ -z "$size" ]; then finish fail "the configuration has CONFIG_DEBUG_INFO_BTF=y, vmlinux has no section .BTF"; fi
   btf=$((0x$size))
 fi
+# With its debug information it is larger than what some machines load.
+image=$KERNEL
+if [ "$("${CROSS}readelf" -h "$KERNEL" 2> /dev/null | sed -n 's/^ *Class: *ELF.*/ELF/p')" = ELF ]; then
+  image=vmlinux-stripped
+  "${CROSS}objcopy" --strip-debug "$KERNEL" "$image"
+fi
 {
+  echo "KERNEL='$image'"
   echo "COMPILER='$("${CROSS}gcc" --version | head -n 1)'"
   echo "LINKER='$("${CROSS}ld" --version | head -n 1)'"
   echo "BTF=$btf"

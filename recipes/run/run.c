@@ -19,6 +19,7 @@ static volatile uint32_t m = 0xfedcba98u, n = 13;
 static volatile int32_t s = -1000003;
 static volatile double x = 1.5, y = -2.25;
 static volatile float f = 0.75f;
+static volatile long double l = 2.75L;
 
 static wide high_half(wide left, wide right) {
 #ifdef __SIZEOF_INT128__
@@ -31,6 +32,25 @@ static wide high_half(wide left, wide right) {
 #endif
 }
 
+// The low half of a 128-bit number's quotient.
+static wide divide_long(wide high, wide low, wide by) {
+#ifdef __SIZEOF_INT128__
+	return (wide)(((unsigned __int128)high << 64 | low) / by);
+#else
+	wide quotient = 0, rest = 0;
+	for (int bit = 127; bit >= 0; bit--) {
+		int carry = (int)(rest >> 63);
+		rest = rest << 1 | ((bit >= 64 ? high >> (bit - 64) : low >> bit) & 1);
+		quotient <<= 1;
+		if (carry || rest >= by) {
+			rest -= by;
+			quotient |= 1;
+		}
+	}
+	return quotient;
+#endif
+}
+
 static void arithmetic(void) {
 	show("udiv64", a / b);
 	show("umod64", a % b);
@@ -38,6 +58,7 @@ static void arithmetic(void) {
 	show("smod64", (wide)(c % d));
 	show("mul64", a * b);
 	show("high", high_half(a, a));
+	show("div128", divide_long(b, a, a ^ b));
 	show("shl64", a << n);
 	show("shr64", a >> n);
 	show("sar64", (wide)(c >> n));
@@ -59,6 +80,8 @@ static void floating(void) {
 	show("fcmp", (wide)((x > y) + 2 * (x == y) + 4 * (f < x)));
 	show("u64tod", (wide)((double)(a >> 20) + 0.5));
 	show("stod", (wide)(int64_t)(double)s);
+	// Exact in each of the formats that a long double has.
+	show("long", (wide)(int64_t)(l * 12 + l / 4 - x));
 	show("dtof", (wide)(int64_t)((float)(x * 3) * 2));
 }
 
