@@ -4,12 +4,20 @@
 #include <nolibc.h>
 #include <linux/reboot.h>
 
-// One write a line, so that no message of the kernel comes in between.
+static int append(char *line, int length, int room, const char *text) {
+	while (*text && length < room)
+		line[length++] = *text++;
+	return length;
+}
+
+// One write a line, so that no message of the kernel comes in between. By hand:
+// the nolibc of older kernels has no snprintf.
 static void say(const char *what, const char *text) {
 	char line[600];
-	int length = snprintf(line, sizeof(line), "\ncrossmill: %s%s\n", what, text);
-	if (length > (int)sizeof(line) - 1)
-		length = sizeof(line) - 1;
+	int length = append(line, 0, 599, "\ncrossmill: ");
+	length = append(line, length, 599, what);
+	length = append(line, length, 599, text);
+	line[length++] = '\n';
 	write(1, line, length);
 }
 
@@ -39,14 +47,21 @@ static void version(void) {
 }
 
 static void btf(void) {
-	char text[32];
+	char text[24];
+	char *at = text + sizeof(text) - 1;
+	unsigned long size;
 	struct stat about;
 	if (stat("/sys/kernel/btf/vmlinux", &about) < 0) {
 		say("btf none", "");
 		return;
 	}
-	snprintf(text, sizeof(text), "%ld", (long)about.st_size);
-	say("btf ", text);
+	*at = 0;
+	size = (unsigned long)about.st_size;
+	do {
+		*--at = (char)('0' + size % 10);
+		size /= 10;
+	} while (size);
+	say("btf ", at);
 }
 
 int main(int argc, char **argv) {
