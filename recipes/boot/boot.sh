@@ -90,8 +90,8 @@ if [ -n "$panic" ]; then
   finish fail "kernel panic: $panic"
 fi
 if [ -n "$full" ]; then
-  often=$(sed 's/^\[ *[0-9.]*\] *//' lines | sort | uniq -c | sort -rn | head -n 1)
-  finish fail "the console printed $LOG_BYTES bytes and was cut off; most often, times: $(echo $often | cut -c 1-160)"
+  often=$(sed 's/^\[ *[0-9.]*\] *//' lines | sort | uniq -c | sort -rn | head -n 1 | sed 's/^ *\([0-9]*\) /\1 times /' | cut -c 1-160)
+  finish fail "the console printed $LOG_BYTES bytes and was cut off; most often, $often"
 fi
 late=
 if [ "$ended" -ne 0 ]; then late=yes; fi
