@@ -57,6 +57,9 @@ first_error=$(head -n 1 "$DEST/qemu.log" | cut -c 1-200)
 said() { grep -F -q -e "$1" "$log"; }
 
 # 1. qemu itself.
+if [ "$ended" -eq 137 ] && [ "$seconds" -lt "$LIMIT" ]; then
+  finish fail "$QEMU was killed after $seconds s, as the kernel of this machine does when memory runs out"
+fi
 case $ended in
   0|124|137) ;;
   *)
