@@ -158,10 +158,8 @@ pub struct Section<'l> {
 #[must_use]
 pub fn check<'l>(loaded: &'l Loaded<'_>, base: Option<&Btf<'l>>, about: Option<&Loaded<'_>>) -> Vec<Section<'l>> {
     let elf = if loaded.elf_sections.is_some() { Some(loaded) } else { about };
-    let context = Context {
-        sections: elf.and_then(|elf| elf.elf_sections.clone()),
-        pointer: elf.and_then(|elf| elf.pointer),
-    };
+    let context =
+        Context { sections: elf.and_then(|elf| elf.elf_sections.clone()), pointer: elf.and_then(|elf| elf.pointer) };
     let mut own_base: Option<Btf<'l>> = None;
     let mut main: Option<Btf<'l>> = None;
     let mut done = Vec::new();

@@ -443,9 +443,9 @@ fn inline_details(btf: &Btf<'_>, found: &Type<'_>) -> Value {
     if let Some(params) = found.loc_proto() {
         return json!({ "vlen": found.vlen, "params": params.iter().collect::<Vec<_>>() });
     }
-    let new = found.loc_sites().map(|site| {
-        json!({ "func_id": site.func, "loc_proto_id": site.loc_proto, "offset": site.offset })
-    });
+    let new = found
+        .loc_sites()
+        .map(|site| json!({ "func_id": site.func, "loc_proto_id": site.loc_proto, "offset": site.offset }));
     let old = found.old_loc_sites().map(|site| {
         json!({
             "name": label(btf, site.name_off), "func_proto_id": site.func_proto,

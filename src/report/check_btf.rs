@@ -54,7 +54,11 @@ fn site_count(btf: &Btf<'_>) -> u64 {
 // `32,559 types, 547,614 bytes of strings, little-endian`
 fn facts(section: &Section<'_>) -> String {
     let Some(btf) = &section.checked.btf else {
-        return if section.checked.is_obsolete { "obsolete form (i), not decoded".into() } else { "not readable".into() };
+        return if section.checked.is_obsolete {
+            "obsolete form (i), not decoded".into()
+        } else {
+            "not readable".into()
+        };
     };
     let mut words = vec![format!("{} types", btf.len()), format!("{} bytes of strings", btf.strings().len())];
     words.push(if btf.endian() == Endian::Little { "little-endian".into() } else { "big-endian".into() });
@@ -127,7 +131,8 @@ fn section_text(out: &mut String, file: &File<'_>, section: &Section<'_>, style:
         }
     }
     if section.lacks_base {
-        let _ = writeln!(out, "  hint: this looks split; a module's BTF needs `--base VMLINUX`, inline BTF its main BTF");
+        let _ =
+            writeln!(out, "  hint: this looks split; a module's BTF needs `--base VMLINUX`, inline BTF its main BTF");
     }
 }
 
@@ -174,15 +179,16 @@ pub fn json(files: &[File<'_>], worst: Severity) -> serde_json::Result<String> {
         })
         .collect();
     let account = account(files, worst);
-    let whole = json!({ "schema": SCHEMA, "ok": account.state == Verdict::Pass, "state": account.state, "files": list });
+    let whole =
+        json!({ "schema": SCHEMA, "ok": account.state == Verdict::Pass, "state": account.state, "files": list });
     serde_json::to_string_pretty(&whole).map(|text| text + "\n")
 }
 
 fn first<'f>(files: &'f [File<'_>], worst: Severity) -> Option<&'f Finding> {
     let findings = || files.iter().flat_map(|file| &file.sections).flat_map(|section| section.checked.findings.list());
-    findings().find(|finding| finding.rule.severity == Severity::Error).or_else(|| {
-        findings().find(|finding| finding.rule.severity >= worst)
-    })
+    findings()
+        .find(|finding| finding.rule.severity == Severity::Error)
+        .or_else(|| findings().find(|finding| finding.rule.severity >= worst))
 }
 
 /// What it comes to.

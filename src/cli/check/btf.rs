@@ -1,7 +1,7 @@
 //! `crossmill check btf`
 
-use crate::base::rule::Severity;
 use crate::base::Diagnostic;
+use crate::base::rule::Severity;
 use crate::check::btf::{self as check, Loaded};
 use crate::check::input::Input;
 use crate::cli::{Outcome, Trouble, exit, print};
@@ -51,10 +51,8 @@ impl CheckBtf {
         let (bases, loaded) = (load(&self.base, &base_inputs)?, load(&self.files, &inputs)?);
         let base = check::chain(&bases)?;
         let about = bases.iter().rev().find(|base| base.elf_sections.is_some());
-        let files: Vec<File<'_>> = loaded
-            .iter()
-            .map(|loaded| File { loaded, sections: check::check(loaded, base.as_ref(), about) })
-            .collect();
+        let files: Vec<File<'_>> =
+            loaded.iter().map(|loaded| File { loaded, sections: check::check(loaded, base.as_ref(), about) }).collect();
         let worst = self.deny.map_or(Severity::Error, |Deny::Warning| Severity::Warning);
         let text = if self.json {
             report::json(&files, worst).map_err(|error| Trouble::usage(error.to_string()))?

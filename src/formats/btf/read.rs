@@ -318,8 +318,7 @@ impl Source<'_> {
         let id = u32::try_from(walk.offsets.len()).ok().and_then(|index| self.first_id.checked_add(index));
         let id = id.ok_or(Error::TooMany)?;
         let left = self.types.len() - at;
-        let truncated =
-            |kind, needs| Error::Truncated { id, kind, offset, needs, left: left as u64 };
+        let truncated = |kind, needs| Error::Truncated { id, kind, offset, needs, left: left as u64 };
         let info = cursor::u32_at(self.types, at + 4, self.endian).filter(|_| left >= HEAD);
         let info = info.ok_or_else(|| truncated(Kind::Other(0), HEAD as u64))?;
         let (vlen, number) = grammar.split(info);

@@ -2,9 +2,7 @@
 
 use super::types::is_identifier;
 use super::{Context, Findings, Reporter, rules};
-use crate::formats::btf::{
-    Btf, Grammar, Kind, LocParam, LocSite, OldLocSite, OldPlace, Type, flags, old_flags,
-};
+use crate::formats::btf::{Btf, Grammar, Kind, LocParam, LocSite, OldLocSite, OldPlace, Type, flags, old_flags};
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
@@ -215,9 +213,7 @@ fn name_order<'a>(btf: &Btf<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
     for found in btf.types() {
         let name = btf.string(found.name_off).unwrap_or_default();
         if name < last {
-            reporter.add(&found, &rules::NAME_ORDER, |_| {
-                format!("it comes after '{}'", String::from_utf8_lossy(last))
-            });
+            reporter.add(&found, &rules::NAME_ORDER, |_| format!("it comes after '{}'", String::from_utf8_lossy(last)));
         }
         last = name;
     }

@@ -109,16 +109,15 @@ fn one_member<'a>(
     let int = end.int().filter(|int| u64::from(int.bits) != size * 8 || int.offset != 0);
     let whole = size.saturating_mul(8);
     let (start, bits, is_field) = match (member.bit_size, int) {
-        (0, Some(int)) => {
-            (u64::from(member.bit_offset) + u64::from(int.offset), u64::from(int.bits), true)
-        }
+        (0, Some(int)) => (u64::from(member.bit_offset) + u64::from(int.offset), u64::from(int.bits), true),
         (0, None) => (u64::from(member.bit_offset), whole, false),
         (bits, _) => (u64::from(member.bit_offset), u64::from(bits), true),
     };
     let named = |btf: &Btf<'a>| format!("member {index} '{}'", btf.text(member.name_off));
     let can_be_field = matches!(end.kind, Kind::Int | Kind::Enum | Kind::Enum64);
     if is_field && (!can_be_field || bits > whole) {
-        reporter.add(found, &rules::BIT_FIELD, |btf| format!("{} has {bits} bits of {}", named(btf), subject(btf, &end)));
+        reporter
+            .add(found, &rules::BIT_FIELD, |btf| format!("{} has {bits} bits of {}", named(btf), subject(btf, &end)));
     } else if !is_field && !start.is_multiple_of(8) {
         reporter.add(found, &rules::BIT_FIELD, |btf| format!("{} begins at bit {start}", named(btf)));
     }

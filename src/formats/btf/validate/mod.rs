@@ -171,8 +171,7 @@ struct Reporter<'f, 'a, 'b> {
 impl<'a> Reporter<'_, 'a, '_> {
     fn add(&mut self, found: &super::Type<'a>, rule: &'static Rule, message: impl FnOnce(&Btf<'a>) -> String) {
         let btf = self.btf;
-        self.findings.add(rule, |finding| {
-            finding.said(message(btf)).about(subject(btf, found)).at(u64::from(found.offset))
-        });
+        self.findings
+            .add(rule, |finding| finding.said(message(btf)).about(subject(btf, found)).at(u64::from(found.offset)));
     }
 }

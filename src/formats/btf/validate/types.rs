@@ -201,9 +201,7 @@ fn references<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
             continue;
         };
         if !may_refer(found, to.kind) {
-            reporter.add(found, &rules::WRONG_KIND, |btf| {
-                format!("reference {index} is {}", super::subject(btf, &to))
-            });
+            reporter.add(found, &rules::WRONG_KIND, |btf| format!("reference {index} is {}", super::subject(btf, &to)));
         }
     }
 }
