@@ -32,6 +32,13 @@ pub mod validate;
 mod views;
 mod write;
 
+#[cfg(test)]
+mod read_tests;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod write_tests;
+
 pub use cursor::Words;
 pub use header::{Header, Layout, LayoutEntry, Span, is_obsolete_inline};
 pub use index::{FuncIndex, NameIndex};

@@ -69,7 +69,7 @@ impl<'a> Btf<'a> {
     ///
     /// The [`Grammar`] is the wide one, unless walking the types with it goes
     /// beyond the section or meets a kind that is not known, while the narrow one
-    /// ends exactly there; or unless the first LOC_PARAM has a count of 0, which
+    /// ends exactly there and has no LOC_PARAM with a count; or unless the first LOC_PARAM has a count of 0, which
     /// is how the older series writes them, and the narrow one ends exactly.
     pub fn open(bytes: &'a [u8], base: Option<&Self>) -> Result<(Self, Option<Error>), Error> {
         let header = Header::parse(bytes)?;
@@ -202,6 +202,14 @@ impl<'a> Btf<'a> {
         CStr::from_bytes_until_nul(part.strings.get(at..)?).ok().map(CStr::to_bytes)
     }
 
+    /// Whether a string of its own begins at an offset, or a writer would point elsewhere.
+    #[must_use]
+    pub fn is_string_start(&self, offset: u32) -> bool {
+        let Some(part) = self.parts.iter().rev().find(|part| part.first_string <= offset) else { return false };
+        let Ok(at) = usize::try_from(offset - part.first_string) else { return false };
+        at == 0 || part.strings.get(at - 1) == Some(&0)
+    }
+
     /// A string to be shown; what is not there or not UTF-8 shows as that.
     #[must_use]
     pub fn text(&self, offset: u32) -> Cow<'a, str> {
@@ -290,7 +298,8 @@ impl Source<'_> {
             return (Grammar::Wide, wide);
         }
         let narrow = self.walk(Grammar::Narrow);
-        if narrow.stopped.is_none() || (old_params && wide.stopped.is_some()) {
+        let may_be_narrow = narrow.first_param.is_none_or(|count| count == 0);
+        if (narrow.stopped.is_none() && may_be_narrow) || (old_params && wide.stopped.is_some()) {
             return (Grammar::Narrow, narrow);
         }
         (Grammar::Wide, wide)

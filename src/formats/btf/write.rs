@@ -94,6 +94,8 @@ pub struct Builder<'a> {
     known: [HashMap<Box<[u32]>, u32>; 3],
     scratch: Vec<u32>,
     sections: IndexMap<u32, Vec<LocSite>>,
+    // How many sites one LOCSEC holds; a test lowers it.
+    pub(super) most_sites: u32,
     trouble: Option<WriteError>,
 }
 
@@ -117,6 +119,7 @@ impl<'a> Builder<'a> {
             known: Default::default(),
             scratch: Vec::new(),
             sections: IndexMap::new(),
+            most_sites: MAX_VLEN,
             trouble: None,
         };
         if base.is_none() {
@@ -293,7 +296,7 @@ impl<'a> Builder<'a> {
         let own = self.records.len();
         for (index, (name, sites)) in sections.iter().enumerate() {
             // Several, where the count would not fit; `start` tells which section it is.
-            for chunk in sites.chunks(MAX_VLEN as usize) {
+            for chunk in sites.chunks(self.most_sites as usize) {
                 let vlen = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
                 let (name, kind) = (*name, Kind::LocSec);
                 let start = index;

@@ -12,13 +12,9 @@ pub mod rules;
 mod types;
 
 #[cfg(test)]
-mod cycles_tests;
+mod cases;
 #[cfg(test)]
-mod inline_tests;
-#[cfg(test)]
-mod sample;
-#[cfg(test)]
-mod validate_tests;
+mod tests;
 
 use super::{Btf, Error};
 use crate::base::rule::{Finding, Rule, Severity};

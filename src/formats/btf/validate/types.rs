@@ -9,6 +9,7 @@ const LONGEST_NAME: usize = 511;
 pub(super) fn check<'a>(btf: &Btf<'a>, findings: &mut Findings) {
     let mut reporter = Reporter { btf, findings };
     limits(btf, &mut reporter);
+    base_names(btf, &mut reporter);
     for found in btf.types() {
         info(&found, &mut reporter);
         name(&found, &mut reporter);
@@ -24,6 +25,24 @@ fn limits<'a>(btf: &Btf<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
     let high = btf.types().find(|found| found.names().any(|name| name > MAX_NAME_OFFSET));
     if let Some(found) = high.filter(|_| btf.string_end() > MAX_NAME_OFFSET) {
         reporter.add(&found, &rules::LIMITS, |_| format!("strings go up to offset {:#x}", btf.string_end()));
+    }
+}
+
+// Once, with how many: a wrong base makes every name of the file odd.
+fn base_names<'a>(btf: &Btf<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
+    let own = btf.first_string();
+    let inside = |found: &Type<'a>| found.names().filter(|name| *name < own && !btf.is_string_start(*name)).count();
+    let mut first = None;
+    let mut count = 0;
+    for found in btf.types() {
+        let here = inside(&found);
+        count += here;
+        if here > 0 {
+            first.get_or_insert(found);
+        }
+    }
+    if let Some(found) = first {
+        reporter.add(&found, &rules::WRONG_BASE, |_| format!("this is the first of {count} such names"));
     }
 }
 
