@@ -262,7 +262,7 @@ fn references_and_names_are_those_of_the_shapes() {
     let bytes = everything(Endian::Little, false, Grammar::Wide);
     let btf = Btf::parse(&bytes, None).unwrap();
     let references = |id| btf.type_by_id(id).unwrap().references().collect::<Vec<_>>();
-    assert_eq!(references(1), []);
+    assert_eq!(references(1), [0_u32; 0]);
     assert_eq!(references(3), [1, 1]);
     assert_eq!(references(4), [1, 2, 1]);
     assert_eq!(references(13), [1, 1, 2]);

@@ -95,7 +95,8 @@ fn file_cases() -> Vec<Case> {
         patched("overlap", &["BT005"], |bytes| {
             let at = word(bytes, 16);
             set(bytes, 16, at - 4);
-            set(bytes, 20, word(bytes, 20) + 4);
+            let value = word(bytes, 20) + 4;
+            set(bytes, 20, value);
         }),
         {
             // The strings, moved before the types.
@@ -113,7 +114,8 @@ fn file_cases() -> Vec<Case> {
             let (at, len) = (layout(bytes), word(bytes, 28));
             bytes.splice(at + len as usize..at + len as usize, [0; 2]);
             set(bytes, 28, len + 2);
-            set(bytes, 16, word(bytes, 16) + 2);
+            let value = word(bytes, 16) + 2;
+            set(bytes, 16, value);
         }),
         patched("layout entry", &["BT008"], |bytes| {
             let at = layout(bytes);
@@ -123,7 +125,8 @@ fn file_cases() -> Vec<Case> {
             let at = layout(bytes);
             bytes.drain(at + 13 * 4..at + 23 * 4);
             set(bytes, 28, 13 * 4);
-            set(bytes, 16, word(bytes, 16) - 40);
+            let value = word(bytes, 16) - 40;
+            set(bytes, 16, value);
         }),
         patched("first string", &["BT010", "BT022"], |bytes| {
             let at = (32 + word(bytes, 16)) as usize;
