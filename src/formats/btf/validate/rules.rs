@@ -73,7 +73,7 @@ rules! {
          beyond the section. Where the next type begins is then unknown, so no later type can be looked at.",
         KERNEL;
     NO_TYPES = "BT012" Error "no types",
-        "BTF that is not split must have types.",
+        "BTF that is not split must have types: kernels refuse it otherwise. A split file may be empty.",
         KERNEL;
     UNKNOWN_KIND = "BT013" Warning "kind is not known",
         "The type was skipped by what its layout entry says. Nothing of it was checked.",
@@ -142,7 +142,7 @@ rules! {
          128 and fit its size.",
         KERNEL;
     FLOAT_SIZE = "BT041" Error "no size of a floating-point number",
-        "A FLOAT has 2, 4, 8, 12 or 16 bytes.",
+        "A FLOAT has 2, 4, 8, 12 or 16 bytes, which are the sizes that some machine has.",
         KERNEL;
     ENUM_SIZE = "BT042" Error "no size of an enumeration",
         "An ENUM has 1, 2, 4 or 8 bytes; so has an ENUM64.",
