@@ -180,3 +180,29 @@ proptest! {
         }
     }
 }
+
+// Larger ones say nothing more.
+const MOST_BYTES: usize = 1 << 16;
+
+/// With `CROSSMILL_UPDATE_CORPUS` set it writes what is missing.
+#[test]
+fn the_corpus_of_the_fuzz_targets_has_every_case() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let update = std::env::var_os("CROSSMILL_UPDATE_CORPUS").is_some();
+    let samples = sample::all().into_iter().enumerate().map(|(index, bytes)| (format!("sample {index}"), None, bytes));
+    let cases = all().into_iter().map(|case| (case.name.to_owned(), case.base, case.bytes));
+    for (name, base, bytes) in samples.chain(cases).filter(|(_, _, bytes)| bytes.len() < MOST_BYTES) {
+        let base = base.unwrap_or_default();
+        let mut pair = u16::try_from(base.len()).unwrap().to_le_bytes().to_vec();
+        pair.extend(base.iter().chain(&bytes));
+        for (target, content) in [("btf_read", &bytes), ("btf_validate", &pair)] {
+            let path = corpus.join(target).join(name.replace(' ', "-").to_lowercase());
+            if update {
+                fs_err::create_dir_all(corpus.join(target)).unwrap();
+                fs_err::write(&path, content).unwrap();
+            }
+            let there = fs_err::read(&path).unwrap_or_default();
+            assert!(there == *content, "{}: run this test with CROSSMILL_UPDATE_CORPUS=1", path.display());
+        }
+    }
+}
