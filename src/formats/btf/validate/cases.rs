@@ -128,7 +128,7 @@ fn file_cases() -> Vec<Case> {
             let value = word(bytes, 16) - 40;
             set(bytes, 16, value);
         }),
-        patched("first string", &["BT010", "BT022"], |bytes| {
+        patched("first string", &["BT017"], |bytes| {
             let at = (32 + word(bytes, 16)) as usize;
             bytes[at] = b'x';
         }),

@@ -129,7 +129,7 @@ pub fn validate<'a>(bytes: &'a [u8], base: Option<&Btf<'a>>, context: &Context) 
             None
         }
     };
-    if let Some(btf) = &btf {
+    if let Some(btf) = btf.as_ref().filter(|btf| !file::lacks_base(btf)) {
         let mut resolver = Resolver::new(btf, context.pointer);
         types::check(btf, &mut findings);
         cycles::check(btf, &mut findings);

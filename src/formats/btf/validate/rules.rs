@@ -65,8 +65,7 @@ rules! {
          it, which is what the section is for.",
         LAYOUT;
     STRING_SECTION = "BT010" Error "string section is not as it must be",
-        "The first string section of a chain begins with a NUL, and every string section ends with one: a string \
-         without an end would be read past the section.",
+        "Every string section ends with a NUL: a string without an end would be read past the section.",
         KERNEL;
     WALK = "BT011" Error "type section cannot be walked to its end",
         "A type is of a kind that is not known and that no layout entry tells the length of, or its elements would go \
@@ -88,6 +87,11 @@ rules! {
         "Names of a split file point into the middle of its base's strings. A writer would point at their beginnings, \
          so this base is most likely not the one the file was made with.",
         OURS;
+    NO_BASE = "BT017" Error "base is missing",
+        "The strings of BTF that stands on nothing begin with a NUL, the empty name. Here they do not, so the file is \
+         split and stands on another, which was not given: a module's BTF on that of vmlinux, inline BTF on the main \
+         BTF. Its types cannot be looked at alone. Name what it stands on with --base.",
+        KERNEL;
     NAME_OFFSET = "BT020" Error "name outside the strings",
         "The offset lies beyond the last string of the chain, or the string there has no end. In a split file this \
          also comes from the wrong base.",
