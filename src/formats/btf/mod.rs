@@ -109,7 +109,7 @@ pub enum Error {
         have: usize,
     },
     /// The base has the other byte order.
-    #[error("the base is {base:?}-endian, this is not")]
+    #[error("the base is {}-endian, this is not", if *base == Endian::Little { "little" } else { "big" })]
     ByteOrder {
         /// The base's.
         base: Endian,
