@@ -164,7 +164,7 @@ fn section_json(section: &Section<'_>) -> Value {
     object.extend([
         ("endian".to_owned(), json!(if btf.endian() == Endian::Little { "little" } else { "big" })),
         ("header_len".to_owned(), json!(btf.header().len)),
-        ("grammar".to_owned(), json!(super::btf::grammar(btf))),
+        ("grammar".to_owned(), json!(super::btf_json::grammar(btf))),
         ("layout_entries".to_owned(), json!(btf.layout().len())),
         ("split".to_owned(), json!(btf.is_split())),
         ("first_id".to_owned(), json!(btf.first_id())),

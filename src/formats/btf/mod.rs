@@ -61,6 +61,8 @@ pub const HEADER_32: u32 = 32;
 pub const MAX_TYPE: u32 = 0x000f_ffff;
 /// The largest string offset that kernels accept (`BTF_MAX_NAME_OFFSET`).
 pub const MAX_NAME_OFFSET: u32 = 0x00ff_ffff;
+/// Bytes of the longest name that kernels accept (`KSYM_NAME_LEN`, less its NUL).
+pub const LONGEST_NAME: usize = 511;
 /// The largest count of the wide info word.
 pub const MAX_VLEN: u32 = 0x00ff_ffff;
 

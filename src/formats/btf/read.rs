@@ -1,7 +1,7 @@
 //! Reading: a chain of files, each a section of types found once by walking it.
 
 use super::header::{Header, Layout, is_obsolete_inline};
-use super::{Endian, Error, Grammar, Head, Kind, Words, cursor};
+use super::{Endian, Error, Grammar, Head, Kind, LONGEST_NAME, Words, cursor};
 use std::borrow::Cow;
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ struct Part<'a> {
     header: Header,
     types: &'a [u8],
     strings: &'a [u8],
+    // What begins behind the last NUL has no end.
+    ended: usize,
     layout: Layout<'a>,
     walk: Walk,
     grammar: Grammar,
@@ -94,7 +96,8 @@ impl<'a> Btf<'a> {
             return Err(Error::Obsolete);
         }
         let decided = walk.high_bits || walk.inline;
-        let part = Part { header, types, strings, layout, walk, grammar, decided, first_id, first_string };
+        let ended = strings.iter().rposition(|byte| *byte == 0).map_or(0, |last| last + 1);
+        let part = Part { header, types, strings, ended, layout, walk, grammar, decided, first_id, first_string };
         let mut parts = base.map(|base| base.parts.clone()).unwrap_or_default();
         parts.push(Arc::new(part));
         Ok((Self { parts }, stopped))
@@ -194,11 +197,28 @@ impl<'a> Btf<'a> {
         self.parts.iter().flat_map(|part| (part.first_id..part.end()).filter_map(|id| part.get(id)))
     }
 
+    // The string section that an offset is in, and where in it.
+    fn string_place(&self, offset: u32) -> Option<(&Part<'a>, usize)> {
+        let part = self.parts.iter().rev().find(|part| part.first_string <= offset)?;
+        let at = usize::try_from(offset - part.first_string).ok()?;
+        (at < part.ended).then_some((part.as_ref(), at))
+    }
+
+    /// The string at an offset, as far as it can be a name: its first
+    /// [`LONGEST_NAME`] bytes and one more. A file may have one string of many
+    /// megabytes that a million members are named by.
+    #[must_use]
+    pub fn name(&self, offset: u32) -> Option<&'a [u8]> {
+        let (part, at) = self.string_place(offset)?;
+        let rest = part.strings.get(at..)?;
+        let rest = rest.get(..=LONGEST_NAME).unwrap_or(rest);
+        rest.split(|byte| *byte == 0).next()
+    }
+
     /// The string at an offset; nothing where it begins or ends outside its section.
     #[must_use]
     pub fn string(&self, offset: u32) -> Option<&'a [u8]> {
-        let part = self.parts.iter().rev().find(|part| part.first_string <= offset)?;
-        let at = usize::try_from(offset - part.first_string).ok()?;
+        let (part, at) = self.string_place(offset)?;
         CStr::from_bytes_until_nul(part.strings.get(at..)?).ok().map(CStr::to_bytes)
     }
 
@@ -210,10 +230,10 @@ impl<'a> Btf<'a> {
         at == 0 || part.strings.get(at - 1) == Some(&0)
     }
 
-    /// A string to be shown; what is not there or not UTF-8 shows as that.
+    /// A name to be shown; what is not there or not UTF-8 shows as that, what is too long is cut.
     #[must_use]
     pub fn text(&self, offset: u32) -> Cow<'a, str> {
-        self.string(offset).map_or(Cow::Borrowed("(invalid-name-offset)"), String::from_utf8_lossy)
+        self.name(offset).map_or(Cow::Borrowed("(invalid-name-offset)"), String::from_utf8_lossy)
     }
 
     /// The first offset of the file's own strings.

@@ -256,7 +256,7 @@ impl<'a> Builder<'a> {
     }
 
     fn copy_type(&mut self, found: &Type<'_>) -> Result<u32, WriteError> {
-        if found.data.bytes().len() % 4 != 0 {
+        if !found.data.bytes().len().is_multiple_of(4) {
             return Err(WriteError::Copy { id: found.id });
         }
         let words: Vec<u32> = found.data.iter().collect();
@@ -339,7 +339,7 @@ impl<'a> Builder<'a> {
 
     fn name(&self, offset: u32) -> &[u8] {
         let Some(own) = offset.checked_sub(self.first_string) else {
-            return self.base.as_ref().and_then(|base| base.string(offset)).unwrap_or_default();
+            return self.base.as_ref().and_then(|base| base.name(offset)).unwrap_or_default();
         };
         let text = usize::try_from(own).ok().and_then(|at| self.strings.get(at..)).unwrap_or_default();
         text.split(|byte| *byte == 0).next().unwrap_or_default()

@@ -385,8 +385,8 @@ fn inline_cases() -> Vec<Case> {
 fn site_cases() -> Vec<Case> {
     let site = |func, offset, loc_proto| LocSite { func, offset, loc_proto };
     let sections = |name: &str| Context { sections: Some(vec![(name.to_owned(), 0x10)]), pointer: Some(8) };
-    let placed = move |section: &'static str, offset| {
-        inline("placed", &[], move |b| {
+    let placed = move |name: &'static str, section: &'static str, offset| {
+        inline(name, &[], move |b| {
             let proto = b.loc_proto(&[0]);
             b.locsec(section, [site(4, offset, proto)]);
         })
@@ -425,10 +425,10 @@ fn site_cases() -> Vec<Case> {
         inline("LOCSEC without a name", &["BT021"], |b| {
             b.push(Kind::LocSec, 0, false, 0, 0, &[]);
         }),
-        Case { context: sections(".text"), ..placed(".text", 0xf) },
-        Case { context: sections(".text"), ..placed("inline.text", 0xf) },
-        Case { context: sections(".text"), codes: vec!["BT070"], ..placed(".text", 0x10) },
-        Case { context: sections(".text"), codes: vec!["BT071"], ..placed(".init.text", 0) },
+        Case { context: sections(".text"), ..placed("site at the end", ".text", 0xf) },
+        Case { context: sections(".text"), ..placed("site in inline.text", "inline.text", 0xf) },
+        Case { context: sections(".text"), codes: vec!["BT070"], ..placed("site behind the end", ".text", 0x10) },
+        Case { context: sections(".text"), codes: vec!["BT071"], ..placed("site in no section", ".init.text", 0) },
     ]
 }
 

@@ -146,7 +146,7 @@ fn pointers_of_four_bytes_are_believed() {
     let file = |long: u32| {
         let mut builder = Builder::new(None, Endian::Little, false).order(Order::AsPushed);
         let name = builder.string("long int");
-        builder.push(Kind::Int, name, false, 0, long, &[1 << 24 | long * 8]);
+        builder.push(Kind::Int, name, false, 0, long, &[(1 << 24) | (long * 8)]);
         builder.push(Kind::Ptr, 0, false, 0, 1, &[]);
         builder.push(Kind::Struct, 0, false, 2, 8, &[0, 2, 0, 0, 2, 32]);
         builder.finish().unwrap()
@@ -164,6 +164,23 @@ fn what_is_cut_off_anywhere_is_found() {
             assert!(checked.findings.errors() > 0, "{len}");
         }
     }
+}
+
+#[test]
+fn a_long_string_that_all_members_are_named_by_costs_no_time() {
+    let (count, len) = (100_000, 4_000_000);
+    let mut builder = Builder::new(None, Endian::Little, false).order(Order::AsPushed);
+    let name = builder.string(vec![b'x'; len]);
+    builder.push(Kind::Int, name, false, 0, 4, &[32]);
+    let members: Vec<u32> = (0..count).flat_map(|_| [name, 1, 0]).collect();
+    builder.push(Kind::Union, name, false, count, 4, &members);
+    let bytes = builder.finish().unwrap();
+    let start = std::time::Instant::now();
+    let checked = validate(&bytes, None, &Context::default());
+    assert_eq!(checked.findings.count(&rules::IDENTIFIER), u64::from(count) + 1);
+    // By its length each name would take a millisecond.
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+    assert!(checked.findings.list().iter().all(|finding| finding.to_string().len() < 2000));
 }
 
 proptest! {

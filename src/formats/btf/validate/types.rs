@@ -1,10 +1,7 @@
 //! What can be said of each type by itself: its words, its names, the ids it holds.
 
 use super::{Findings, Reporter, rules};
-use crate::formats::btf::{Btf, Grammar, Head, Kind, MAX_NAME_OFFSET, MAX_TYPE, Type};
-
-/// Kernels read no longer names (`KSYM_NAME_LEN`).
-const LONGEST_NAME: usize = 511;
+use crate::formats::btf::{Btf, Grammar, Head, Kind, LONGEST_NAME, MAX_NAME_OFFSET, MAX_TYPE, Type};
 
 pub(super) fn check<'a>(btf: &Btf<'a>, findings: &mut Findings) {
     let mut reporter = Reporter { btf, findings };
@@ -130,7 +127,7 @@ fn name<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
 
 // Checks one name; `what` says whose, where it is not the type's own.
 fn named<'a>(found: &Type<'a>, offset: u32, naming: Naming, what: &str, reporter: &mut Reporter<'_, 'a, '_>) {
-    let Some(text) = reporter.btf.string(offset).or(if offset == 0 { Some(b"") } else { None }) else {
+    let Some(text) = reporter.btf.name(offset).or(if offset == 0 { Some(b"") } else { None }) else {
         reporter.add(found, &rules::NAME_OFFSET, |btf| {
             format!("{what}offset {offset}, the strings end at {}", btf.string_end())
         });
@@ -174,7 +171,7 @@ fn element_names<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
     };
     for (index, offset) in found.names().skip(1).enumerate() {
         // The label is only made for a name that may be wrong.
-        let good = match reporter.btf.string(offset) {
+        let good = match reporter.btf.name(offset) {
             Some(b"") => naming == Naming::OptionalIdentifier,
             Some(text) => is_identifier(text),
             None => false,
