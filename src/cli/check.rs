@@ -1,5 +1,7 @@
 //! `crossmill check`: is what is there as it should be?
 
+mod btf;
+
 use super::Outcome;
 use super::build::{RunOptions, What, start};
 use super::options::Select;
@@ -23,13 +25,15 @@ pub struct Check {
 
 // Checks of files, whoever made them.
 #[derive(Debug, Subcommand)]
-enum Files {}
+enum Files {
+    Btf(btf::CheckBtf),
+}
 
 impl Check {
     /// Checks.
     pub fn run(self) -> Outcome {
         match self.what {
-            Some(files) => match files {},
+            Some(Files::Btf(command)) => command.run(),
             None => start(&self.select, &self.run, What::Check),
         }
     }
