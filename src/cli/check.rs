@@ -1,6 +1,7 @@
 //! `crossmill check`: is what is there as it should be?
 
 use super::Outcome;
+use super::check_sframe::Sframe;
 use clap::{Args, Subcommand};
 
 /// Check results and files.
@@ -11,10 +12,14 @@ pub struct Check {
 }
 
 #[derive(Debug, Subcommand)]
-enum What {}
+enum What {
+    Sframe(Sframe),
+}
 
 impl Check {
     pub fn run(self) -> Outcome {
-        match self.what {}
+        match self.what {
+            What::Sframe(command) => command.run(),
+        }
     }
 }

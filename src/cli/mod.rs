@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod check_sframe;
 mod doctor;
 mod env;
 mod log;

@@ -2,5 +2,8 @@
 
 pub mod apt;
 pub mod buildlog;
+pub mod cfi;
 pub mod elf;
+pub mod frame;
+pub mod sframe;
 pub mod verdict;
