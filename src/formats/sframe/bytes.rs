@@ -14,24 +14,6 @@ impl<'a> Bytes<'a> {
         Self { data, big }
     }
 
-    /// Whether numbers are big-endian.
-    #[must_use]
-    pub fn is_big(self) -> bool {
-        self.big
-    }
-
-    /// How many bytes there are.
-    #[must_use]
-    pub fn len(self) -> usize {
-        self.data.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.data.is_empty()
-    }
-
     /// What stands at `at` and behind.
     #[must_use]
     pub fn from(self, at: usize) -> Option<&'a [u8]> {
