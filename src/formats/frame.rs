@@ -72,7 +72,9 @@ impl Row {
     pub fn normal(mut self) -> Self {
         let cfa = self.cfa;
         let normal = |place| match (place, cfa) {
-            (Place::AtRegister { register, offset }, Cfa::Offset { register: base, offset: up }) if register == base => {
+            (Place::AtRegister { register, offset }, Cfa::Offset { register: base, offset: up })
+                if register == base =>
+            {
                 offset.checked_sub(up).map_or(place, Place::AtCfa)
             }
             _ => place,

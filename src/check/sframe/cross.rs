@@ -255,7 +255,12 @@ impl<'p, 'l> Part<'p, 'l> {
         if let Some(pair) = first {
             self.say(&rules::MISMATCH, start, || {
                 let more = if wrong > 1 { format!("; {wrong} of {total} rows disagree") } else { String::new() };
-                format!("from +{:#x} on SFrame has {}, DWARF {}{more}", pair.start, named(pair.sframe, abi), named(pair.dwarf, abi))
+                format!(
+                    "from +{:#x} on SFrame has {}, DWARF {}{more}",
+                    pair.start,
+                    named(pair.sframe, abi),
+                    named(pair.dwarf, abi)
+                )
             });
         }
     }

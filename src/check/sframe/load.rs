@@ -179,7 +179,8 @@ impl<'l> View<'l> {
         let abi = view.tables.first().map(|first| first.table.abi()).or(loaded.machine);
         let Some(abi) = abi else { return view };
         // .eh_frame first: it is what a program has at run time.
-        let (eh, debug): (Vec<_>, Vec<_>) = loaded.cfis.iter().partition(|(section, _)| is_called(section, ".eh_frame"));
+        let (eh, debug): (Vec<_>, Vec<_>) =
+            loaded.cfis.iter().partition(|(section, _)| is_called(section, ".eh_frame"));
         for (section, data) in eh.into_iter().chain(debug) {
             let source = cfi::Section {
                 data: &data.bytes,

@@ -7,6 +7,9 @@ mod load;
 mod rows;
 mod total;
 
+#[cfg(test)]
+mod tests;
+
 pub use files::{Error, Looked, Progress, look};
 pub use rows::{Segment, Side, Sides, side_by_side};
 pub use total::{Total, account};

@@ -73,7 +73,13 @@ pub fn side_by_side(bytes: &[u8], function: &str) -> Result<Vec<Sides>, elf::Err
     Ok(sides.filter(|sides| sides.sframe.is_some() || sides.dwarf.is_some()).collect())
 }
 
-fn sides(view: &View<'_>, name: String, start: u64, one: Option<&Known>, two: Option<&super::cross::Told<'_>>) -> Sides {
+fn sides(
+    view: &View<'_>,
+    name: String,
+    start: u64,
+    one: Option<&Known>,
+    two: Option<&super::cross::Told<'_>>,
+) -> Sides {
     let table = view.tables.get(one.map_or(0, |known| known.table));
     let mut sides = Sides {
         name,

@@ -50,8 +50,7 @@ pub struct Evaluator {
     steps: Vec<Step>,
 }
 
-const START: State =
-    State { cfa: Cfa::Unknown, sp: Place::Same, fp: Place::Same, ra: Place::Same, mangled: false };
+const START: State = State { cfa: Cfa::Unknown, sp: Place::Same, fp: Place::Same, ra: Place::Same, mangled: false };
 
 impl Evaluator {
     /// For data of an SFrame version.

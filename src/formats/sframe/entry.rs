@@ -146,7 +146,8 @@ impl Fre {
         let least = |index: u8| {
             // In a flexible row every other word is unsigned; a padding word shifts nothing that matters, as it is 0.
             let signed = self.signed(index).unwrap_or(0);
-            let word = if flexible && self.is_control(index) { i64::from(self.word(index).unwrap_or(0)) } else { signed };
+            let word =
+                if flexible && self.is_control(index) { i64::from(self.word(index).unwrap_or(0)) } else { signed };
             let fits = |low: i64, high: i64| (low..=high).contains(&word);
             match flexible && self.is_control(index) {
                 true if fits(0, 0xff) => 1,

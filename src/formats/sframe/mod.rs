@@ -14,10 +14,10 @@ mod entry;
 mod findings;
 mod header;
 pub mod rules;
-mod validate;
-mod validate_rows;
 #[cfg(test)]
 mod tests;
+mod validate;
+mod validate_rows;
 #[cfg(test)]
 pub mod writer;
 

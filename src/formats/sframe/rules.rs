@@ -127,9 +127,6 @@ rules! {
         "Version 3 defines the types 0 (default) and 1 (flexible). What the words of the rows mean is \
         unknown."
         "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
-    FLEXIBLE_EARLY "SF032" Error "flexible FDE before version 3"
-        "Flexible FDEs came with version 3."
-        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
     UNUSED_BITS "SF033" Warning "unused bits set"
         "Bit 6 of the info byte, bits 5 to 7 of the second one, and the padding of version 2 are to be 0."
         "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";

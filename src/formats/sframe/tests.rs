@@ -269,7 +269,10 @@ fn the_file_around_a_section_has_codes_too() {
     assert!(codes_in(&two, &renamed).contains(&RENAMED.code));
     let mut old = Spec { version: 1, flags: SORTED, ..amd64() };
     old.functions.pop();
-    assert_eq!(codes_in(&old.write(), &Container { kind: 1, segment: None, ..good }), [PROGBITS.code, LINK_SECTION.code]);
+    assert_eq!(
+        codes_in(&old.write(), &Container { kind: 1, segment: None, ..good }),
+        [PROGBITS.code, LINK_SECTION.code]
+    );
     assert_eq!(codes_in(&[], &Container { relocatable: true, ..good }), [EMPTY.code]);
 }
 
@@ -323,7 +326,8 @@ fn any_row() -> impl Strategy<Value = (u32, u8, u8, Vec<i8>)> {
 }
 
 fn any_spec() -> impl Strategy<Value = Spec> {
-    let functions = prop::collection::vec((0_u32..500, 0_u8..3, any::<u8>(), prop::collection::vec(any_row(), 0..8)), 0..8);
+    let functions =
+        prop::collection::vec((0_u32..500, 0_u8..3, any::<u8>(), prop::collection::vec(any_row(), 0..8)), 0..8);
     (1_u8..=3, any_abi(), 0_u8..8, functions).prop_map(|(version, abi, flags, functions)| {
         let functions = functions.into_iter().enumerate().map(|(index, (size, kind, rep_size, rows))| Function {
             at: at(index as i64 * 0x1000),

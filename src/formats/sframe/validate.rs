@@ -155,7 +155,10 @@ fn section_kind(section: &[u8], container: &Container<'_>, findings: &mut Findin
     match container.segment {
         Some((from, to)) if from <= container.address && end <= to => {}
         Some((from, to)) => findings.whole(&SEGMENT, || {
-            format!("{} is at {:#x} to {end:#x}, the segment at {from:#x} to {to:#x}", container.name, container.address)
+            format!(
+                "{} is at {:#x} to {end:#x}, the segment at {from:#x} to {to:#x}",
+                container.name, container.address
+            )
         }),
         // Linkers before 2.45 knew no such segment for a section of the type PROGBITS.
         None if current => findings.whole(&SEGMENT, || "the file has no such segment".to_owned()),
@@ -163,13 +166,7 @@ fn section_kind(section: &[u8], container: &Container<'_>, findings: &mut Findin
     }
 }
 
-fn following(
-    first: &Table<'_>,
-    table: &Table<'_>,
-    offset: u64,
-    container: &Container<'_>,
-    findings: &mut Findings,
-) {
+fn following(first: &Table<'_>, table: &Table<'_>, offset: u64, container: &Container<'_>, findings: &mut Findings) {
     let rule = if container.is_renamed() { &RENAMED } else { &CONCATENATED };
     findings.at(rule, offset, || format!("another header of {} functions in {}", table.len(), container.name));
     let (one, two) = (first.header(), table.header());
@@ -278,7 +275,13 @@ impl Check<'_, '_> {
         if entry.fre_type() > 2 {
             self.say(&FRE_TYPE, entry, || format!("type {}", entry.fre_type()));
         } else {
-            let least = if entry.size < 0x100 { 0 } else if entry.size < 0x1_0000 { 1 } else { 2 };
+            let least = if entry.size < 0x100 {
+                0
+            } else if entry.size < 0x1_0000 {
+                1
+            } else {
+                2
+            };
             if entry.fre_type() > least && entry.fres > 0 {
                 self.say(&FRE_TYPE_WIDE, entry, || format!("type {}, {} bytes", entry.fre_type(), entry.size));
             }
@@ -349,7 +352,8 @@ impl Check<'_, '_> {
         let header = *self.table.header();
         let offset = self.offset;
         if claimed != u64::from(header.fres) {
-            self.findings.at(&FRES, offset + 12, || format!("{} in the header, {claimed} in the functions", header.fres));
+            self.findings
+                .at(&FRES, offset + 12, || format!("{} in the header, {claimed} in the functions", header.fres));
         }
         let taken: u64 = areas.iter().map(|(start, end)| end - start).sum();
         if taken > u64::from(header.fre_len) {

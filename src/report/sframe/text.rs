@@ -102,9 +102,7 @@ fn figures(out: &mut String, total: &Total) {
         line(out, "text", &format!("{covered} covered"));
         let ratio = |whole: u64| sizes.sframe as f64 / whole as f64;
         let mut words = bytes(sizes.sframe);
-        for (name, size) in
-            [(".eh_frame", sizes.eh_frame), (".debug_frame", sizes.debug_frame), ("text", sizes.text)]
-        {
+        for (name, size) in [(".eh_frame", sizes.eh_frame), (".debug_frame", sizes.debug_frame), ("text", sizes.text)] {
             if size > 0 {
                 let _ = write!(words, ", {:.2} of {name}'s {}", ratio(size), bytes(size));
             }
