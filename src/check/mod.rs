@@ -2,4 +2,5 @@
 
 pub mod doctor;
 pub mod input;
+pub mod judge;
 pub mod sframe;
