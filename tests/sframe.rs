@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+#[path = "../fuzz/targets.rs"]
+mod fuzz;
+
 use crossmill::formats::elf::Elf;
 use crossmill::formats::frame::{Named, Place, Row};
 use crossmill::formats::sframe::{Abi, Addressing, Table};
@@ -295,4 +298,20 @@ fn rows_of_a_function_stand_side_by_side() {
     let (code, _, said) = code_and_words(&["amd64-v3.so", "--rows", "nothing"]);
     assert_eq!(code, 2);
     assert!(said.contains("no function `nothing`"), "{said}");
+}
+
+#[test]
+fn the_corpus_of_the_fuzz_targets_is_harmless() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let mut replayed = 0;
+    for (name, target) in [("reader", fuzz::reader as fn(&[u8])), ("cross", fuzz::cross)] {
+        for entry in fs_err::read_dir(corpus.join(name)).unwrap() {
+            let bytes = fs_err::read(entry.unwrap().path()).unwrap();
+            target(&bytes);
+            // And each with its end missing.
+            target(&bytes[..bytes.len() / 2]);
+            replayed += 1;
+        }
+    }
+    assert!(replayed > 25, "{replayed}");
 }

@@ -168,7 +168,8 @@ rules! {
         "Words have 1, 2 or 4 bytes (codes 0, 1, 2). This row and those behind it cannot be read."
         "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
     WORD_COUNT "SF051" Error "too many words"
-        "A row has at most six words."
+        "A row has at most six words: three rules of a flexible function, a control word and an offset each. \
+        The rows behind it cannot be read."
         "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
     ROW_PAST "SF052" Error "row reaches past the FRE area"
         "The number of rows or the offset of the function is wrong."

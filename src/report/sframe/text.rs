@@ -62,7 +62,7 @@ fn file(out: &mut String, report: &Report, with_figures: bool, style: Style) {
                 bytes(table.bytes),
                 harmless(&table.section)
             );
-            line(out, "sframe", &words);
+            line(out, "SFrame", &words);
         }
         figures(out, &Total::of(std::slice::from_ref(report)));
     }
@@ -136,7 +136,7 @@ fn summary(out: &mut String, looked: &Looked, total: &Total, style: Style) {
         grouped(looked.others)
     );
     let _ = writeln!(out, "{}", style.paint(Tone::Strong, &words));
-    line(out, "sframe", &format!("{} FDEs, {} FREs", grouped(total.fdes), grouped(total.fres)));
+    line(out, "SFrame", &format!("{} FDEs, {} FREs", grouped(total.fdes), grouped(total.fres)));
     figures(out, total);
     out.push('\n');
 }
