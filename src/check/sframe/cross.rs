@@ -36,7 +36,8 @@ pub(super) fn known(tables: &[TableIn<'_>]) -> Vec<Known> {
     for (index, table) in tables.iter().enumerate() {
         for entry in table.table.entries().flatten() {
             if table.container.is_placed(table.offset + entry.offset) {
-                known.push(Known { start: entry.start, end: entry.end(), table: index, index: entry.index });
+                let end = entry.start.saturating_add(u64::from(entry.size));
+                known.push(Known { start: entry.start, end, table: index, index: entry.index });
             }
         }
     }
@@ -92,7 +93,9 @@ pub(super) fn cross(view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Finding
         findings.merge(found);
     }
     for function in known.iter().filter(|function| function.start < function.end) {
-        if told.binary_search_by_key(&function.start, |told| told.fde.start).is_err() {
+        let after = told.partition_point(|told| told.fde.start <= function.start);
+        let around = after.checked_sub(1).and_then(|index| told.get(index));
+        if around.is_none_or(|told| told.fde.end() <= function.start) {
             cross.extra += 1;
             findings.add(&rules::NO_DWARF, || {
                 let (rule, size) = (&rules::NO_DWARF, function.end - function.start);
@@ -141,18 +144,28 @@ impl<'p, 'l> Part<'p, 'l> {
         self.findings.add(rule, || Finding::new(rule, message()).about(format!("{start:#x}")));
     }
 
-    // The function of this start with the most bytes, or one that has this start inside of it.
-    fn find(&self, start: u64) -> Option<Known> {
+    // The SFrame functions of a DWARF one: one, or several that follow each other
+    // (the linker writes two for a PLT). The first may begin before `start`.
+    fn find(&self, start: u64, end: u64) -> &'p [Known] {
         let after = self.known.partition_point(|known| known.start <= start);
-        let last = after.checked_sub(1).and_then(|index| self.known.get(index))?;
-        (start < last.end).then_some(*last)
+        let Some(first) = after.checked_sub(1) else { return &[] };
+        let mut reach = match self.known.get(first) {
+            Some(known) if start < known.end => known.end,
+            _ => return &[],
+        };
+        let mut last = after;
+        while let Some(next) = self.known.get(last).filter(|next| next.start == reach && next.end <= end) {
+            reach = next.end;
+            last += 1;
+        }
+        self.known.get(first..last).unwrap_or_default()
     }
 
     fn function(&mut self, told: &Told<'_>) {
         self.cross.functions += 1;
-        let found = self.find(told.fde.start);
+        let found = self.find(told.fde.start, told.fde.end());
         // The version decides what the assembler could say; without a function any table's.
-        let table = found.map_or(0, |known| known.table);
+        let table = found.first().map_or(0, |known| known.table);
         let Some(table) = self.tables.get(table) else { return };
         let version = table.table.header().version;
         let abi = table.table.abi();
@@ -161,16 +174,16 @@ impl<'p, 'l> Part<'p, 'l> {
             _ => Evaluator::new(abi, version),
         };
         let start = told.fde.start;
-        match (evaluator.run(told.cie, &told.fde), found) {
-            (Ok((steps, _)), Some(known)) => self.covered(table, known, told, steps, abi),
-            (Ok((_, reasons)), None) => self.missing(start, reasons),
-            (Err(Error::Instruction { .. }), None) => {
+        match evaluator.run(told.cie, &told.fde) {
+            Ok((_, reasons)) if found.is_empty() => self.missing(start, reasons),
+            Ok((steps, _)) => self.covered(table, found, told, steps, abi),
+            Err(Error::Instruction { .. }) if found.is_empty() => {
                 let mut reasons = Reasons::default();
                 reasons.add(Reason::Unknown);
                 self.missing(start, reasons);
             }
-            (Err(error), found) => {
-                self.cross.covered += u64::from(found.is_some());
+            Err(error) => {
+                self.cross.covered += u64::from(!found.is_empty());
                 self.findings.add(&rules::CFI_DAMAGED, || {
                     let finding = Finding::new(&rules::CFI_DAMAGED, error.to_string()).about(format!("{start:#x}"));
                     finding.at(told.fde.offset)
@@ -190,30 +203,36 @@ impl<'p, 'l> Part<'p, 'l> {
         }
     }
 
-    fn covered(&mut self, table: &TableIn<'_>, known: Known, told: &Told<'_>, steps: &[Step], abi: Abi) {
+    fn covered(&mut self, table: &TableIn<'_>, found: &[Known], told: &Told<'_>, steps: &[Step], abi: Abi) {
         self.cross.covered += 1;
-        let (start, len) = (told.fde.start, told.fde.len);
-        let Ok(Some(entry)) = table.table.entry(known.index) else { return };
-        if entry.start != start || u64::from(entry.size) != len {
+        let (start, end) = (told.fde.start, told.fde.end());
+        let (Some(first), Some(last)) = (found.first(), found.last()) else { return };
+        if (first.start, last.end) != (start, end) {
             self.say(&rules::RANGE, start, || {
-                format!("SFrame {:#x} and {} bytes, DWARF {start:#x} and {len} bytes", entry.start, entry.size)
+                let (from, size) = (first.start, last.end - first.start);
+                format!("SFrame {from:#x} and {size} bytes, DWARF {start:#x} and {} bytes", end - start)
             });
         }
-        if entry.start != start {
-            return;
-        }
-        self.marks(table, &entry, told);
-        let is_stub = entry.fres == 0 && entry.is_signal();
-        if is_stub && told.cie.is_signal {
-            self.cross.unrepresented += 1;
+        // One that begins elsewhere describes another function.
+        if first.start != start {
             return;
         }
         let mut rows = std::mem::take(&mut self.rows);
-        sframe_rows(table, &entry, &mut rows);
-        if entry.is_mask() {
-            self.repeating(&entry, &rows, steps, abi);
-        } else {
-            self.compare(start, len.min(u64::from(entry.size)), &rows, steps, abi);
+        let mut part = Vec::new();
+        for known in found {
+            let Ok(Some(entry)) = table.table.entry(known.index) else { continue };
+            self.marks(table, &entry, told);
+            if entry.fres == 0 && entry.is_signal() && told.cie.is_signal {
+                self.cross.unrepresented += 1;
+                continue;
+            }
+            sframe_rows(table, &entry, &mut rows);
+            let steps = behind(steps, known.start - start, &mut part);
+            if entry.is_mask() {
+                self.repeating(&entry, &rows, steps, abi);
+            } else {
+                self.compare(known.start, (known.end - known.start).min(end - known.start), &rows, steps, abi);
+            }
         }
         self.rows = rows;
     }
@@ -280,6 +299,19 @@ impl<'p, 'l> Part<'p, 'l> {
         let len = u64::from(entry.size).min(u64::from(blocks) * u64::from(repeat));
         self.compare(entry.start, len, &unrolled, steps, abi);
     }
+}
+
+// The rows from an offset on, as if the function began there.
+fn behind<'s>(steps: &'s [Step], offset: u64, part: &'s mut Vec<Step>) -> &'s [Step] {
+    if offset == 0 {
+        return steps;
+    }
+    part.clear();
+    let first = steps.partition_point(|step| step.start <= offset).saturating_sub(1);
+    for step in steps.get(first..).unwrap_or_default() {
+        part.push(Step { start: step.start.saturating_sub(offset), row: step.row });
+    }
+    part
 }
 
 /// A row in the words of an ABI.

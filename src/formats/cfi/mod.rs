@@ -119,10 +119,10 @@ pub struct Fde<'a> {
 }
 
 impl Fde<'_> {
-    /// One past its last byte.
+    /// One past its last byte; the end of the address space where it would leave that.
     #[must_use]
     pub fn end(&self) -> u64 {
-        self.start.wrapping_add(self.len)
+        self.start.saturating_add(self.len)
     }
 }
 

@@ -293,7 +293,7 @@ mod tests {
         assert!(RULES.is_sorted_by(|a, b| a.code < b.code));
         for rule in RULES {
             assert!(rule.code.starts_with("SF") && rule.code.len() == 5, "{}", rule.code);
-            assert!(rule.explanation.len() > 40 && !rule.source.is_empty(), "{}", rule.code);
+            assert!(rule.explanation.len() > 30 && !rule.source.is_empty(), "{}", rule.code);
             assert!(!rule.explanation.contains("  "), "{}", rule.code);
         }
         assert_eq!(rule("sf003"), Some(&MAGIC_WRONG));
