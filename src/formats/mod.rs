@@ -3,5 +3,8 @@
 pub mod apt;
 pub mod btf;
 pub mod buildlog;
+pub mod cfi;
 pub mod elf;
+pub mod frame;
+pub mod sframe;
 pub mod verdict;
