@@ -222,6 +222,9 @@ const DAMAGES: &[Damage] = &[
     (&AUX, |bytes| bytes[7] = 8),
     (&ATTRIBUTES, |bytes| bytes[FIRST_FDE + 12..FIRST_FDE + 16].fill(0xff)),
     (&FRE_SHARED, |bytes| bytes[FIRST_FDE + 16 + 12] = 0),
+    (&FRE_AREA, |bytes| bytes[FIRST_FDE + 16 + 12] = 0),
+    // The other byte order: all counts are huge.
+    (&EXTENT, |bytes| bytes.swap(0, 1)),
     (&FRE_GAP, |bytes| {
         bytes.push(0);
         bytes[16] += 1;
