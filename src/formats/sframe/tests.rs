@@ -403,7 +403,7 @@ proptest! {
         if bytes.len() > 28 {
             bytes[..2].copy_from_slice(&if big { MAGIC.to_be_bytes() } else { MAGIC.to_le_bytes() });
             bytes[2] = version;
-            bytes[4] = bytes[4] % 5;
+            bytes[4] %= 5;
             // Small counts, so that more than the header is looked at.
             for field in [8_usize, 12, 16, 20, 24] {
                 let value = u32::from(bytes[field]) % 64;
