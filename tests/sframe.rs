@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
-#[path = "../fuzz/targets.rs"]
+#[path = "../fuzz/bodies/sframe.rs"]
 mod fuzz;
 
 use crossmill::formats::elf::Elf;

@@ -129,7 +129,7 @@ fi
 echo "ok: booted in $seconds s: $version"
 {
   echo "state pass"
-  echo "summary booted in $seconds s, BTF $btf"
+  echo "summary booted in $seconds s"
   echo "figure seconds $seconds"
   if [ "$btf" != none ]; then echo "figure btf_bytes $btf"; fi
   echo "evidence console.log"

@@ -29,7 +29,7 @@ if ! echo '#include "nolibc.h"' | compile -E -x c - > nolibc.i 2> nolibc.log; th
     finish unsupported "nolibc of this kernel does not know $NAME: $(sed -n 's/.*#error/#error/p' unknown | head -n 1)"
   fi
   cp nolibc.log "$DEST/build.log"
-  finish fail "nolibc's headers: $(cause nolibc.log)"
+  finish fail "nolibc does not compile: $(cause nolibc.log)"
 fi
 if ! compile -Os -static -nostdlib -Wall "$FILES/init.c" -lgcc -o init > "$DEST/build.log" 2>&1; then
   finish fail "init does not compile: $(cause "$DEST/build.log")"

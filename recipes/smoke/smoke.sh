@@ -154,7 +154,7 @@ if [ -s paths.txt ]; then cp paths.txt "$DEST/build-paths.txt"; fi
     if [ "$failed" -gt 1 ]; then echo "why $why (and $((failed - 1)) more)"; else echo "why $why"; fi
   else
     echo "state pass"
-    echo "summary $(sed 's/, flags.*//' link.said), $(wc -w < libgcc.said) helpers of libgcc"
+    echo "summary $(sed 's/,.*//' link.said), $(wc -w < libgcc.said) libgcc helpers"
     echo "figure libgcc_helpers $(wc -w < libgcc.said)"
   fi
   if [ -f paths.txt ]; then echo "figure build_paths $(wc -l < paths.txt)"; fi

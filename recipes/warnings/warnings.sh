@@ -16,6 +16,7 @@ cp "$now" "$DEST/warnings.txt"
 places='s/:[0-9][0-9]*:[0-9][0-9]*: /: /; s/:[0-9][0-9]*: /: /'
 grep -v '^#' "$now" | sed "$places" | sort -u > now || true
 count=$(grep -v -c '^#' "$now" || true)
+if [ "$count" -eq 1 ]; then counted="1 warning"; else counted="$count warnings"; fi
 {
   echo "state pass"
   if [ -f "$before" ]; then
@@ -23,10 +24,10 @@ count=$(grep -v -c '^#' "$now" || true)
     comm -13 before now > "$DEST/new.txt"
     comm -23 before now > "$DEST/gone.txt"
     new=$(wc -l < "$DEST/new.txt")
-    echo "summary $count warnings, $new new, $(wc -l < "$DEST/gone.txt") gone"
+    echo "summary $counted, $new new, $(wc -l < "$DEST/gone.txt") gone"
     echo "figure new $new"
   else
-    echo "summary $count warnings"
+    echo "summary $counted"
   fi
   echo "figure warnings $count"
   if [ -s "$DEST/new.txt" ]; then echo "evidence new.txt"; fi

@@ -1,5 +1,6 @@
 //! Whether what is there is as it should be: first of all, the host.
 
+pub mod btf;
 pub mod doctor;
 pub mod input;
 pub mod judge;

@@ -1,8 +1,10 @@
 //! `crossmill check`: is what is there as it should be?
 
+mod btf;
+mod sframe;
+
 use super::Outcome;
 use super::build::{RunOptions, What, start};
-use super::check_sframe::Sframe;
 use super::options::Select;
 use clap::{Args, Subcommand};
 
@@ -25,13 +27,15 @@ pub struct Check {
 // Checks of files, whoever made them.
 #[derive(Debug, Subcommand)]
 enum Files {
-    Sframe(Sframe),
+    Btf(btf::CheckBtf),
+    Sframe(sframe::Sframe),
 }
 
 impl Check {
     /// Checks.
     pub fn run(self) -> Outcome {
         match self.what {
+            Some(Files::Btf(command)) => command.run(),
             Some(Files::Sframe(command)) => command.run(),
             None => start(&self.select, &self.run, What::Check),
         }

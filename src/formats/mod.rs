@@ -1,6 +1,7 @@
 //! Bytes and text of others: no file is opened here and no process started.
 
 pub mod apt;
+pub mod btf;
 pub mod buildlog;
 pub mod cfi;
 pub mod elf;

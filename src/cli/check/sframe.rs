@@ -1,9 +1,9 @@
 //! `crossmill check sframe`.
 
-use super::{Outcome, Trouble, exit};
 use crate::base::{Diagnostic, suggest};
 use crate::check::input::Input;
 use crate::check::sframe::{self as check, Looked, Progress, Total};
+use crate::cli::{Outcome, Trouble, exit};
 use crate::formats::sframe::{RULES, rule};
 use crate::report::Style;
 use crate::report::sframe as report;
@@ -76,7 +76,7 @@ impl Sframe {
         } else {
             report::text(looked, deny_warnings, Style::of(&std::io::stdout()))
         };
-        super::print(&text)
+        crate::cli::print(&text)
     }
 
     fn side_by_side(&self, function: &str) -> Outcome {
@@ -100,7 +100,7 @@ impl Sframe {
         } else {
             report::rows(&found, Style::of(&std::io::stdout()))
         };
-        super::print(&text)?;
+        crate::cli::print(&text)?;
         let agree = found.iter().flat_map(|sides| &sides.segments).all(|segment| segment.agree != Some(false));
         Ok(if agree { exit::DONE } else { exit::FAILED })
     }
@@ -112,7 +112,7 @@ fn explain(code: &str) -> Outcome {
         problem.hints = suggest::hints(&code.to_uppercase(), "codes", RULES.iter().map(|rule| rule.code));
         return Err(problem.into());
     };
-    super::print(&report::explain(rule))?;
+    crate::cli::print(&report::explain(rule))?;
     Ok(exit::DONE)
 }
 
