@@ -76,6 +76,10 @@ fn theirs(text: &str, abi: Abi, relocatable: bool) -> String {
                 marks.push('B');
             }
             writeln!(out, "function {shown:#x} {} {marks}", between(line, "size = ", " bytes")).unwrap();
+        } else if line.starts_with("STARTPC[m]") {
+            // Rows of a PLT are shown from the start of a slot.
+            out.insert(out.len() - 1, 'M');
+            start = 0;
         } else if line.len() > 16 && line.as_bytes()[..16].iter().all(u8::is_ascii_hexdigit) {
             let row = hex(&line[..16]).wrapping_sub(start);
             let rest = line[16..].trim();

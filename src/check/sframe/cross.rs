@@ -14,6 +14,9 @@ const CHUNK: usize = 1024;
 /// The most blocks of a repeating function (PLT) that are compared.
 const MOST_REPEATS: u32 = 4;
 
+/// The most rows of a function that are compared; version 3 cannot count as many.
+const MOST_ROWS: usize = 1 << 20;
+
 /// An SFrame function: where, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Known {
@@ -325,7 +328,7 @@ pub(super) fn sframe_rows(table: &TableIn<'_>, entry: &Entry, rows: &mut Vec<Ste
     if entry.fres == 0 && table.table.header().version == 3 {
         rows.push(Step { start: 0, row: Row::OUTERMOST });
     }
-    for fre in table.table.fres(entry).map_while(Result::ok) {
+    for fre in table.table.fres(entry).map_while(Result::ok).take(MOST_ROWS) {
         let step = Step { start: u64::from(fre.start), row: table.table.decode(entry, &fre) };
         // Rows out of order are a finding of their own; a comparison could only repeat it.
         if rows.last().is_none_or(|last| last.start < step.start) {

@@ -184,3 +184,37 @@ fn without_dwarf_only_the_structure_is_checked() {
     assert_eq!(codes(&report), [NO_CFI.code]);
     assert!(report.cross.is_none());
 }
+
+#[test]
+fn a_function_that_only_sframe_has_is_told() {
+    let bytes = fixture("amd64-v3.so");
+    let elf = Elf::parse(&bytes).unwrap();
+    let loaded = Loaded::read(&elf).unwrap();
+    let view = View::of(&loaded);
+    // Behind length, CIE and start stands the size of a DWARF function: without bytes it is none.
+    let at = view.frames[0].fdes[1].offset as usize + 12;
+    let without = changed(&bytes, ".eh_frame", |bytes| bytes[at..at + 4].fill(0));
+    let report = examine("x", &without).unwrap();
+    assert_eq!(codes(&report), [NO_DWARF.code]);
+    assert_eq!(report.cross.unwrap().extra, 1);
+}
+
+#[test]
+fn a_file_without_the_section_is_told() {
+    let mut bytes = fixture("amd64-v1.o");
+    let at = bytes.windows(8).rposition(|window| window == b".sframe\0").unwrap();
+    bytes[at..at + 7].copy_from_slice(b".nothin");
+    let report = examine("x", &bytes).unwrap();
+    assert_eq!(codes(&report), [NO_SECTION.code]);
+    assert!(!Total::of(&[report]).is_good(false));
+}
+
+// The sum of a PLT: two SFrame functions, one repeating, and one DWARF entry.
+#[test]
+fn several_functions_in_a_row_may_be_one_of_dwarf() {
+    let report = report("amd64-plt-v3.so");
+    assert_eq!(codes(&report), [""; 0], "{:?}", report.findings.kept());
+    let cross = report.cross.unwrap();
+    assert_eq!((cross.functions, cross.covered, cross.extra, cross.mismatched_rows), (2, 2, 0, 0));
+    assert!(cross.opaque > 0, "DWARF has an expression for the slots");
+}

@@ -11,6 +11,9 @@ const NEGATE_WITH_PC: u8 = 0x2c;
 /// The most rows an entry of version 3 can count.
 const MOST_ROWS: usize = 65_535;
 
+/// How many rows, and how many remembered states, are taken of one function.
+const MOST_KEPT: usize = 1 << 20;
+
 /// A row, and from which byte of the function on it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
@@ -142,6 +145,9 @@ impl Evaluator {
 
     fn execute(&mut self, cie: &Cie<'_>, mut code: Slice<'_>) -> Result<(), Error> {
         while !code.is_empty() {
+            if self.steps.len() > MOST_KEPT {
+                return Err(Error::Excess { what: "rows", most: MOST_KEPT });
+            }
             let byte = code.read_u8()?;
             let low = byte & 0x3f;
             match byte & 0xc0 {
@@ -166,6 +172,9 @@ impl Evaluator {
             constants::DW_CFA_remember_state => {
                 if self.steps.is_empty() {
                     self.reasons.add(Reason::RememberFirst);
+                }
+                if self.stack.len() >= MOST_KEPT {
+                    return Err(Error::Excess { what: "remembered states", most: MOST_KEPT });
                 }
                 self.stack.push(self.state);
             }

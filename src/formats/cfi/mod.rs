@@ -54,6 +54,14 @@ pub enum Error {
     /// `DW_CFA_restore_state` without a state.
     #[error("DW_CFA_restore_state without a remembered state")]
     Unremembered,
+    /// More remembered states or rows than any function has: memory out of proportion.
+    #[error("more than {most} {what}")]
+    Excess {
+        /// Of what.
+        what: &'static str,
+        /// How many are taken.
+        most: usize,
+    },
     /// An instruction that nobody defined.
     #[error("unknown instruction {found:#04x}")]
     Instruction {
@@ -179,7 +187,8 @@ fn split<'a>(rest: &mut Slice<'a>) -> Result<Option<(Slice<'a>, u8)>, Error> {
 struct Reading<'s, 'a> {
     section: &'s Section<'a>,
     whole: Slice<'a>,
-    by_offset: BTreeMap<u64, u32>,
+    // Also those that cannot be read: a million functions may name the same one.
+    by_offset: BTreeMap<u64, Result<u32, Error>>,
     frames: Frames<'a>,
 }
 
@@ -204,8 +213,8 @@ impl<'a> Reading<'_, 'a> {
 
     // A CIE may stand behind its first function.
     fn cie_at(&mut self, at: u64) -> Result<u32, Error> {
-        if let Some(index) = self.by_offset.get(&at) {
-            return Ok(*index);
+        if let Some(known) = self.by_offset.get(&at) {
+            return *known;
         }
         let missing = Error::Cie { at };
         let start = usize::try_from(at).map_err(|_| missing)?;
@@ -221,14 +230,16 @@ impl<'a> Reading<'_, 'a> {
     }
 
     fn cie_of(&mut self, offset: u64, entry: Slice<'a>) -> Result<u32, Error> {
-        if let Some(index) = self.by_offset.get(&offset) {
-            return Ok(*index);
+        if let Some(known) = self.by_offset.get(&offset) {
+            return *known;
         }
-        let cie = self.cie(entry)?;
         let index = self.frames.cies.len() as u32;
-        self.frames.cies.push(cie);
-        self.by_offset.insert(offset, index);
-        Ok(index)
+        let read = self.cie(entry).map(|cie| {
+            self.frames.cies.push(cie);
+            index
+        });
+        self.by_offset.insert(offset, read);
+        read
     }
 
     fn cie(&self, mut entry: Slice<'a>) -> Result<Cie<'a>, Error> {

@@ -171,3 +171,41 @@ fn no_bytes_make_it_panic_and_no_truncation_is_silent_about_what_it_cut() {
         }
     }
 }
+
+// A .debug_frame of 64-bit little-endian: a CIE of these instructions, and functions that name it.
+fn written(augmentation: &[u8], instructions: &[u8], functions: usize) -> Vec<u8> {
+    let mut cie = [&[0xff; 4], &[1][..], augmentation, &[0, 1, 0x78, 16], instructions].concat();
+    let mut out = (cie.len() as u32).to_le_bytes().to_vec();
+    out.append(&mut cie);
+    for _ in 0..functions {
+        out.extend([20, 0, 0, 0, 0, 0, 0, 0]);
+        out.extend([0; 16]);
+    }
+    out
+}
+
+fn read(data: &[u8]) -> Frames<'_> {
+    Frames::read(&Section { data, address: 0, is_eh: false, big: false, address_size: 8, abi: Abi::Amd64 })
+}
+
+#[test]
+fn what_many_functions_share_is_read_once() {
+    // Quadratic, each would take minutes.
+    let letters = vec![b'S'; 1_000_000];
+    let bad = [&letters[..], b"?"].concat();
+    let bytes = written(&bad, &[], 20_000);
+    let frames = read(&bytes);
+    assert_eq!((frames.cies.len(), frames.fdes.len(), frames.damaged.len()), (0, 0, 20_001));
+    let bytes = written(b"", &vec![0; 1_000_000], 20_000);
+    let frames = read(&bytes);
+    assert_eq!((frames.cies.len(), frames.fdes.len(), frames.damaged.len()), (1, 20_000, 0));
+}
+
+#[test]
+fn remembering_without_end_is_refused() {
+    let bytes = written(b"", &vec![0x0a; (1 << 20) + 2], 1);
+    let frames = read(&bytes);
+    assert!(matches!(frames.cies[0].initial, Err(Error::Excess { what: "remembered states", .. })));
+    let run = Evaluator::new(Abi::Amd64, 3).run(&frames.cies[0], &frames.fdes[0]).map(drop);
+    assert!(run.is_err());
+}

@@ -164,7 +164,7 @@ impl Fre {
     fn is_control(&self, index: u8) -> bool {
         match self.count() {
             5 => matches!(index, 0 | 2 | 3),
-            _ => index % 2 == 0,
+            _ => index.is_multiple_of(2),
         }
     }
 

@@ -63,7 +63,6 @@ impl Findings {
     }
 
     /// How many there were of each rule.
-    #[must_use]
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, Severity, u64)> + '_ {
         self.counts.iter().map(|(code, (severity, count))| (*code, *severity, *count))
     }

@@ -222,6 +222,9 @@ const DAMAGES: &[Damage] = &[
     (&AUX, |bytes| bytes[7] = 8),
     (&ATTRIBUTES, |bytes| bytes[FIRST_FDE + 12..FIRST_FDE + 16].fill(0xff)),
     (&FRE_SHARED, |bytes| bytes[FIRST_FDE + 16 + 12] = 0),
+    (&FRE_AREA, |bytes| bytes[FIRST_FDE + 16 + 12] = 0),
+    // The other byte order: all counts are huge.
+    (&EXTENT, |bytes| bytes.swap(0, 1)),
     (&FRE_GAP, |bytes| {
         bytes.push(0);
         bytes[16] += 1;
@@ -400,7 +403,7 @@ proptest! {
         if bytes.len() > 28 {
             bytes[..2].copy_from_slice(&if big { MAGIC.to_be_bytes() } else { MAGIC.to_le_bytes() });
             bytes[2] = version;
-            bytes[4] = bytes[4] % 5;
+            bytes[4] %= 5;
             // Small counts, so that more than the header is looked at.
             for field in [8_usize, 12, 16, 20, 24] {
                 let value = u32::from(bytes[field]) % 64;
