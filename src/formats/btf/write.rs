@@ -6,7 +6,8 @@
 //! stands between types and strings because it must be aligned and the strings
 //! end anywhere.
 
-use super::header::LayoutEntry;
+use super::output::Output;
+use super::strings::{index, texts};
 use super::{Btf, Endian, Grammar, HEADER_24, HEADER_32, Head, Kind, LocSite, MAGIC, MAX_VLEN, Param, Type, VERSION};
 use indexmap::IndexMap;
 use std::collections::HashMap;
@@ -105,7 +106,7 @@ impl<'a> Builder<'a> {
     pub fn new(base: Option<&Btf<'a>>, endian: Endian, header_32: bool) -> Self {
         let mut builder = Self {
             base: base.cloned(),
-            base_strings: base.map(index_strings).unwrap_or_default(),
+            base_strings: base.map(index).unwrap_or_default(),
             endian,
             header_32,
             grammar: Grammar::Wide,
@@ -421,38 +422,6 @@ impl<'a> Builder<'a> {
     }
 }
 
-struct Output {
-    bytes: Vec<u8>,
-    endian: Endian,
-}
-
-impl Output {
-    fn word(&mut self, word: u32) {
-        let bytes = if self.endian == Endian::Little { word.to_le_bytes() } else { word.to_be_bytes() };
-        self.bytes.extend_from_slice(&bytes);
-    }
-
-    fn words(&mut self, words: &[u32]) {
-        for word in words {
-            self.word(*word);
-        }
-    }
-
-    fn half(&mut self, half: u16) {
-        let bytes = if self.endian == Endian::Little { half.to_le_bytes() } else { half.to_be_bytes() };
-        self.bytes.extend_from_slice(&bytes);
-    }
-
-    fn layout(&mut self, grammar: Grammar) {
-        // Kind 0, which no type is of.
-        self.word(0);
-        for entry in Kind::all().iter().filter_map(|kind| LayoutEntry::of(*kind, grammar)) {
-            self.bytes.extend([entry.info_size, entry.element_size]);
-            self.half(entry.flags);
-        }
-    }
-}
-
 fn sorted_sites(mut sites: Vec<LocSite>, ids: &IdMap) -> Vec<LocSite> {
     for site in &mut sites {
         site.func = ids.get(site.func);
@@ -460,26 +429,4 @@ fn sorted_sites(mut sites: Vec<LocSite>, ids: &IdMap) -> Vec<LocSite> {
     }
     sites.sort_unstable();
     sites
-}
-
-// Every string of a section with its offset; what has no end is left out.
-fn texts(first: u32, section: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
-    let mut at = 0;
-    let whole = section.iter().rposition(|byte| *byte == 0).and_then(|last| section.get(..last));
-    whole.into_iter().flat_map(|whole| whole.split(|byte| *byte == 0)).filter_map(move |text| {
-        let offset = u32::try_from(at).ok().and_then(|at| first.checked_add(at));
-        at += text.len() + 1;
-        Some((offset?, text))
-    })
-}
-
-fn index_strings<'a>(base: &Btf<'a>) -> HashMap<&'a [u8], u32> {
-    let total: usize = base.string_sections().map(|(_, section)| section.len()).sum();
-    let mut index = HashMap::with_capacity(total / 20);
-    for (first, section) in base.string_sections() {
-        for (offset, text) in texts(first, section) {
-            index.entry(text).or_insert(offset);
-        }
-    }
-    index
 }
