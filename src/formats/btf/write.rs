@@ -203,12 +203,8 @@ impl<'a> Builder<'a> {
     /// A FUNC_PROTO; an equal one there is already is used again. `...` is a last
     /// parameter without name and type.
     pub fn func_proto(&mut self, returns: u32, params: &[Param]) -> u32 {
-        let mut words = std::mem::take(&mut self.scratch);
-        words.clear();
-        words.extend(params.iter().flat_map(|param| [param.name_off, param.type_id]));
-        let id = self.once(Kind::FuncProto, params.len(), returns, &words);
-        self.scratch = words;
-        id
+        let words = params.iter().flat_map(|param| [param.name_off, param.type_id]);
+        self.once(Kind::FuncProto, params.len(), returns, words)
     }
 
     /// A FUNC with a linkage: 0 static, 1 global, 2 extern.
@@ -219,19 +215,13 @@ impl<'a> Builder<'a> {
 
     /// A LOC_PARAM; an equal one there is already is used again.
     pub fn loc_param(&mut self, size: u32, flags: u32, values: &[u32]) -> u32 {
-        let mut words = std::mem::take(&mut self.scratch);
-        words.clear();
-        words.push(flags);
-        words.extend_from_slice(values);
-        let id = self.once(Kind::LocParam, values.len(), size, &words);
-        self.scratch = words;
-        id
+        self.once(Kind::LocParam, values.len(), size, std::iter::once(flags).chain(values.iter().copied()))
     }
 
     /// A LOC_PROTO of LOC_PARAMs, 0 for what is not available; an equal one there
     /// is already is used again.
     pub fn loc_proto(&mut self, params: &[u32]) -> u32 {
-        self.once(Kind::LocProto, params.len(), 0, params)
+        self.once(Kind::LocProto, params.len(), 0, params.iter().copied())
     }
 
     /// Adds sites to the LOCSEC of an ELF section. They are sorted when the file is
@@ -265,24 +255,27 @@ impl<'a> Builder<'a> {
     }
 
     // A type without a name that is only needed once.
-    fn once(&mut self, kind: Kind, vlen: usize, size_or_type: u32, words: &[u32]) -> u32 {
+    fn once(&mut self, kind: Kind, vlen: usize, size_or_type: u32, words: impl Iterator<Item = u32>) -> u32 {
         let place = match kind {
             Kind::LocParam => 0,
             Kind::LocProto => 1,
             _ => 2,
         };
-        // The head belongs to what makes it equal; it is looked up as the last word.
-        let mut key = Vec::with_capacity(words.len() + 1);
-        key.extend_from_slice(words);
+        // The third word belongs to what makes it equal. One buffer serves all: most are there already.
+        let mut key = std::mem::take(&mut self.scratch);
+        key.clear();
         key.push(size_or_type);
-        if let Some(id) = self.known.get(place).and_then(|known| known.get(key.as_slice())) {
-            return *id;
-        }
-        let vlen = u32::try_from(vlen).unwrap_or(u32::MAX);
-        let id = self.push(kind, 0, false, vlen, size_or_type, words);
-        if let Some(known) = self.known.get_mut(place) {
-            known.insert(key.into(), id);
-        }
+        key.extend(words);
+        let known = self.known.get(place).and_then(|known| known.get(key.as_slice())).copied();
+        let id = known.unwrap_or_else(|| {
+            let vlen = u32::try_from(vlen).unwrap_or(u32::MAX);
+            let id = self.push(kind, 0, false, vlen, size_or_type, key.get(1..).unwrap_or_default());
+            if let Some(known) = self.known.get_mut(place) {
+                known.insert(key.as_slice().into(), id);
+            }
+            id
+        });
+        self.scratch = key;
         id
     }
 
