@@ -4,4 +4,5 @@ pub mod apt;
 pub mod btf;
 pub mod buildlog;
 pub mod elf;
+pub mod inline;
 pub mod verdict;
