@@ -6,7 +6,8 @@
 
 use crate::formats::elf::{self, Elf};
 use gimli::{
-    AttributeValue, DebuggingInformationEntry, DwLang, EndianSlice, Endianity, UnitHeader, UnitOffset, constants as dw,
+    AttributeValue, DebuggingInformationEntry, DwLang, EndianSlice, Endianity, Section as _, UnitHeader, UnitOffset,
+    constants as dw,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;

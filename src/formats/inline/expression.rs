@@ -2,7 +2,7 @@
 //! operations, whatever the expression's length, and evaluates nothing.
 
 use super::location::{FRAME_BASE, Location, Missing};
-use gimli::{DebugAddrIndex, Encoding, Operation, Reader};
+use gimli::{DebugAddrIndex, Encoding, Operation, Reader, ReaderOffset as _};
 
 /// Operations that are looked at to name what an expression does.
 const MOST_LOOKED_AT: usize = 64;

@@ -10,7 +10,7 @@ pub struct Known<'b> {
     btf: Option<Btf<'b>>,
     wrappers: HashMap<(Kind, u32), u32>,
     typedefs: HashMap<(&'b [u8], u32), u32>,
-    named: HashMap<(Kind, &'b [u8]), Vec<u32>>,
+    named: HashMap<Kind, HashMap<&'b [u8], Vec<u32>>>,
     arrays: HashMap<(u32, u32), u32>,
     // Return type, parameters.
     protos: HashMap<Vec<u32>, u32>,
@@ -59,7 +59,7 @@ impl<'b> Known<'b> {
 
     fn note(&mut self, found: &Type<'b>, name: &'b [u8]) {
         if !name.is_empty() {
-            let ids = self.named.entry((found.kind, name)).or_default();
+            let ids = self.named.entry(found.kind).or_default().entry(name).or_default();
             if ids.len() < MOST_OF_ONE_NAME {
                 ids.push(found.id);
             }
@@ -87,7 +87,7 @@ impl<'b> Known<'b> {
     /// All of this kind and name, in the base's order.
     #[must_use]
     pub fn named(&self, kind: Kind, name: &[u8]) -> &[u32] {
-        self.named.get(&(kind, name)).map_or(&[], Vec::as_slice)
+        self.named.get(&kind).and_then(|names| names.get(name)).map_or(&[], Vec::as_slice)
     }
 
     /// One of this kind, name and size.

@@ -36,7 +36,7 @@ pub use merge::{Merged, Places};
 
 use crate::formats::elf::Elf;
 use dwarf::Debug;
-use gimli::{BigEndian, Endianity, LittleEndian};
+use gimli::{BigEndian, Endianity, LittleEndian, Section as _};
 use object::Endianness;
 use rayon::prelude::*;
 use resolve::{Functions, UnitSites, World};

@@ -148,6 +148,8 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
     fn resolve(&mut self, offset: u64, here: &gimli::Unit<Slice<'d, E>>, outer: bool) -> Facts {
         let mut chain: Vec<(u64, Entry<'d>)> = Vec::new();
         let mut at = offset;
+        // What was simplified for lack of depth is not what others are to get.
+        let mut simplified = false;
         let mut facts = loop {
             if let Some(facts) = self.facts.get(&at) {
                 break *facts;
@@ -168,8 +170,8 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
                 }
                 (false, _) => {
                     let facts = self.leaf(at, &entry, here, outer);
-                    // What was simplified for lack of depth is not what others would get.
-                    if outer || entry.tag != dw::DW_TAG_subroutine_type {
+                    simplified = !outer && entry.tag == dw::DW_TAG_subroutine_type;
+                    if !simplified {
                         self.facts.insert(at, facts);
                     }
                     break facts;
@@ -178,7 +180,7 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
         };
         while let Some((at, entry)) = chain.pop() {
             facts = self.wrap(at, &entry, facts, here);
-            if outer {
+            if !simplified {
                 self.facts.insert(at, facts);
             }
         }
@@ -201,7 +203,7 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
             dw::DW_TAG_const_type => Kind::Const,
             dw::DW_TAG_volatile_type => Kind::Volatile,
             dw::DW_TAG_restrict_type => Kind::Restrict,
-            dw::DW_TAG_typedef => return Facts { id: self.typedef(entry.name, target), ..target },
+            dw::DW_TAG_typedef => return Facts { id: self.typedef(entry.name, target.id), ..target },
             dw::DW_TAG_array_type => {
                 let dimensions = self.debug.dimensions(at, here);
                 let mut id = target.id;
@@ -228,7 +230,8 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
         let is_nameless = target.index().and_then(|index| self.extras.get(index)).is_some_and(|extra| {
             matches!(extra, Extra::Opaque(_, b"", _))
         });
-        let by_name = || self.known.named(Kind::Typedef, name).first().copied().filter(|_| is_nameless);
+        let base = self.known;
+        let by_name = || base.named(Kind::Typedef, name).first().copied().filter(|_| is_nameless);
         match exact.or_else(by_name) {
             Some(id) => TypeRef(id),
             None if name.is_empty() => target,
@@ -286,11 +289,17 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
     }
 
     fn aggregate(&mut self, kind: Kind, entry: &Entry<'d>, size: u32) -> Facts {
-        let known = |kind| if entry.declaration { self.known.named(kind, entry.name).first().copied() } else { self.known.sized(kind, entry.name, size) };
-        let wide = if kind == Kind::Enum { known(Kind::Enum64) } else { known(Kind::Fwd) };
-        // A size of 0 is that of a FWD's third word too, so the real one comes first.
-        let found = known(kind).or(wide.filter(|_| kind == Kind::Enum || entry.declaration)).filter(|_| !entry.name.is_empty());
-        let id = match found {
+        let base = self.known;
+        let known = |kind| match entry.declaration {
+            true => base.named(kind, entry.name).first().copied(),
+            false => base.sized(kind, entry.name, size),
+        };
+        let found = known(kind).or_else(|| match kind {
+            Kind::Enum => known(Kind::Enum64),
+            _ if entry.declaration => known(Kind::Fwd),
+            _ => None,
+        });
+        let id = match found.filter(|_| !entry.name.is_empty()) {
             Some(id) => TypeRef(id),
             None if entry.declaration => self.add(Extra::Forward(entry.name, kind == Kind::Union)),
             None => self.add(Extra::Opaque(kind, entry.name, size)),

@@ -4,7 +4,6 @@
 //! own, with a FUNC_PROTO whose types are the base's where the base has them;
 //! see [`super::types`] for those it has not.
 
-use super::location::LocParam;
 use super::merge::{Called, Merged};
 use super::types::{Extra, TypeRef};
 use crate::formats::btf::{Btf, Builder, Endian, Kind, LocSite, Param, WriteError};
