@@ -1,4 +1,5 @@
 //! Whether what is there is as it should be: first of all, the host.
 
+pub mod btf;
 pub mod doctor;
 pub mod input;

@@ -1,5 +1,7 @@
 //! `crossmill check`: is what is there as it should be?
 
+mod btf;
+
 use super::Outcome;
 use clap::{Args, Subcommand};
 
@@ -11,10 +13,14 @@ pub struct Check {
 }
 
 #[derive(Debug, Subcommand)]
-enum What {}
+enum What {
+    Btf(btf::CheckBtf),
+}
 
 impl Check {
     pub fn run(self) -> Outcome {
-        match self.what {}
+        match self.what {
+            What::Btf(command) => command.run(),
+        }
     }
 }

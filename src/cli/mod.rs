@@ -1,6 +1,7 @@
 //! The command line: one file a command, whose argument struct's doc comment
 //! is its help text. Errors, causes and hints are printed here and nowhere else.
 
+mod btf;
 mod build;
 mod check;
 mod doctor;
@@ -50,6 +51,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Btf(btf::BtfCommand),
     Build(build::Build),
     Check(check::Check),
     Fetch(build::Fetch),
@@ -143,6 +145,7 @@ pub fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     let outcome = match cli.command {
+        Command::Btf(command) => command.run(),
         Command::Build(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Fetch(command) => command.run(),
@@ -168,6 +171,16 @@ pub fn main() -> ExitCode {
         }
         trouble.exit
     }))
+}
+
+/// Writes to stdout piece by piece; a reader that went away, as with `| head`, is no error.
+fn stream(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> Result<(), Trouble> {
+    use std::io::Write as _;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Prints to stdout; a reader that went away, as with `| head`, is no error.

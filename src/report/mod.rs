@@ -2,6 +2,8 @@
 //! timeline. Everything is drawn from events alone, so a finished run can be
 //! drawn again from its event log. Data goes to stdout, everything else to stderr.
 
+pub mod btf;
+pub mod check_btf;
 pub mod doctor;
 pub mod download;
 pub mod estimate;

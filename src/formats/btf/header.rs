@@ -1,7 +1,7 @@
 //! The header and the layout section.
 
 use super::cursor::{u16_at, u32_at};
-use super::{Endian, Error, Grammar, HEADER_24, HEADER_32, Kind, MAGIC, VERSION};
+use super::{Endian, Error, Grammar, HEADER_24, HEADER_32, Kind, MAGIC, MAX_TYPE, VERSION};
 use std::ops::Range;
 
 /// A section of the file.
@@ -101,24 +101,44 @@ impl Header {
     }
 }
 
-/// Whether these bytes are the `.BTF.inline` of April 2025, form (i): a header of
-/// 24 bytes that says so at BTF's place, under another magic number.
+/// Whether these bytes are the `.BTF.inline` of April 2025, form (i): a header
+/// like BTF's with two tables that are neither types nor strings.
+///
+/// An entry of the first table is {u32 callee, u32 caller, u32 offset, u16 count,
+/// u32 location[count]}. Where BTF has the info word it has a type id, far too
+/// small to hold a kind.
 #[must_use]
 pub fn is_obsolete_inline(bytes: &[u8]) -> bool {
-    let magic = u16_at(bytes, 0, Endian::Little);
-    let is_btf = magic == Some(MAGIC) || magic == Some(MAGIC.swap_bytes());
-    let says = |endian| {
-        let word = |at| u32_at(bytes, at, endian).map(u64::from);
-        let (Some(24), Some(first), Some(first_len), Some(second), Some(second_len)) =
-            (word(4), word(8), word(12), word(16), word(20))
-        else {
+    is_obsolete_in(bytes, Endian::Little) || is_obsolete_in(bytes, Endian::Big)
+}
+
+fn is_obsolete_in(bytes: &[u8], endian: Endian) -> bool {
+    let word = |at| u32_at(bytes, at, endian);
+    let (Some(HEADER_24), Some(&VERSION)) = (word(4), bytes.get(2)) else { return false };
+    let (Some(offset), Some(len), Some(second), Some(second_len)) = (word(8), word(12), word(16), word(20)) else {
+        return false;
+    };
+    let body = bytes.get(HEADER_24 as usize..).unwrap_or_default();
+    let table = Span { offset, len }.of("inline", body);
+    let (Ok(table), Ok(_)) = (table, Span { offset: second, len: second_len }.of("location", body)) else {
+        return false;
+    };
+    !table.is_empty() && (walks_as_obsolete(table, endian, 14) || walks_as_obsolete(table, endian, 16))
+}
+
+// Packed, the fixed part of an entry has 14 bytes; aligned it has 16.
+fn walks_as_obsolete(table: &[u8], endian: Endian, fixed: usize) -> bool {
+    let mut at = 0;
+    while at < table.len() {
+        let (Some(caller), Some(count)) = (u32_at(table, at + 4, endian), u16_at(table, at + 12, endian)) else {
             return false;
         };
-        let have = bytes.len() as u64 - 24;
-        // Two tables that fill the section, one after the other.
-        first + first_len <= have && second + second_len <= have && first_len + second_len <= have
-    };
-    !is_btf && bytes.get(2) == Some(&VERSION) && (says(Endian::Little) || says(Endian::Big))
+        if caller > MAX_TYPE {
+            return false;
+        }
+        at += fixed + usize::from(count) * 4;
+    }
+    at == table.len()
 }
 
 /// How long types of one kind are.

@@ -32,7 +32,6 @@ pub mod validate;
 mod views;
 mod write;
 
-
 pub use cursor::Words;
 pub use header::{Header, Layout, LayoutEntry, Span, is_obsolete_inline};
 pub use index::{FuncIndex, NameIndex};

@@ -1,6 +1,6 @@
 //! Reading: a chain of files, each a section of types found once by walking it.
 
-use super::header::{Header, Layout};
+use super::header::{Header, Layout, is_obsolete_inline};
 use super::{Endian, Error, Grammar, Head, Kind, Words, cursor};
 use std::borrow::Cow;
 use std::ffi::CStr;
@@ -89,6 +89,10 @@ impl<'a> Btf<'a> {
             return Err(Error::TooMany);
         }
         let stopped = walk.stopped.take();
+        // The first entry of the obsolete form reads as a type of kind 0.
+        if matches!(stopped, Some(Error::Kind { kind: 0, offset: 0, .. })) && is_obsolete_inline(bytes) {
+            return Err(Error::Obsolete);
+        }
         let decided = walk.high_bits || walk.inline;
         let part = Part { header, types, strings, layout, walk, grammar, decided, first_id, first_string };
         let mut parts = base.map(|base| base.parts.clone()).unwrap_or_default();
@@ -314,8 +318,7 @@ impl Source<'_> {
         let id = u32::try_from(walk.offsets.len()).ok().and_then(|index| self.first_id.checked_add(index));
         let id = id.ok_or(Error::TooMany)?;
         let left = self.types.len() - at;
-        let truncated =
-            |kind, needs| Error::Truncated { id, kind, offset, needs, left: left as u64 };
+        let truncated = |kind, needs| Error::Truncated { id, kind, offset, needs, left: left as u64 };
         let info = cursor::u32_at(self.types, at + 4, self.endian).filter(|_| left >= HEAD);
         let info = info.ok_or_else(|| truncated(Kind::Other(0), HEAD as u64))?;
         let (vlen, number) = grammar.split(info);
@@ -347,36 +350,29 @@ impl<'a> Type<'a> {
     pub fn references(&self) -> impl Iterator<Item = u32> + use<'a> {
         let shape = self.kind.shape(self.grammar);
         let head = shape.filter(|shape| shape.head == Head::Type).map(|_| self.size_or_type);
-        head.into_iter().chain(self.words_of(|shape| (shape.fixed_types, shape.element_types)))
+        let (once, each) = shape.map_or((0, 0), |shape| (shape.fixed_types, shape.element_types));
+        head.into_iter().chain(self.words_of(once, each))
     }
 
     /// Every string offset it holds, its name first, 0 included.
     pub fn names(&self) -> impl Iterator<Item = u32> + use<'a> {
-        std::iter::once(self.name_off).chain(self.words_of(|shape| (0, shape.element_names)))
+        let each = self.kind.shape(self.grammar).map_or(0, |shape| shape.element_names);
+        std::iter::once(self.name_off).chain(self.words_of(0, each))
     }
 
-    // The words of the data that one of two masks (once, per element) names.
-    fn words_of(&self, masks: impl Fn(super::Shape) -> (u8, u8)) -> impl Iterator<Item = u32> + use<'a, impl Fn(super::Shape) -> (u8, u8)> {
+    // The words of the data that the masks name: `once` of the single ones, `each` of an element's.
+    fn words_of(&self, once: u8, each: u8) -> impl Iterator<Item = u32> + use<'a> {
         let shape = self.kind.shape(self.grammar);
-        let (once, each) = shape.map_or((0, 0), masks);
-        let (fixed, element) = shape.map_or((0, 1), |shape| (shape.fixed, shape.element.max(1)));
+        let (fixed, element) = shape.map_or((0, 1), |shape| (usize::from(shape.fixed), shape.element.max(1)));
         // Kinds without an id or a name in their data are not walked at all.
         let data = if once == 0 && each == 0 { self.data.skip(self.data.len()) } else { self.data };
+        let single = data.iter().take(fixed).enumerate().filter(move |(place, _)| once >> place & 1 != 0);
         let mut place = 0;
-        let mut single = usize::from(fixed);
-        data.iter().filter(move |_| {
-            let mask = if single > 0 { once } else { each };
-            let wanted = mask >> place & 1 != 0;
-            place += 1;
-            if single > 0 {
-                single -= 1;
-                if single == 0 {
-                    place = 0;
-                }
-            } else if place == element {
-                place = 0;
-            }
+        let rest = data.skip(fixed).iter().filter(move |_| {
+            let wanted = each >> place & 1 != 0;
+            place = if place + 1 == element { 0 } else { place + 1 };
             wanted
-        })
+        });
+        single.map(|(_, word)| word).chain(rest)
     }
 }

@@ -1,7 +1,7 @@
 //! What the data of each kind says. A view of another kind is empty or nothing.
 
-use super::{Kind, LocParam, LocSite, OldLocParam, OldLocSite, Type, Words};
 use super::{Grammar, loc};
+use super::{Kind, LocParam, LocSite, OldLocParam, OldLocSite, Type, Words};
 
 /// An INT's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,9 +116,8 @@ impl<'a> Type<'a> {
             Enumerator { name_off, value: if signed { extended } else { u64::from(value) } }
         });
         let large = self.data_if(self.kind == Kind::Enum64).groups();
-        let large = large.map(|[name_off, low, high]| {
-            Enumerator { name_off, value: u64::from(high) << 32 | u64::from(low) }
-        });
+        let large =
+            large.map(|[name_off, low, high]| Enumerator { name_off, value: u64::from(high) << 32 | u64::from(low) });
         small.chain(large)
     }
 

@@ -182,15 +182,7 @@ impl<'a> Builder<'a> {
 
     /// Adds a type of any kind, with the words that follow its first three. Its
     /// provisional id, which other types may use at once.
-    pub fn push(
-        &mut self,
-        kind: Kind,
-        name: u32,
-        kind_flag: bool,
-        vlen: u32,
-        size_or_type: u32,
-        words: &[u32],
-    ) -> u32 {
+    pub fn push(&mut self, kind: Kind, name: u32, kind_flag: bool, vlen: u32, size_or_type: u32, words: &[u32]) -> u32 {
         let (start, len) = (self.words.len(), words.len());
         self.words.extend_from_slice(words);
         if self.grammar.split(vlen) != (vlen, 0) {
@@ -367,7 +359,8 @@ impl<'a> Builder<'a> {
 
     fn header_placeholder(&self, out: &mut Output) {
         let words = self.records.len() * 3 + self.words.len();
-        let sites: usize = self.records.iter().filter(|record| record.kind == Kind::LocSec).map(|r| r.vlen as usize).sum();
+        let sites: usize =
+            self.records.iter().filter(|record| record.kind == Kind::LocSec).map(|r| r.vlen as usize).sum();
         out.bytes.reserve((words + sites * 3) * 4 + self.strings.len() + 256);
         out.bytes.resize(self.header_len() as usize, 0);
     }

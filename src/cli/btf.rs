@@ -1,0 +1,76 @@
+//! `crossmill btf`
+
+use super::{Outcome, Trouble, exit, stream};
+use crate::base::Diagnostic;
+use crate::check::btf::{self as check, Loaded};
+use crate::check::input::Input;
+use crate::formats::btf::Btf;
+use crate::report::btf as report;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Look at BTF
+#[derive(Debug, Args)]
+pub struct BtfCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Dump(Dump),
+}
+
+/// Print every type, one a line with its members below, as `bpftool btf dump file FILE format raw` does
+#[derive(Debug, Args)]
+struct Dump {
+    /// BTF as it stands, or an ELF file
+    file: PathBuf,
+    /// What split BTF stands on: BTF or an ELF file; several for a chain, the first of all first
+    #[arg(long, value_name = "FILE")]
+    base: Vec<PathBuf>,
+    /// The section of an ELF file; the others stand on its `.BTF`
+    #[arg(long, value_name = "NAME", default_value = ".BTF")]
+    section: String,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl BtfCommand {
+    pub fn run(self) -> Outcome {
+        match self.what {
+            What::Dump(command) => command.run(),
+        }
+    }
+}
+
+impl Dump {
+    fn run(self) -> Outcome {
+        let open = |path: &PathBuf| Input::open(path).map_err(|error| Trouble::from(Diagnostic::from(error)));
+        let base_inputs = self.base.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let input = open(&self.file)?;
+        let pairs = self.base.iter().zip(&base_inputs);
+        let bases = pairs.map(|(path, input)| Loaded::new(path, input)).collect::<Result<Vec<_>, _>>()?;
+        let base = check::chain(&bases)?;
+        let loaded = Loaded::new(&self.file, &input)?;
+        let btf = self.btf(&loaded, base.as_ref())?;
+        stream(|out| if self.json { report::json(&btf, out) } else { report::raw(&btf, out) })?;
+        Ok(exit::DONE)
+    }
+
+    fn btf<'l>(&self, loaded: &'l Loaded<'_>, base: Option<&Btf<'l>>) -> Result<Btf<'l>, Trouble> {
+        let other = loaded.elf_sections.is_some() && self.section != ".BTF";
+        if !other {
+            return Ok(loaded.read(base)?);
+        }
+        let fail = |source| check::Error::Btf { path: self.file.clone(), source };
+        let Some(bytes) = loaded.section(&self.section) else {
+            let message = format!("{} has no section {} with BTF", self.file.display(), self.section);
+            return Err(Diagnostic::new(message).into());
+        };
+        let main = loaded.section(".BTF").map(|_| loaded.read(base)).transpose()?;
+        let base = if self.section == ".BTF.base" { None } else { main.as_ref().or(base) };
+        Ok(Btf::parse(bytes, base).map_err(fail)?)
+    }
+}
