@@ -14,6 +14,19 @@ pub fn bytes(count: u64) -> String {
     if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
+/// `15,399`
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// `0.4s`, `12s`, `3m05s`, `2h07m`.
 pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -70,6 +83,7 @@ mod tests {
     #[test]
     fn sizes_and_times_read_as_written() {
         assert_eq!(bytes(1_500_000), "1.4 MiB");
+        assert_eq!([0, 999, 1000, 15_399, 1_234_567].map(grouped), ["0", "999", "1,000", "15,399", "1,234,567"]);
         assert_eq!(parse_bytes("1.5 GiB"), Ok(1_610_612_736));
         assert!(parse_bytes("many").is_err());
         assert_eq!(duration(Duration::from_secs(185)), "3m05s");

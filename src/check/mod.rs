@@ -2,4 +2,5 @@
 
 pub mod btf;
 pub mod doctor;
+pub mod inline;
 pub mod input;

@@ -49,15 +49,24 @@ pub enum Error {
 
 /// The sections, decompressed and relocated where the file needs that.
 #[derive(Debug)]
-pub struct Sections<'d>(gimli::DwarfSections<Cow<'d, [u8]>>);
+pub struct Sections<'d> {
+    data: gimli::DwarfSections<Cow<'d, [u8]>>,
+    // Bytes of location and range lists.
+    lists: usize,
+}
 
 impl<'d> Sections<'d> {
     /// Of a file.
     pub fn load(elf: &Elf<'d>) -> Result<Self, Error> {
-        let sections = gimli::DwarfSections::load(|id| {
-            Ok::<_, Error>(elf.data_named(id.name())?.map(|data| data.bytes).unwrap_or_default())
+        let mut lists = 0;
+        let data = gimli::DwarfSections::load(|id| {
+            let bytes = elf.data_named(id.name())?.map(|data| data.bytes).unwrap_or_default();
+            if matches!(id.name(), ".debug_loc" | ".debug_loclists" | ".debug_ranges" | ".debug_rnglists") {
+                lists += bytes.len();
+            }
+            Ok::<_, Error>(bytes)
         })?;
-        Ok(Self(sections))
+        Ok(Self { data, lists })
     }
 }
 
@@ -82,7 +91,7 @@ const MOST_OTHERS: usize = 256;
 impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
     /// Finds the units.
     pub fn open(sections: &'d Sections<'_>, endian: E) -> Result<Self, Error> {
-        let mut dwarf = sections.0.borrow(|bytes| EndianSlice::new(bytes, endian));
+        let mut dwarf = sections.data.borrow(|bytes| EndianSlice::new(bytes, endian));
         let len = dwarf.debug_info.reader().len();
         if len == 0 {
             return Err(Error::Stripped);
@@ -112,15 +121,7 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
             return Err(error.clone());
         }
         dwarf.populate_abbreviations_cache(gimli::AbbreviationsCacheStrategy::Duplicates);
-        let lists: usize = [
-            sections.0.debug_loc.reader().len(),
-            sections.0.debug_loclists.reader().len(),
-            sections.0.debug_ranges.reader().len(),
-            sections.0.debug_rnglists.reader().len(),
-        ]
-        .iter()
-        .sum();
-        let budget = AtomicI64::new(i64::try_from(lists).unwrap_or(i64::MAX / 32).saturating_mul(4) + (1 << 22));
+        let budget = AtomicI64::new(i64::try_from(sections.lists).unwrap_or(i64::MAX / 32).saturating_mul(4) + (1 << 22));
         Ok(Self { dwarf, units, damaged, budget, others: Mutex::new(HashMap::new()) })
     }
 

@@ -286,7 +286,7 @@ impl<'d> Merged<'d> {
     // from the unit's index to the number among all.
     fn carry_over(&mut self, extras: &[Extra<'d>], wanted: impl Iterator<Item = TypeRef>) -> Vec<Option<TypeRef>> {
         let mut needed = vec![false; extras.len()];
-        let mut mark = |id: TypeRef, needed: &mut Vec<bool>| {
+        let mark = |id: TypeRef, needed: &mut Vec<bool>| {
             if let Some(slot) = id.index().and_then(|index| needed.get_mut(index)) {
                 *slot = true;
             }

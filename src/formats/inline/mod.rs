@@ -18,6 +18,7 @@ pub mod compare;
 pub mod dwarf;
 pub mod expression;
 pub mod known;
+pub mod listing;
 pub mod location;
 pub mod merge;
 pub mod resolve;
