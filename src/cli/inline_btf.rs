@@ -54,6 +54,9 @@ pub struct Subject {
     /// Rust units too, which kernels leave out of their BTF
     #[arg(long)]
     with_rust: bool,
+    /// Take locations that hold between two views of the site's address only (empty ranges in location lists)
+    #[arg(long)]
+    with_empty_ranges: bool,
 }
 
 /// The files behind a [`Subject`], open as long as what is read from them is used.
@@ -83,7 +86,7 @@ impl Subject {
     }
 
     fn options(&self) -> Options {
-        Options { with_rust: self.with_rust }
+        Options { with_rust: self.with_rust, with_empty_ranges: self.with_empty_ranges }
     }
 }
 

@@ -49,6 +49,9 @@ pub enum Missing {
     NoLocation,
     /// The location list has no entry for the site's address.
     NotCovered,
+    /// Only an empty range at the site's address has a location: it holds between
+    /// two *views* of that address, which are not instructions.
+    EmptyRange,
     /// The expression is empty: optimised out.
     OptimisedOut,
     /// Only the value at the caller's entry is known.
@@ -79,10 +82,11 @@ pub enum Missing {
 
 impl Missing {
     /// All, in the order of the report.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NotMentioned,
         Self::NoLocation,
         Self::NotCovered,
+        Self::EmptyRange,
         Self::OptimisedOut,
         Self::EntryValue,
         Self::ImplicitPointer,
@@ -105,6 +109,7 @@ impl Missing {
             Self::NotMentioned => "not-mentioned",
             Self::NoLocation => "no-location",
             Self::NotCovered => "not-covered",
+            Self::EmptyRange => "empty-range",
             Self::OptimisedOut => "optimised-out",
             Self::EntryValue => "entry-value",
             Self::ImplicitPointer => "implicit-pointer",
@@ -128,6 +133,7 @@ impl Missing {
             Self::NotMentioned => "the site does not mention the parameter",
             Self::NoLocation => "mentioned without location or value",
             Self::NotCovered => "no location covers the site's address",
+            Self::EmptyRange => "a location for an empty range at the address only",
             Self::OptimisedOut => "optimised out (empty expression)",
             Self::EntryValue => "only as the caller's entry value",
             Self::ImplicitPointer => "pointer to what is not in memory",

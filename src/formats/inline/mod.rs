@@ -48,6 +48,10 @@ use unit::{Owner, Scan};
 pub struct Options {
     /// Rust units too, which kernels leave out of their BTF.
     pub with_rust: bool,
+    /// Locations that hold for an empty range at the site's address, which compilers write
+    /// for what holds between two views of it. The values are right there, but no DWARF
+    /// reader that knows nothing of views would say so.
+    pub with_empty_ranges: bool,
 }
 
 /// The sites of a file.
@@ -96,7 +100,7 @@ fn run<'d, E: Endianity + Send + Sync>(
         .par_iter()
         .with_max_len(1)
         .map(|header| {
-            let found = unit::scan(&debug, known, header, options.with_rust)?;
+            let found = unit::scan(&debug, known, header, options)?;
             let len = header.length_including_self() as u64;
             let before = done.fetch_add(len, std::sync::atomic::Ordering::Relaxed);
             progress(before + len, total);

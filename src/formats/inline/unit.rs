@@ -1,11 +1,15 @@
 //! One pass over the entries of one unit: its functions, its sites and what
 //! the sites say of their parameters. Everything else is stepped over.
 
+use super::Options;
 use super::dwarf::{Debug, Error, Slice, Unit, reference};
 use super::known::Known;
 use super::location::Missing;
 use super::types::{Extra, Facts, TypeRef, Types};
-use gimli::{Abbreviation, AttributeValue, DwTag, Encoding, EntriesRaw, Endianity, UnitHeader, UnitOffset, constants as dw};
+use gimli::{
+    Abbreviation, AttributeValue, DwTag, Encoding, Endianity, EntriesRaw, RawLocListEntry, UnitHeader, UnitOffset,
+    constants as dw,
+};
 
 /// An entry's offset in `.debug_info`; files whose offsets are longer are refused.
 pub type Die = u32;
@@ -297,12 +301,12 @@ impl<'d> Scan<'d> {
     }
 }
 
-/// Scans a unit. `leave_out` says which languages are counted only.
+/// Scans a unit.
 pub fn scan<'d, E: Endianity + Send + Sync>(
     debug: &Debug<'d, E>,
     known: &Known<'_>,
     header: &UnitHeader<Slice<'d, E>>,
-    with_rust: bool,
+    options: Options,
 ) -> Result<Scan<'d>, Error> {
     let start = header.debug_info_offset().map_or(0, |offset| offset.0) as u64;
     let mut found = Scan::new((start, start + header.length_including_self() as u64), header.encoding());
@@ -314,8 +318,8 @@ pub fn scan<'d, E: Endianity + Send + Sync>(
         }
     };
     found.addr_base = unit.addr_base;
-    let counted_only = !with_rust && language == Some(dw::DW_LANG_Rust);
-    let mut pass = Pass { debug, unit: &unit, found, scopes: Vec::new(), spent: 0 };
+    let counted_only = !options.with_rust && language == Some(dw::DW_LANG_Rust);
+    let mut pass = Pass { debug, unit: &unit, found, scopes: Vec::new(), spent: 0, options };
     let outcome = if counted_only { pass.count() } else { pass.walk() };
     debug.spend(pass.spent)?;
     let mut found = pass.found;
@@ -373,6 +377,7 @@ struct Pass<'p, 'd, E: Endianity> {
     // What entries here are directly below, and the nearest function or site around them.
     scopes: Vec<(Scope, Owner)>,
     spent: i64,
+    options: Options,
 }
 
 type Walk<'a, 'd, E> = EntriesRaw<'a, Slice<'d, E>>;
@@ -647,19 +652,33 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
         let Ok(Some(mut list)) = self.debug.dwarf.attr_locations(self.unit, location) else {
             return Place::Missing(Missing::Damaged);
         };
+        let mut empty = None;
         loop {
             self.spent += 1;
             if self.spent > MOST_SPENT {
                 return Place::Missing(Missing::Damaged);
             }
-            match list.next() {
-                Ok(Some(entry)) if entry.range.begin <= pc && pc < entry.range.end => {
+            let raw = match list.next_raw() {
+                Ok(Some(raw)) => raw,
+                Ok(None) => break,
+                Err(_) => return Place::Missing(Missing::Damaged),
+            };
+            let (raw, is_empty) = widened(raw);
+            match list.convert_raw(raw) {
+                Ok(Some(entry)) if is_empty && entry.range.begin == pc => {
+                    empty.get_or_insert(entry.data.0.slice());
+                }
+                Ok(Some(entry)) if !is_empty && entry.range.begin <= pc && pc < entry.range.end => {
                     return Place::Expression(entry.data.0.slice());
                 }
-                Ok(Some(_)) => {}
-                Ok(None) => return Place::Missing(Missing::NotCovered),
+                Ok(_) => {}
                 Err(_) => return Place::Missing(Missing::Damaged),
             }
+        }
+        match empty {
+            Some(expression) if self.options.with_empty_ranges => Place::Expression(expression),
+            Some(_) => Place::Missing(Missing::EmptyRange),
+            None => Place::Missing(Missing::NotCovered),
         }
     }
 }
@@ -698,6 +717,23 @@ fn constant<'d, E: Endianity>(attribute: &gimli::Attribute<Slice<'d, E>>) -> Pla
         AttributeValue::Exprloc(expression) => Place::Block(expression.0.slice()),
         AttributeValue::Data16(_) | AttributeValue::String(_) => Place::Missing(Missing::Size),
         value => value.udata_value().map_or(Place::Missing(Missing::Size), Place::Value),
+    }
+}
+
+// An empty range would be stepped over; with one byte it is seen.
+fn widened<E: Endianity>(raw: RawLocListEntry<Slice<'_, E>>) -> (RawLocListEntry<Slice<'_, E>>, bool) {
+    use RawLocListEntry as Raw;
+    match raw {
+        Raw::AddressOrOffsetPair { begin, end, data } if begin == end => {
+            (Raw::AddressOrOffsetPair { begin, end: end.wrapping_add(1), data }, true)
+        }
+        Raw::OffsetPair { begin, end, data } if begin == end => {
+            (Raw::OffsetPair { begin, end: end.wrapping_add(1), data }, true)
+        }
+        Raw::StartEnd { begin, end, data } if begin == end => (Raw::StartLength { begin, length: 1, data }, true),
+        Raw::StartLength { begin, length: 0, data } => (Raw::StartLength { begin, length: 1, data }, true),
+        Raw::StartxLength { begin, length: 0, data } => (Raw::StartxLength { begin, length: 1, data }, true),
+        raw => (raw, false),
     }
 }
 
