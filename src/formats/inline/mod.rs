@@ -27,8 +27,6 @@ pub mod types;
 pub mod unit;
 pub mod write;
 
-#[cfg(test)]
-mod tests;
 
 pub use dwarf::{Error, Sections};
 pub use known::Known;
