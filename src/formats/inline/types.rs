@@ -12,7 +12,7 @@ use super::dwarf::{Debug, Slice};
 use super::known::Known;
 use crate::formats::btf::Kind;
 use gimli::{AttributeValue, DwAte, DwTag, Endianity, constants as dw};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A type: one of the base (0 is `void`), or an [`Extra`] of the unit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,7 +110,9 @@ struct Entry<'d> {
     address_size: u8,
 }
 
-/// Types that cannot be longer in chains than this: longer ones are loops or lies.
+/// From this length on a chain is looked at for a circle.
+const LONG_CHAIN: usize = 16;
+/// Longer chains are cut.
 const LONGEST_CHAIN: usize = 1 << 16;
 /// Parameters of a function type that are looked at.
 const MOST_PARAMS: usize = 256;
@@ -148,13 +150,18 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
     fn resolve(&mut self, offset: u64, here: &gimli::Unit<Slice<'d, E>>, outer: bool) -> Facts {
         let mut chain: Vec<(u64, Entry<'d>)> = Vec::new();
         let mut at = offset;
+        let mut seen = HashSet::new();
         // What was simplified for lack of depth is not what others are to get.
         let mut simplified = false;
         let mut facts = loop {
             if let Some(facts) = self.facts.get(&at) {
                 break *facts;
             }
-            if chain.len() == LONGEST_CHAIN {
+            // Honest chains are short: only long ones are looked at for a circle.
+            if chain.len() == LONG_CHAIN {
+                seen.extend(chain.iter().map(|(at, _)| *at));
+            }
+            if chain.len() >= LONG_CHAIN && (!seen.insert(at) || chain.len() == LONGEST_CHAIN) {
                 self.cut += 1;
                 break Facts::default();
             }
