@@ -3,7 +3,7 @@
 use super::input::Input;
 use crate::base::{Diagnose, Diagnostic};
 use crate::formats::btf::validate::{Checked, Context, validate};
-use crate::formats::btf::{self, Btf, is_obsolete_inline};
+use crate::formats::btf::{self, Btf};
 use crate::formats::elf::{self, Elf};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -148,8 +148,6 @@ pub struct Section<'l> {
     pub len: usize,
     /// What was found.
     pub checked: Checked<'l>,
-    /// Whether it looks split, but stands on nothing.
-    pub lacks_base: bool,
 }
 
 /// Checks every BTF section of a file; `base` is what `.BTF`, or a raw file,
@@ -171,18 +169,13 @@ pub fn check<'l>(loaded: &'l Loaded<'_>, base: Option<&Btf<'l>>, about: Option<&
             _ => main.as_ref().or(base),
         };
         let checked = validate(bytes, base, &context);
-        let lacks_base = base.is_none() && looks_split(&checked, bytes);
+
         match *name {
             ".BTF.base" => own_base.clone_from(&checked.btf),
             ".BTF" => main.clone_from(&checked.btf),
             _ => {}
         }
-        done.push(Section { name, len: bytes.len(), checked, lacks_base });
+        done.push(Section { name, len: bytes.len(), checked });
     }
     done
-}
-
-// The first string of what stands on nothing is the empty one.
-fn looks_split(checked: &Checked<'_>, bytes: &[u8]) -> bool {
-    !is_obsolete_inline(bytes) && checked.btf.as_ref().is_some_and(|btf| btf.strings().first() != Some(&0))
 }

@@ -5,7 +5,7 @@ use crate::base::Diagnostic;
 use crate::check::btf::{self as check, Loaded};
 use crate::check::input::Input;
 use crate::formats::btf::Btf;
-use crate::report::btf as report;
+use crate::report::{btf as report, btf_json};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -55,7 +55,7 @@ impl Dump {
         let base = check::chain(&bases)?;
         let loaded = Loaded::new(&self.file, &input)?;
         let btf = self.btf(&loaded, base.as_ref())?;
-        stream(|out| if self.json { report::json(&btf, out) } else { report::raw(&btf, out) })?;
+        stream(|out| if self.json { btf_json::types(&btf, out) } else { report::raw(&btf, out) })?;
         Ok(exit::DONE)
     }
 

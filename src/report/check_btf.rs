@@ -3,6 +3,7 @@
 use super::style::{Style, Tone, harmless};
 use crate::base::rule::{Finding, Rule, Severity};
 use crate::check::btf::{Loaded, Section};
+use crate::formats::btf::validate::rules::NO_BASE;
 use crate::formats::btf::{Btf, Endian, Grammar, Kind};
 use crate::formats::verdict::{Account, Verdict};
 use serde_json::{Map, Value, json};
@@ -79,6 +80,16 @@ fn label(file: &File<'_>, section: &Section<'_>) -> String {
     if section.name.is_empty() { path } else { format!("{path} {}", section.name) }
 }
 
+// `1 error, 2 warnings`; what there is none of is left out.
+fn amounts(errors: u64, warnings: u64) -> String {
+    let one = |count: u64, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        _ => Some(format!("{count} {what}s")),
+    };
+    [one(errors, "error"), one(warnings, "warning")].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 fn total(files: &[File<'_>], count: impl Fn(&Section<'_>) -> u64) -> u64 {
     files.iter().flat_map(|file| &file.sections).map(count).sum()
 }
@@ -103,7 +114,8 @@ pub fn text(files: &[File<'_>], style: Style) -> String {
     let errors = total(files, |section| section.checked.findings.errors());
     let warnings = total(files, |section| section.checked.findings.warnings());
     if errors + warnings > 0 {
-        let _ = writeln!(out, "\n{errors} errors, {warnings} warnings; `crossmill check btf --explain CODE` says more");
+        let amounts = amounts(errors, warnings);
+        let _ = writeln!(out, "\n{amounts}; `crossmill check btf --explain CODE` says more");
     }
     out
 }
@@ -112,9 +124,8 @@ fn section_text(out: &mut String, file: &File<'_>, section: &Section<'_>, style:
     let findings = &section.checked.findings;
     let (word, tone) = match (findings.errors(), findings.warnings()) {
         (0, 0) => ("valid".to_owned(), Tone::Good),
-        (0, warnings) => (format!("{warnings} warnings"), Tone::Warn),
-        (errors, 0) => (format!("{errors} errors"), Tone::Bad),
-        (errors, warnings) => (format!("{errors} errors, {warnings} warnings"), Tone::Bad),
+        (0, _) => (amounts(findings.errors(), findings.warnings()), Tone::Warn),
+        _ => (amounts(findings.errors(), findings.warnings()), Tone::Bad),
     };
     let _ = writeln!(out, "{}: {}; {}", label(file, section), style.paint(tone, &word), facts(section));
     for finding in findings.list() {
@@ -130,9 +141,8 @@ fn section_text(out: &mut String, file: &File<'_>, section: &Section<'_>, style:
             let _ = writeln!(out, "  … and {} more of {code}", count - kept);
         }
     }
-    if section.lacks_base {
-        let _ =
-            writeln!(out, "  hint: this looks split; a module's BTF needs `--base VMLINUX`, inline BTF its main BTF");
+    if findings.count(&NO_BASE) > 0 {
+        let _ = writeln!(out, "  hint: a module's BTF stands on vmlinux's, inline BTF on the main BTF: `--base FILE`");
     }
 }
 
@@ -147,14 +157,14 @@ fn section_json(section: &Section<'_>) -> Value {
         "warnings": findings.warnings(),
         "findings": findings.list(),
         "counts": findings.counts().map(|(code, count)| (code.to_owned(), json!(count))).collect::<Map<_, _>>(),
-        "looks_split": section.lacks_base,
+
     });
     let (Some(object), Some(btf)) = (value.as_object_mut(), &section.checked.btf) else { return value };
     let kinds = counts(btf).into_iter().map(|(kind, count)| (kind.to_string(), json!(count)));
     object.extend([
         ("endian".to_owned(), json!(if btf.endian() == Endian::Little { "little" } else { "big" })),
         ("header_len".to_owned(), json!(btf.header().len)),
-        ("grammar".to_owned(), json!(super::btf::grammar(btf))),
+        ("grammar".to_owned(), json!(super::btf_json::grammar(btf))),
         ("layout_entries".to_owned(), json!(btf.layout().len())),
         ("split".to_owned(), json!(btf.is_split())),
         ("first_id".to_owned(), json!(btf.first_id())),
@@ -203,7 +213,7 @@ pub fn account(files: &[File<'_>], worst: Severity) -> Account {
         let _ = write!(summary, ", {sites} inline sites");
     }
     if errors + warnings > 0 {
-        let _ = write!(summary, ", {errors} errors, {warnings} warnings");
+        let _ = write!(summary, ", {}", amounts(errors, warnings));
     }
     let failed = errors > 0 || (worst == Severity::Warning && warnings > 0);
     let obsolete = files.iter().flat_map(|file| &file.sections).any(|section| section.checked.is_obsolete);

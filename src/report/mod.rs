@@ -3,6 +3,7 @@
 //! drawn again from its event log. Data goes to stdout, everything else to stderr.
 
 pub mod btf;
+pub mod btf_json;
 pub mod check_btf;
 pub mod doctor;
 pub mod download;

@@ -1,12 +1,12 @@
 //! Types by their names.
 
-use super::{Btf, Kind};
+use super::{Btf, Kind, LONGEST_NAME};
 use std::collections::HashMap;
 
 /// Where a chain of equal names ends.
 const NONE: u32 = u32::MAX;
 
-/// The named types of one kind, of a file and its bases.
+/// The named types of one kind, of a file and its bases; names longer than any kernel's are left out.
 #[derive(Debug)]
 pub struct NameIndex<'a> {
     // By name: a place in `ids`, of the lowest id.
@@ -32,7 +32,7 @@ impl<'a> NameIndex<'a> {
         let named: Vec<(&'a [u8], u32)> = btf
             .all_types()
             .filter(|found| found.kind == kind && found.name_off != 0)
-            .filter_map(|found| Some((btf.string(found.name_off)?, found.id)))
+            .filter_map(|found| Some((btf.name(found.name_off).filter(|name| name.len() <= LONGEST_NAME)?, found.id)))
             .collect();
         let mut index = Self {
             first: HashMap::with_capacity(named.len()),

@@ -32,6 +32,13 @@ pub mod validate;
 mod views;
 mod write;
 
+#[cfg(test)]
+mod read_tests;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod write_tests;
+
 pub use cursor::Words;
 pub use header::{Header, Layout, LayoutEntry, Span, is_obsolete_inline};
 pub use index::{FuncIndex, NameIndex};
@@ -54,6 +61,8 @@ pub const HEADER_32: u32 = 32;
 pub const MAX_TYPE: u32 = 0x000f_ffff;
 /// The largest string offset that kernels accept (`BTF_MAX_NAME_OFFSET`).
 pub const MAX_NAME_OFFSET: u32 = 0x00ff_ffff;
+/// Bytes of the longest name that kernels accept (`KSYM_NAME_LEN`, less its NUL).
+pub const LONGEST_NAME: usize = 511;
 /// The largest count of the wide info word.
 pub const MAX_VLEN: u32 = 0x00ff_ffff;
 
@@ -102,7 +111,7 @@ pub enum Error {
         have: usize,
     },
     /// The base has the other byte order.
-    #[error("the base is {base:?}-endian, this is not")]
+    #[error("the base is {}-endian, this is not", if *base == Endian::Little { "little" } else { "big" })]
     ByteOrder {
         /// The base's.
         base: Endian,

@@ -1,7 +1,7 @@
 //! Reading: a chain of files, each a section of types found once by walking it.
 
 use super::header::{Header, Layout, is_obsolete_inline};
-use super::{Endian, Error, Grammar, Head, Kind, Words, cursor};
+use super::{Endian, Error, Grammar, Head, Kind, LONGEST_NAME, Words, cursor};
 use std::borrow::Cow;
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ struct Part<'a> {
     header: Header,
     types: &'a [u8],
     strings: &'a [u8],
+    // What begins behind the last NUL has no end.
+    ended: usize,
     layout: Layout<'a>,
     walk: Walk,
     grammar: Grammar,
@@ -69,7 +71,7 @@ impl<'a> Btf<'a> {
     ///
     /// The [`Grammar`] is the wide one, unless walking the types with it goes
     /// beyond the section or meets a kind that is not known, while the narrow one
-    /// ends exactly there; or unless the first LOC_PARAM has a count of 0, which
+    /// ends exactly there and has no LOC_PARAM with a count; or unless the first LOC_PARAM has a count of 0, which
     /// is how the older series writes them, and the narrow one ends exactly.
     pub fn open(bytes: &'a [u8], base: Option<&Self>) -> Result<(Self, Option<Error>), Error> {
         let header = Header::parse(bytes)?;
@@ -94,7 +96,8 @@ impl<'a> Btf<'a> {
             return Err(Error::Obsolete);
         }
         let decided = walk.high_bits || walk.inline;
-        let part = Part { header, types, strings, layout, walk, grammar, decided, first_id, first_string };
+        let ended = strings.iter().rposition(|byte| *byte == 0).map_or(0, |last| last + 1);
+        let part = Part { header, types, strings, ended, layout, walk, grammar, decided, first_id, first_string };
         let mut parts = base.map(|base| base.parts.clone()).unwrap_or_default();
         parts.push(Arc::new(part));
         Ok((Self { parts }, stopped))
@@ -194,18 +197,43 @@ impl<'a> Btf<'a> {
         self.parts.iter().flat_map(|part| (part.first_id..part.end()).filter_map(|id| part.get(id)))
     }
 
+    // The string section that an offset is in, and where in it.
+    fn string_place(&self, offset: u32) -> Option<(&Part<'a>, usize)> {
+        let part = self.parts.iter().rev().find(|part| part.first_string <= offset)?;
+        let at = usize::try_from(offset - part.first_string).ok()?;
+        (at < part.ended).then_some((part.as_ref(), at))
+    }
+
+    /// The string at an offset, as far as it can be a name: its first
+    /// [`LONGEST_NAME`] bytes and one more. A file may have one string of many
+    /// megabytes that a million members are named by.
+    #[must_use]
+    pub fn name(&self, offset: u32) -> Option<&'a [u8]> {
+        let (part, at) = self.string_place(offset)?;
+        let rest = part.strings.get(at..)?;
+        let rest = rest.get(..=LONGEST_NAME).unwrap_or(rest);
+        rest.split(|byte| *byte == 0).next()
+    }
+
     /// The string at an offset; nothing where it begins or ends outside its section.
     #[must_use]
     pub fn string(&self, offset: u32) -> Option<&'a [u8]> {
-        let part = self.parts.iter().rev().find(|part| part.first_string <= offset)?;
-        let at = usize::try_from(offset - part.first_string).ok()?;
+        let (part, at) = self.string_place(offset)?;
         CStr::from_bytes_until_nul(part.strings.get(at..)?).ok().map(CStr::to_bytes)
     }
 
-    /// A string to be shown; what is not there or not UTF-8 shows as that.
+    /// Whether a string of its own begins at an offset, or a writer would point elsewhere.
+    #[must_use]
+    pub fn is_string_start(&self, offset: u32) -> bool {
+        let Some(part) = self.parts.iter().rev().find(|part| part.first_string <= offset) else { return false };
+        let Ok(at) = usize::try_from(offset - part.first_string) else { return false };
+        at == 0 || part.strings.get(at - 1) == Some(&0)
+    }
+
+    /// A name to be shown; what is not there or not UTF-8 shows as that, what is too long is cut.
     #[must_use]
     pub fn text(&self, offset: u32) -> Cow<'a, str> {
-        self.string(offset).map_or(Cow::Borrowed("(invalid-name-offset)"), String::from_utf8_lossy)
+        self.name(offset).map_or(Cow::Borrowed("(invalid-name-offset)"), String::from_utf8_lossy)
     }
 
     /// The first offset of the file's own strings.
@@ -290,7 +318,8 @@ impl Source<'_> {
             return (Grammar::Wide, wide);
         }
         let narrow = self.walk(Grammar::Narrow);
-        if narrow.stopped.is_none() || (old_params && wide.stopped.is_some()) {
+        let may_be_narrow = narrow.first_param.is_none_or(|count| count == 0);
+        if (narrow.stopped.is_none() && may_be_narrow) || (old_params && wide.stopped.is_some()) {
             return (Grammar::Narrow, narrow);
         }
         (Grammar::Wide, wide)

@@ -94,6 +94,8 @@ pub struct Builder<'a> {
     known: [HashMap<Box<[u32]>, u32>; 3],
     scratch: Vec<u32>,
     sections: IndexMap<u32, Vec<LocSite>>,
+    // How many sites one LOCSEC holds; a test lowers it.
+    pub(super) most_sites: u32,
     trouble: Option<WriteError>,
 }
 
@@ -117,6 +119,7 @@ impl<'a> Builder<'a> {
             known: Default::default(),
             scratch: Vec::new(),
             sections: IndexMap::new(),
+            most_sites: MAX_VLEN,
             trouble: None,
         };
         if base.is_none() {
@@ -253,7 +256,7 @@ impl<'a> Builder<'a> {
     }
 
     fn copy_type(&mut self, found: &Type<'_>) -> Result<u32, WriteError> {
-        if found.data.bytes().len() % 4 != 0 {
+        if !found.data.bytes().len().is_multiple_of(4) {
             return Err(WriteError::Copy { id: found.id });
         }
         let words: Vec<u32> = found.data.iter().collect();
@@ -293,7 +296,7 @@ impl<'a> Builder<'a> {
         let own = self.records.len();
         for (index, (name, sites)) in sections.iter().enumerate() {
             // Several, where the count would not fit; `start` tells which section it is.
-            for chunk in sites.chunks(MAX_VLEN as usize) {
+            for chunk in sites.chunks(self.most_sites as usize) {
                 let vlen = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
                 let (name, kind) = (*name, Kind::LocSec);
                 let start = index;
@@ -336,7 +339,7 @@ impl<'a> Builder<'a> {
 
     fn name(&self, offset: u32) -> &[u8] {
         let Some(own) = offset.checked_sub(self.first_string) else {
-            return self.base.as_ref().and_then(|base| base.string(offset)).unwrap_or_default();
+            return self.base.as_ref().and_then(|base| base.name(offset)).unwrap_or_default();
         };
         let text = usize::try_from(own).ok().and_then(|at| self.strings.get(at..)).unwrap_or_default();
         text.split(|byte| *byte == 0).next().unwrap_or_default()

@@ -14,6 +14,11 @@ pub(super) fn check(bytes: &[u8], btf: &Btf<'_>, findings: &mut Findings) {
     }
 }
 
+/// Whether it is split, but stands on nothing: the first string of what is not split is the empty one.
+pub(super) fn lacks_base(btf: &Btf<'_>) -> bool {
+    !btf.is_split() && btf.strings().first() != Some(&0)
+}
+
 fn words(bytes: &[u8], btf: &Btf<'_>, findings: &mut Findings) {
     let header = btf.header();
     if header.flags != 0 {
@@ -78,9 +83,9 @@ fn aligned(name: &'static str, span: Span, unit: u32, findings: &mut Findings) {
 
 fn strings(btf: &Btf<'_>, findings: &mut Findings) {
     let (section, at) = (btf.strings(), u64::from(btf.header().len) + u64::from(btf.header().strings.offset));
-    if !btf.is_split() && section.first() != Some(&0) {
-        let what = if section.is_empty() { "it is empty" } else { "it does not begin with a NUL" };
-        findings.add(&rules::STRING_SECTION, |finding| finding.said(what).at(at));
+    if lacks_base(btf) {
+        let what = if section.is_empty() { "there are no strings" } else { "the strings do not begin with a NUL" };
+        findings.add(&rules::NO_BASE, |finding| finding.said(what).at(at));
     }
     if section.last().is_some_and(|last| *last != 0) {
         let end = at + section.len() as u64;

@@ -3,6 +3,7 @@
 use super::resolve::Resolver;
 use super::{Findings, Reporter, rules, subject};
 use crate::formats::btf::{Btf, Kind, Member, Type};
+use std::collections::HashMap;
 
 pub(super) fn check<'a>(btf: &Btf<'a>, resolver: &mut Resolver<'a, '_>, findings: &mut Findings) {
     let mut reporter = Reporter { btf, findings };
@@ -26,8 +27,10 @@ pub(super) fn check<'a>(btf: &Btf<'a>, resolver: &mut Resolver<'a, '_>, findings
             _ => {}
         }
     }
+    // Functions share prototypes, and one may have a million parameters.
+    let mut unnamed = HashMap::new();
     for found in functions {
-        parameter_names(&found, &mut reporter);
+        parameter_names(&found, &mut unnamed, &mut reporter);
     }
 }
 
@@ -140,9 +143,11 @@ fn proto<'a>(found: &Type<'a>, resolver: &mut Resolver<'a, '_>, reporter: &mut R
     }
 }
 
-fn parameter_names<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
+fn parameter_names<'a>(found: &Type<'a>, unnamed: &mut HashMap<u32, usize>, reporter: &mut Reporter<'_, 'a, '_>) {
     let Some(proto) = reporter.btf.type_by_id(found.size_or_type) else { return };
-    let unnamed = proto.params().filter(|param| param.name_off == 0 && param.type_id != 0).count();
+    let unnamed = *unnamed
+        .entry(proto.id)
+        .or_insert_with(|| proto.params().filter(|param| param.name_off == 0 && param.type_id != 0).count());
     if unnamed > 0 {
         reporter.add(found, &rules::PARAM_NAME, |_| format!("{unnamed} of {}", proto.vlen));
     }

@@ -12,13 +12,9 @@ pub mod rules;
 mod types;
 
 #[cfg(test)]
-mod cycles_tests;
+mod cases;
 #[cfg(test)]
-mod inline_tests;
-#[cfg(test)]
-mod sample;
-#[cfg(test)]
-mod validate_tests;
+mod tests;
 
 use super::{Btf, Error};
 use crate::base::rule::{Finding, Rule, Severity};
@@ -133,7 +129,7 @@ pub fn validate<'a>(bytes: &'a [u8], base: Option<&Btf<'a>>, context: &Context) 
             None
         }
     };
-    if let Some(btf) = &btf {
+    if let Some(btf) = btf.as_ref().filter(|btf| !file::lacks_base(btf)) {
         let mut resolver = Resolver::new(btf, context.pointer);
         types::check(btf, &mut findings);
         cycles::check(btf, &mut findings);

@@ -101,10 +101,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
 fn pointer_size(btf: &Btf<'_>) -> u64 {
     let long = btf.all_types().find(|found| {
         found.kind == Kind::Int
-            && matches!(
-                btf.string(found.name_off),
-                Some(b"long" | b"long int" | b"long unsigned int" | b"unsigned long")
-            )
+            && matches!(btf.name(found.name_off), Some(b"long" | b"long int" | b"long unsigned int" | b"unsigned long"))
     });
     long.map_or(8, |found| u64::from(found.size_or_type))
 }

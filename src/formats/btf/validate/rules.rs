@@ -65,15 +65,14 @@ rules! {
          it, which is what the section is for.",
         LAYOUT;
     STRING_SECTION = "BT010" Error "string section is not as it must be",
-        "The first string section of a chain begins with a NUL, and every string section ends with one: a string \
-         without an end would be read past the section.",
+        "Every string section ends with a NUL: a string without an end would be read past the section.",
         KERNEL;
     WALK = "BT011" Error "type section cannot be walked to its end",
         "A type is of a kind that is not known and that no layout entry tells the length of, or its elements would go \
          beyond the section. Where the next type begins is then unknown, so no later type can be looked at.",
         KERNEL;
     NO_TYPES = "BT012" Error "no types",
-        "BTF that is not split must have types.",
+        "BTF that is not split must have types: kernels refuse it otherwise. A split file may be empty.",
         KERNEL;
     UNKNOWN_KIND = "BT013" Warning "kind is not known",
         "The type was skipped by what its layout entry says. Nothing of it was checked.",
@@ -88,6 +87,11 @@ rules! {
         "Names of a split file point into the middle of its base's strings. A writer would point at their beginnings, \
          so this base is most likely not the one the file was made with.",
         OURS;
+    NO_BASE = "BT017" Error "base is missing",
+        "The strings of BTF that stands on nothing begin with a NUL, the empty name. Here they do not, so the file is \
+         split and stands on another, which was not given: a module's BTF on that of vmlinux, inline BTF on the main \
+         BTF. Its types cannot be looked at alone. Name what it stands on with --base.",
+        KERNEL;
     NAME_OFFSET = "BT020" Error "name outside the strings",
         "The offset lies beyond the last string of the chain, or the string there has no end. In a split file this \
          also comes from the wrong base.",
@@ -142,7 +146,7 @@ rules! {
          128 and fit its size.",
         KERNEL;
     FLOAT_SIZE = "BT041" Error "no size of a floating-point number",
-        "A FLOAT has 2, 4, 8, 12 or 16 bytes.",
+        "A FLOAT has 2, 4, 8, 12 or 16 bytes, which are the sizes that some machine has.",
         KERNEL;
     ENUM_SIZE = "BT042" Error "no size of an enumeration",
         "An ENUM has 1, 2, 4 or 8 bytes; so has an ENUM64.",

@@ -1,14 +1,12 @@
 //! What can be said of each type by itself: its words, its names, the ids it holds.
 
 use super::{Findings, Reporter, rules};
-use crate::formats::btf::{Btf, Grammar, Head, Kind, MAX_NAME_OFFSET, MAX_TYPE, Type};
-
-/// Kernels read no longer names (`KSYM_NAME_LEN`).
-const LONGEST_NAME: usize = 511;
+use crate::formats::btf::{Btf, Grammar, Head, Kind, LONGEST_NAME, MAX_NAME_OFFSET, MAX_TYPE, Type};
 
 pub(super) fn check<'a>(btf: &Btf<'a>, findings: &mut Findings) {
     let mut reporter = Reporter { btf, findings };
     limits(btf, &mut reporter);
+    base_names(btf, &mut reporter);
     for found in btf.types() {
         info(&found, &mut reporter);
         name(&found, &mut reporter);
@@ -24,6 +22,24 @@ fn limits<'a>(btf: &Btf<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
     let high = btf.types().find(|found| found.names().any(|name| name > MAX_NAME_OFFSET));
     if let Some(found) = high.filter(|_| btf.string_end() > MAX_NAME_OFFSET) {
         reporter.add(&found, &rules::LIMITS, |_| format!("strings go up to offset {:#x}", btf.string_end()));
+    }
+}
+
+// Once, with how many: a wrong base makes every name of the file odd.
+fn base_names<'a>(btf: &Btf<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
+    let own = btf.first_string();
+    let inside = |found: &Type<'a>| found.names().filter(|name| *name < own && !btf.is_string_start(*name)).count();
+    let mut first = None;
+    let mut count = 0;
+    for found in btf.types() {
+        let here = inside(&found);
+        count += here;
+        if here > 0 {
+            first.get_or_insert(found);
+        }
+    }
+    if let Some(found) = first {
+        reporter.add(&found, &rules::WRONG_BASE, |_| format!("this is the first of {count} such names"));
     }
 }
 
@@ -111,7 +127,7 @@ fn name<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
 
 // Checks one name; `what` says whose, where it is not the type's own.
 fn named<'a>(found: &Type<'a>, offset: u32, naming: Naming, what: &str, reporter: &mut Reporter<'_, 'a, '_>) {
-    let Some(text) = reporter.btf.string(offset).or(if offset == 0 { Some(b"") } else { None }) else {
+    let Some(text) = reporter.btf.name(offset).or(if offset == 0 { Some(b"") } else { None }) else {
         reporter.add(found, &rules::NAME_OFFSET, |btf| {
             format!("{what}offset {offset}, the strings end at {}", btf.string_end())
         });
@@ -155,7 +171,7 @@ fn element_names<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
     };
     for (index, offset) in found.names().skip(1).enumerate() {
         // The label is only made for a name that may be wrong.
-        let good = match reporter.btf.string(offset) {
+        let good = match reporter.btf.name(offset) {
             Some(b"") => naming == Naming::OptionalIdentifier,
             Some(text) => is_identifier(text),
             None => false,

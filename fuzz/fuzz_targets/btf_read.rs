@@ -1,0 +1,8 @@
+//! Any bytes as BTF: read everything that can be read.
+
+#![no_main]
+
+#[path = "../bodies/btf.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::read(data));

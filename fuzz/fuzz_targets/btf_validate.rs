@@ -1,0 +1,8 @@
+//! Any bytes as BTF on a base: check it, dump it, write it again.
+
+#![no_main]
+
+#[path = "../bodies/btf.rs"]
+mod body;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::check(data));
