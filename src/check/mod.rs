@@ -4,3 +4,4 @@ pub mod btf;
 pub mod doctor;
 pub mod inline;
 pub mod input;
+pub mod judge;

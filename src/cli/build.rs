@@ -3,13 +3,14 @@
 use super::options::Select;
 use super::session::{self, Session};
 use super::{Outcome, Trouble, exit};
-use crate::base::{Diagnostic, units};
+use crate::base::{Diagnostic, PackageName, units};
 use crate::exec::event::Stamped;
 use crate::exec::{Emitter, Engine, Options, Stop, Summary};
 use crate::process::probe;
 use crate::report::{self, Verbosity};
 use crate::store::Store;
 use clap::Args;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -37,7 +38,7 @@ pub struct Fetch {
 
 /// How a run is done.
 #[derive(Debug, Args)]
-struct RunOptions {
+pub(super) struct RunOptions {
     /// How many jobs run at a time, over all targets together
     #[arg(short, long, value_name = "N", help_heading = "Running")]
     jobs: Option<usize>,
@@ -76,26 +77,43 @@ struct RunOptions {
 impl Build {
     /// Builds.
     pub fn run(self) -> Outcome {
-        start(&self.select, &self.run, false)
+        start(&self.select, &self.run, What::Build)
     }
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// Everything.
+    Build,
+    /// The sources alone.
+    Fetch,
+    /// The checks alone, on what is built already.
+    Check,
 }
 
 impl Fetch {
     /// Fetches.
     pub fn run(self) -> Outcome {
-        start(&self.select, &self.run, true)
+        start(&self.select, &self.run, What::Fetch)
     }
 }
 
-fn start(select: &Select, options: &RunOptions, fetch_only: bool) -> Outcome {
+pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcome {
+    let fetch_only = what == What::Fetch;
     let session = Session::open(&select.place)?;
-    let request = session.request(select, fetch_only)?;
+    let mut request = session.request(select, fetch_only)?;
+    if what == What::Check {
+        let is_check = |name: &PackageName| session.config.recipes.get(name).is_some_and(|recipe| recipe.check);
+        request.packages.retain(is_check);
+        if request.packages.is_empty() {
+            return Err(Trouble::usage("none of the packages asked for is a check"));
+        }
+    }
     let store = session.store()?;
     let fetcher = session.fetcher(&store)?;
     let plan = session.plan(&request, &store, &fetcher)?;
-    if !fetch_only {
-        session.require_tools(&plan, &store, &fetcher)?;
-    }
+    let skips = if fetch_only { BTreeMap::new() } else { session.require_tools(&plan, &store, &fetcher)? };
     let (emitter, events) = Emitter::new();
     let run = session::run_name();
     let run_dir = store.run_dir(&run);
@@ -111,6 +129,9 @@ fn start(select: &Select, options: &RunOptions, fetch_only: bool) -> Outcome {
         ignore_space: options.ignore_space,
         grace: crate::process::group::GRACE,
         label: request.profile.clone(),
+        skips,
+        checks_only: what == What::Check,
+        today: jiff::Zoned::now().date(),
         shared: session.shared_cells(&request, &plan),
         run,
         command: std::env::args().collect(),

@@ -3,24 +3,38 @@
 mod btf;
 
 use super::Outcome;
+use super::build::{RunOptions, What, start};
+use super::options::Select;
 use clap::{Args, Subcommand};
 
-/// Check results and files.
+/// Prove what was built: run the checks of targets, or look at a file
+///
+/// With targets, the checks that the matrix names run on what is built
+/// already; nothing is built. A check that finds nothing to look at is
+/// `blocked`, and the exit code is then 1.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Check {
     #[command(subcommand)]
-    what: What,
+    what: Option<Files>,
+    #[command(flatten)]
+    select: Select,
+    #[command(flatten)]
+    run: RunOptions,
 }
 
+// Checks of files, whoever made them.
 #[derive(Debug, Subcommand)]
-enum What {
+enum Files {
     Btf(btf::CheckBtf),
 }
 
 impl Check {
+    /// Checks.
     pub fn run(self) -> Outcome {
         match self.what {
-            What::Btf(command) => command.run(),
+            Some(Files::Btf(command)) => command.run(),
+            None => start(&self.select, &self.run, What::Check),
         }
     }
 }

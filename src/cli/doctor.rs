@@ -30,7 +30,7 @@ impl Doctor {
     pub fn run(self) -> Outcome {
         let session = Session::open(&self.select.place)?;
         let request = session.request(&self.select, true)?;
-        let names = session.tools_for(&request);
+        let names = session.tools_for(&request)?;
         let host = session.machine();
         let mut examination = doctor::examine(&session.tools, &names, &host);
         if self.install && !examination.is_good() {

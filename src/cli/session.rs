@@ -4,8 +4,8 @@
 use super::doctor::Machine;
 use super::options::{Place, Select};
 use super::{Trouble, exit};
-use crate::base::{Diagnostic, PackageName, suggest};
-use crate::check::doctor;
+use crate::base::{Diagnostic, Key, suggest};
+use crate::check::doctor::{self, Examination};
 use crate::config::Config;
 use crate::config::host_tools::HostTools;
 use crate::config::recipe::Per;
@@ -15,9 +15,10 @@ use crate::exec::states::{States, Status};
 use crate::exec::survey;
 use crate::plan::graph::Chosen;
 use crate::plan::request::Words;
-use crate::plan::{self, HostFacts, Plan, Request};
+use crate::plan::{self, HostFacts, Plan, Request, StageId};
 use crate::source::{self, Fetcher};
 use crate::store::Store;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The configuration and where things are.
@@ -53,7 +54,9 @@ impl Session {
     // Recipes name tools that another file describes.
     fn check_tool_names(&self) -> Result<(), Trouble> {
         let names: Vec<&str> = self.tools.tools.iter().map(|tool| tool.name.as_str()).collect();
+        // Names that depend on the target are looked at when they are known.
         let used = self.config.recipes.values().flat_map(|recipe| &recipe.tools);
+        let used = used.filter(|tool| !tool.text.contains("{{") && !tool.text.contains("{%"));
         let unknown = used.filter(|tool| !names.contains(&tool.text.as_str())).map(|tool| {
             let mut problem = tool.error(format!("unknown host tool `{}`", tool.text));
             problem.hints = suggest::hints(&tool.text, "host tools", names.iter().copied());
@@ -116,13 +119,30 @@ impl Session {
     /// The facts of this machine that belong to keys.
     pub fn host_facts(&self) -> HostFacts {
         let tools = doctor::identity(&self.tools, &self.machine()).into_iter().collect();
-        HostFacts { arch: std::env::consts::ARCH.to_owned(), tools }
+        let own = std::env::current_exe().ok().and_then(|path| fs_err::read(path).ok());
+        let crossmill = own.map(|bytes| Key::of(&bytes).to_string()).unwrap_or_default();
+        HostFacts { arch: std::env::consts::ARCH.to_owned(), tools, crossmill }
     }
 
     /// The plan of a request, with sources as this store knows them.
     pub fn plan(&self, request: &Request, store: &Store, fetcher: &Fetcher) -> Result<Plan, Trouble> {
         let known = |label: &str, candidates: &[SourceSpec]| known(store, fetcher, label, candidates);
-        Ok(plan::plan(&self.config, request, &self.host_facts(), &known)?)
+        let plan = plan::plan(&self.config, request, &self.host_facts(), &known)?;
+        self.check_planned_tools(&plan)?;
+        Ok(plan)
+    }
+
+    fn check_planned_tools(&self, plan: &Plan) -> Result<(), Trouble> {
+        let known: Vec<&str> = self.tools.tools.iter().map(|tool| tool.name.as_str()).collect();
+        let mut problems = Vec::new();
+        for (stage, job) in plan.stages.iter().filter_map(|stage| Some((stage, stage.job()?))) {
+            for tool in job.tools.iter().filter(|tool| !known.contains(&tool.as_str())) {
+                let mut problem = Diagnostic::new(format!("{}: unknown host tool `{tool}`", stage.name));
+                problem.hints = suggest::hints(tool, "host tools", known.iter().copied());
+                problems.push(problem);
+            }
+        }
+        if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
     }
 
     /// Cells of the table for targets that use another's toolchain.
@@ -144,51 +164,77 @@ impl Session {
     }
 
     /// The tools that any stage of a request could need.
-    pub fn tools_for(&self, request: &Request) -> Vec<String> {
-        let mut packages: Vec<&str> = request.packages.iter().map(PackageName::as_str).collect();
-        let mut next = 0;
-        while let Some(recipe) = packages.get(next).and_then(|name| self.config.recipes.get(*name)) {
-            next += 1;
-            for need in &recipe.needs {
-                if !packages.contains(&need.package.as_str()) {
-                    packages.push(need.package.as_str());
-                }
-            }
-        }
-        self.tools_of(&packages)
+    pub fn tools_for(&self, request: &Request) -> Result<Vec<String>, Trouble> {
+        let plan = plan::plan(&self.config, request, &HostFacts::default(), &|_, _| None)?;
+        self.check_planned_tools(&plan)?;
+        Ok(tools_of(&plan, plan.ids()))
     }
 
-    fn tools_of(&self, packages: &[&str]) -> Vec<String> {
-        let recipes = packages.iter().filter_map(|name| self.config.recipes.get(*name));
-        let mut names: Vec<String> = recipes.flat_map(|recipe| &recipe.tools).map(|tool| tool.text.clone()).collect();
-        names.sort();
-        names.dedup();
-        names
-    }
-
-    /// Refuses a run for whose stages this machine lacks a tool: better now
-    /// than after an hour.
-    pub fn require_tools(&self, plan: &Plan, store: &Store, fetcher: &Fetcher) -> Result<(), Trouble> {
+    /// Refuses to start what this machine lacks a tool for: better at once
+    /// than after an hour. A check that lacks one is skipped instead; answers
+    /// which, and why.
+    pub fn require_tools(
+        &self,
+        plan: &Plan,
+        store: &Store,
+        fetcher: &Fetcher,
+    ) -> Result<BTreeMap<String, String>, Trouble> {
         let states = States::new(plan, |id| survey::is_there(plan, store, fetcher, id, &mut Vec::new()), |_| 0.0);
         let run = plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready));
-        let packages: Vec<&str> = run.map(|id| plan.stage(id).column.as_str()).collect();
-        let names = self.tools_of(&packages);
-        if names.is_empty() {
-            return Ok(());
+        let (checks, builds): (Vec<_>, Vec<_>) =
+            run.partition(|id| matches!(plan.stage(*id).work, crate::plan::Work::Check(_)));
+        let host = self.machine();
+        let names = tools_of(plan, builds.into_iter());
+        let examination = doctor::examine(&self.tools, &names, &host);
+        if !names.is_empty() && !examination.is_good() {
+            let mut problem = Diagnostic::new(format!(
+                "this machine lacks what the build needs: {}",
+                suggest::list(lacking(&examination))
+            ));
+            if let Some(command) = &examination.install {
+                problem = problem.hint(format!("install it: `{}`, or `crossmill doctor --install`", command.join(" ")));
+            }
+            return Err(Trouble::new(exit::HOST, problem.hint("`crossmill doctor` tells more")));
         }
-        let examination = doctor::examine(&self.tools, &names, &self.machine());
-        if examination.is_good() {
-            return Ok(());
+        // Each tool is asked once, however many checks need it.
+        let all = doctor::examine(&self.tools, &tools_of(plan, checks.iter().copied()), &host);
+        let mut skips = BTreeMap::new();
+        for id in checks {
+            let needs = tools_of(plan, std::iter::once(id));
+            let mut own = all.clone();
+            own.tools.retain(|tool| needs.contains(&tool.name) && !tool.is_good());
+            if !own.is_good() {
+                skips.insert(plan.stage(id).name.clone(), skip_reason(&own));
+            }
         }
-        let lacking: Vec<_> =
-            examination.tools.iter().filter(|tool| !tool.is_good()).map(|tool| tool.name.as_str()).collect();
-        let mut problem =
-            Diagnostic::new(format!("this machine lacks what the build needs: {}", suggest::list(lacking)));
-        if let Some(command) = &examination.install {
-            problem = problem.hint(format!("install it: `{}`, or `crossmill doctor --install`", command.join(" ")));
-        }
-        Err(Trouble::new(exit::HOST, problem.hint("`crossmill doctor` tells more")))
+        Ok(skips)
     }
+}
+
+fn lacking(examination: &Examination) -> Vec<&str> {
+    examination.tools.iter().filter(|tool| !tool.is_good()).map(|tool| tool.name.as_str()).collect()
+}
+
+// What a check lacks, and how it is installed.
+fn skip_reason(examination: &Examination) -> String {
+    let mut packages: Vec<&str> =
+        examination.tools.iter().flat_map(|tool| &tool.packages).map(String::as_str).collect();
+    packages.dedup();
+    let (names, manager) = (lacking(examination), examination.manager.as_deref());
+    let missing = if names.len() == 1 { "is not installed" } else { "are not installed" };
+    let how = match manager {
+        Some(manager) if !packages.is_empty() => format!(" ({manager}: {})", packages.join(" ")),
+        _ => String::new(),
+    };
+    format!("{} {missing}{how}", suggest::list(names))
+}
+
+fn tools_of(plan: &Plan, stages: impl Iterator<Item = StageId>) -> Vec<String> {
+    let mut names: Vec<String> =
+        stages.filter_map(|id| plan.stage(id).job()).flat_map(|job| job.tools.iter().cloned()).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 // Which candidate of a source is used: the one of the last run as long as the

@@ -1,6 +1,7 @@
 //! The target matrix as the rest of the program sees it: inheritance and
 //! overlays resolved, every name checked to exist.
 
+use super::expect::{self, KnownFailure, Word};
 use super::file::{Placed, SourceFile};
 use super::overlay;
 use super::raw::{RawKernel, RawMatrix, RawTarget};
@@ -24,6 +25,8 @@ pub struct Matrix {
     pub groups: BTreeMap<String, Vec<TargetName>>,
     /// Declared settings.
     pub settings: BTreeMap<String, Setting>,
+    /// Declared facts of targets.
+    pub facts: BTreeMap<String, Fact>,
     /// Named sets of settings.
     pub profiles: BTreeMap<String, Profile>,
     /// Named sets of versions.
@@ -55,8 +58,12 @@ pub struct Target {
     pub options: BTreeMap<PackageName, Vec<ExtraOption>>,
     /// Versions that it needs.
     pub requires: Vec<Requires>,
-    /// What is expected of each check.
-    pub expect: BTreeMap<PackageName, String>,
+    /// What is expected of each check; `pass` of one that is not named.
+    pub expect: BTreeMap<PackageName, Word>,
+    /// Failures of checks that are known.
+    pub known_failures: BTreeMap<PackageName, KnownFailure>,
+    /// A value for every declared fact.
+    pub facts: BTreeMap<String, String>,
     /// Settings that it turns whatever the profile says.
     pub set: BTreeMap<String, Value>,
     /// What is peculiar about it.
@@ -79,6 +86,15 @@ pub struct Kernel {
     pub make_target: String,
     /// Variables for the make line.
     pub make_vars: Vec<String>,
+}
+
+/// A declared fact of targets.
+#[derive(Debug, Clone)]
+pub struct Fact {
+    /// What it says.
+    pub summary: String,
+    /// What holds for a target that does not give it.
+    pub default: String,
 }
 
 /// Options and why.
@@ -205,6 +221,7 @@ impl Loader {
             not_built: BTreeMap::new(),
             groups: BTreeMap::new(),
             settings: BTreeMap::new(),
+            facts: BTreeMap::new(),
             profiles: BTreeMap::new(),
             release_sets: BTreeMap::new(),
             environment: BTreeMap::new(),
@@ -262,6 +279,10 @@ impl Loader {
                 }
                 Err(why) => self.problems.push(file.error(&setting.default, why)),
             }
+        }
+        for (name, fact) in &raw.fact {
+            let declared = Fact { summary: fact.summary.clone(), default: fact.default.clone() };
+            matrix.facts.insert(name.get_ref().clone(), declared);
         }
         for (name, profile) in &raw.profile {
             let set = self.values(matrix, file, &profile.set);
@@ -377,6 +398,9 @@ impl Loader {
             self.problems.push(unknown(file, word, "tier", TIERS));
         }
         let set = self.values(matrix, file, &raw.set);
+        let expect = expect::words(file, &raw, &mut self.problems);
+        let known_failures = expect::known_failures(file, &raw, &mut self.problems);
+        let facts = self.facts(matrix, file, &raw);
         Some(Target {
             name: name.clone(),
             summary: raw.summary.unwrap_or_default(),
@@ -408,10 +432,23 @@ impl Loader {
                     at: file.placed(&Spanned::new(requires.package.span(), requires.package.get_ref().to_string())),
                 })
                 .collect(),
-            expect: raw.expect.into_iter().map(|(check, word)| (check.into_inner(), word.into_inner())).collect(),
+            expect,
+            known_failures,
+            facts,
             set,
             notes: raw.notes,
         })
+    }
+
+    fn facts(&mut self, matrix: &Matrix, file: &SourceFile, raw: &RawTarget) -> BTreeMap<String, String> {
+        let mut facts: BTreeMap<_, _> =
+            matrix.facts.iter().map(|(name, fact)| (name.clone(), fact.default.clone())).collect();
+        for (name, value) in &raw.facts {
+            if facts.insert(name.get_ref().clone(), value.get_ref().clone()).is_none() {
+                self.problems.push(unknown(file, name, "fact", matrix.facts.keys().map(String::as_str)));
+            }
+        }
+        facts
     }
 
     // A toolchain is lent by the target that builds it, and by no other.
@@ -479,7 +516,7 @@ fn kernel(raw: &RawKernel) -> Kernel {
 }
 
 /// "unknown WHAT `word`" at its place, with the valid ones.
-fn unknown<'a>(
+pub(super) fn unknown<'a>(
     file: &SourceFile,
     word: &Spanned<String>,
     what: &str,

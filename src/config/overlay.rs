@@ -11,6 +11,10 @@ pub fn target(lower: &RawTarget, upper: RawTarget) -> RawTarget {
     }
     let mut expect = lower.expect.clone();
     expect.extend(upper.expect);
+    let mut known_failure = lower.known_failure.clone();
+    known_failure.extend(upper.known_failure);
+    let mut facts = lower.facts.clone();
+    facts.extend(upper.facts);
     let mut set = lower.set.clone();
     set.extend(upper.set);
     let lower = lower.clone();
@@ -28,6 +32,8 @@ pub fn target(lower: &RawTarget, upper: RawTarget) -> RawTarget {
         options,
         requires: lower.requires.into_iter().chain(upper.requires).collect(),
         expect,
+        known_failure,
+        facts,
         set,
         notes: lower.notes.into_iter().chain(upper.notes).collect(),
     }

@@ -29,6 +29,9 @@ pub struct RawMatrix {
     /// Switches that recipes read and profiles, overlays and `--set` turn.
     #[serde(default)]
     pub setting: BTreeMap<Text, RawSetting>,
+    /// What is known of targets for their checks: declared here, given by each target.
+    #[serde(default)]
+    pub fact: BTreeMap<Text, RawFact>,
     /// Named sets of settings.
     #[serde(default)]
     pub profile: BTreeMap<Text, RawProfile>,
@@ -83,6 +86,17 @@ pub struct RawSetting {
     pub choices: Vec<String>,
 }
 
+/// `[fact.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawFact {
+    /// What it says of a target.
+    pub summary: String,
+    /// What holds for a target that does not give it.
+    #[serde(default)]
+    pub default: String,
+}
+
 /// `[profile.NAME]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -128,9 +142,15 @@ pub struct RawTarget {
     /// Versions that this target needs.
     #[serde(default)]
     pub requires: Vec<RawRequires>,
-    /// What is expected of each check: `pass`, or the words of a state.
+    /// What is expected of each check: `pass` or `unsupported`.
     #[serde(default)]
     pub expect: BTreeMap<Spanned<PackageName>, Text>,
+    /// Failures of checks that are known.
+    #[serde(default)]
+    pub known_failure: BTreeMap<Spanned<PackageName>, RawKnownFailure>,
+    /// Values of declared facts.
+    #[serde(default)]
+    pub facts: BTreeMap<Text, Text>,
     /// Settings that this target turns whatever the profile says.
     #[serde(default)]
     pub set: BTreeMap<Text, Spanned<toml::Value>>,
@@ -171,6 +191,19 @@ pub struct RawOption {
     pub versions: Option<VersionRange>,
 }
 
+/// `[target.NAME.known-failure.CHECK]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawKnownFailure {
+    /// The cause, with its upstream reference.
+    pub why: String,
+    /// `2027-01-01`: from this day on it counts again.
+    pub until: Option<Text>,
+    /// The versions that have it, by package.
+    #[serde(default)]
+    pub versions: BTreeMap<Spanned<PackageName>, VersionRange>,
+}
+
 /// `[[target.NAME.requires]]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -208,6 +241,8 @@ pub struct RawRecipe {
     pub per: Text,
     /// `build` (the default) or `check`.
     pub kind: Option<Text>,
+    /// Only for the targets for which this holds; the others have no such stage.
+    pub when: Option<Text>,
     /// Host tools it needs, as named in `host-tools.toml`.
     #[serde(default)]
     pub tools: Vec<Text>,

@@ -32,6 +32,8 @@ pub struct Recipe {
     pub per: Per,
     /// Whether it proves something instead of building.
     pub check: bool,
+    /// Only for targets for which this holds.
+    pub when: Option<Placed>,
     /// Host tools.
     pub tools: Vec<Placed>,
     /// Packages whose results it needs.
@@ -205,6 +207,7 @@ impl Reader<'_> {
             summary: raw.summary,
             per: per.unwrap_or(Per::Target),
             check: check.unwrap_or(false),
+            when: raw.when.as_ref().map(|when| file.placed(when)),
             tools: self.all(&raw.tools),
             needs: raw
                 .needs

@@ -5,6 +5,7 @@
 //! same job server as it can use them. So a serial `configure` of one target
 //! overlaps the compiling of another, and never more than `-j` jobs run.
 
+use super::checks;
 use super::emit::Emitter;
 use super::event::{Event, Failure, SharedCell, StageInfo, State, Usage};
 use super::job::{self, StageWork};
@@ -15,6 +16,7 @@ use super::watch::{self, Budget};
 use super::workspace::Places;
 use super::{Error, Stop};
 use crate::base::{Diagnostic, Key};
+use crate::formats::verdict::Account;
 use crate::plan::graph::Chosen;
 use crate::plan::{Plan, StageId, Work};
 use crate::process::{JobServer, Memory, Token};
@@ -52,6 +54,12 @@ pub struct Options {
     pub label: String,
     /// Cells of the table that stand for another row's stage.
     pub shared: Vec<SharedCell>,
+    /// Checks that this machine cannot run, by stage name: what it lacks.
+    pub skips: BTreeMap<String, String>,
+    /// Run checks on what is built already, and build nothing.
+    pub checks_only: bool,
+    /// The day by which known failures expire.
+    pub today: jiff::civil::Date,
     /// The run's name.
     pub run: String,
     /// The command line, for people.
@@ -101,6 +109,8 @@ pub struct StageEnd {
     pub expected: Option<f64>,
     /// For a fetch: which candidate served.
     pub chosen: Option<Chosen>,
+    /// For a check: what it says of itself.
+    pub account: Option<Account>,
 }
 
 /// How a run ended.
@@ -204,6 +214,7 @@ impl Engine {
                 key: stage.key,
                 expected: expected[id.0 as usize],
                 cached: states.get(id) == Status::Cached,
+                expectation: stage.expect.as_ref().map(ToString::to_string),
             }
         });
         emitter.emit(Event::RunStarted {
@@ -251,6 +262,12 @@ impl Engine {
         let watcher = tokio::spawn(watch::watch(shared.ledger.clone(), shared.jobs.clone(), shared.emitter.clone()));
         for id in self.states.all(Status::Cached).collect::<Vec<_>>() {
             self.ended.insert(id, State::Cached);
+            self.recall(id);
+        }
+        if shared.options.checks_only {
+            for (id, by) in self.states.only(|id| matches!(self.plan.stage(id).work, Work::Check(_))) {
+                self.block(id, &format!("{}, which is not built", self.plan.stage(by).name));
+            }
         }
         let mut stop = shared.stop.clone();
         let mut fatal = None;
@@ -339,9 +356,16 @@ impl Engine {
                             (dep.package.to_string(), tree)
                         })
                         .collect(),
+                    previous: None,
                 };
-                let work = StageWork { name, key, material: self.plan.material(id), job: job.clone(), places };
-                self.start(id, async move { job::run(&shared, work, token).await });
+                let (expect, material) = (stage.expect.clone(), self.plan.material(id));
+                let work = StageWork { name, key, material, job: job.clone(), places, expect };
+                if let Some(why) = shared.options.skips.get(&work.name).cloned() {
+                    drop(token);
+                    self.start(id, async move { Ok(checks::skipped(why)) });
+                } else {
+                    self.start(id, async move { job::run(&shared, work, token).await });
+                }
             }
         }
     }
@@ -385,14 +409,19 @@ impl Engine {
                 result: None,
                 expected: None,
                 chosen: None,
+                account: None,
             }
         });
         if let (Work::Fetch(source), Some(chosen)) = (&self.plan.stage(id).work, &end.chosen) {
             let (source, label) = (*source, self.plan.source(*source).label.clone());
             let frozen: Vec<_> = self.ended.keys().copied().collect();
             self.plan.choose(source, chosen.clone(), &frozen);
-            let named =
-                Named { name: format!("source/{label}"), key: self.plan.stage(id).key, material: chosen.clone() };
+            let named = Named {
+                name: format!("source/{label}"),
+                key: self.plan.stage(id).key,
+                material: chosen.clone(),
+                previous: None,
+            };
             self.shared.store.remember(&named)?;
         }
         let name = self.plan.stage(id).name.clone();
@@ -405,6 +434,7 @@ impl Engine {
             usage: end.usage,
             failure: end.failure,
             result: end.result.map(|path| path.display().to_string()),
+            account: end.account,
         });
         self.ended.insert(id, end.state.clone());
         match end.state {
@@ -416,24 +446,55 @@ impl Engine {
                 }
             }
             State::Interrupted => self.states.put_back(id),
-            State::Failed { .. } | State::Blocked { .. } | State::Unsupported { .. } => {
+            State::Failed { .. }
+            | State::Blocked { .. }
+            | State::Unsupported { .. }
+            | State::Skipped { .. }
+            | State::KnownFailure { .. } => {
                 for blocked in self.states.fail(id) {
-                    let state = State::Blocked { by: name.clone() };
-                    self.shared.emitter.emit(Event::StageFinished {
-                        stage: self.plan.stage(blocked).name.clone(),
-                        state: state.clone(),
-                        usage: Usage::default(),
-                        failure: None,
-                        result: None,
-                    });
-                    self.ended.insert(blocked, state);
+                    self.block(blocked, &name);
                 }
-                if self.shared.options.fail_fast {
+                if self.shared.options.fail_fast && matches!(end.state, State::Failed { .. }) {
                     self.ask_to_stop();
                 }
             }
         }
         Ok(())
+    }
+
+    fn block(&mut self, id: StageId, by: &str) {
+        let state = State::Blocked { by: by.to_owned() };
+        self.shared.emitter.emit(Event::StageFinished {
+            stage: self.plan.stage(id).name.clone(),
+            state: state.clone(),
+            usage: Usage::default(),
+            failure: None,
+            result: None,
+            account: None,
+        });
+        self.ended.insert(id, state);
+    }
+
+    // What a check said when it ran is held against what is expected of it today.
+    fn recall(&mut self, id: StageId) {
+        let stage = self.plan.stage(id);
+        let Some(expect) = &stage.expect else { return };
+        let tree = self.shared.store.stage_dir(&stage.key).join("tree");
+        let Some(account) = checks::recall(&tree) else { return };
+        let (name, emitter) = (stage.name.clone(), &self.shared.emitter);
+        let (state, remark) = checks::state(expect, &account, self.shared.options.today, State::Cached);
+        if let Some(remark) = remark {
+            emitter.notice(Some(&name), true, remark);
+        }
+        emitter.emit(Event::StageFinished {
+            stage: name,
+            state: state.clone(),
+            usage: Usage::default(),
+            failure: None,
+            result: Some(tree.display().to_string()),
+            account: Some(account),
+        });
+        self.ended.insert(id, state);
     }
 
     fn finish(self, fatal: Option<Error>) -> Result<Summary, Error> {
@@ -467,6 +528,9 @@ impl Engine {
             4
         } else if states.values().any(|state| *state == State::Interrupted) {
             130
+        } else if self.shared.options.checks_only && states.values().any(|state| matches!(state, State::Blocked { .. }))
+        {
+            1
         } else {
             0
         };

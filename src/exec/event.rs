@@ -2,6 +2,7 @@
 //! line; everything a person sees of a run is drawn from them alone.
 
 use crate::base::Key;
+pub use crate::formats::verdict::Account;
 pub use crate::process::Usage;
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,16 @@ pub enum State {
         /// The reason.
         why: String,
     },
+    /// A check that this machine cannot run.
+    Skipped {
+        /// What it lacks, and how to get it.
+        why: String,
+    },
+    /// A check that failed as the matrix says it does.
+    KnownFailure {
+        /// The cause.
+        why: String,
+    },
 }
 
 /// One stage, as announced at the beginning.
@@ -79,6 +90,9 @@ pub struct StageInfo {
     pub expected: f64,
     /// Whether it is finished already.
     pub cached: bool,
+    /// For a check: what is expected of it.
+    #[serde(default)]
+    pub expectation: Option<String>,
 }
 
 /// A row that has no stage of its own for a column: i386 uses the GCC of x86_64.
@@ -218,6 +232,9 @@ pub enum Event {
         failure: Option<Failure>,
         /// Where the result is.
         result: Option<String>,
+        /// For a check: what it says of itself; files are absolute paths.
+        #[serde(default)]
+        account: Option<Account>,
     },
     /// The last event.
     RunFinished {

@@ -1,13 +1,16 @@
 //! One build or check stage: its steps in order, each a process group, then
 //! one rename into the store.
 
+use super::checks;
 use super::engine::{Shared, StageEnd};
 use super::event::{Event, Failure, State, Usage};
 use super::watch::Grant;
 use super::workspace::{self, Begin, Places, Workspace};
 use super::{Error, Stop};
 use crate::base::{Key, units};
+use crate::config::expect::Expectation;
 use crate::formats::buildlog;
+use crate::formats::verdict::{Account, Verdict};
 use crate::plan::Material;
 use crate::plan::job::{Job, JobStep};
 use crate::process::{self, Outcome, Token};
@@ -30,6 +33,8 @@ pub struct StageWork {
     pub job: Job,
     /// What it sees of the store.
     pub places: Places,
+    /// For a check: what is expected of it.
+    pub expect: Option<Expectation>,
 }
 
 /// How often a running step's log is looked at.
@@ -67,7 +72,7 @@ impl Runner<'_> {
                 // Whoever held the lock has built it.
                 let state = if waited { State::Shared } else { State::Cached };
                 self.remember()?;
-                return Ok(StageEnd { result: Some(stored.tree), ..self.end(state, None) });
+                return Ok(self.found(&stored.tree, state));
             }
             Ok(None) => {}
             Err(error @ store::Error::Corrupt { .. }) => {
@@ -85,16 +90,89 @@ impl Runner<'_> {
         for (index, step) in steps.iter().enumerate().skip(begin.step) {
             let resumed = begin.resumed && index == begin.step;
             if let StepEnd::Ended(state, failure) = self.step(&mut space, &lock, index, step, resumed).await? {
-                return Ok(self.end(state, failure));
+                return match (&self.work.expect, state) {
+                    (Some(_), State::Failed { why }) => self.failed_check(&mut space, why, failure),
+                    (_, state) => Ok(self.end(state, failure)),
+                };
             }
+        }
+        if self.work.expect.is_some() {
+            return self.checked(&mut space, &script, begin);
         }
         self.publish(&space, &script, begin)
     }
 
-    fn remember(&self) -> Result<(), Error> {
-        let work = &self.work;
-        let named = Named { name: work.name.clone(), key: work.key, material: work.material.clone() };
-        Ok(self.shared.store.remember(&named)?)
+    fn found(&mut self, tree: &Path, state: State) -> StageEnd {
+        let account = self.work.expect.as_ref().and_then(|_| checks::recall(tree));
+        let state = match &account {
+            Some(account) => self.judged(account, state),
+            None => state,
+        };
+        StageEnd { result: Some(tree.to_owned()), account, ..self.end(state, None) }
+    }
+
+    // The state that a check's account comes to; `good` is the state of a pass.
+    fn judged(&self, account: &Account, good: State) -> State {
+        let expect = self.work.expect.clone().unwrap_or_default();
+        let (state, remark) = checks::state(&expect, account, self.shared.options.today, good);
+        if let Some(remark) = remark {
+            self.shared.emitter.notice(Some(&self.work.name), true, remark);
+        }
+        state
+    }
+
+    // All steps of a check went well; what it says of itself decides.
+    fn checked(&mut self, space: &mut Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
+        let dest = space.root().join("dest");
+        let account = match checks::read(&dest) {
+            Ok(account) => account,
+            Err(why) => return self.failed_check(space, why, None),
+        };
+        if !account.is_final() {
+            // Evidence stays where it is; the next run must not take it for finished.
+            space.failed()?;
+            let account = checks::absolute(account, &dest);
+            let state = self.judged(&account, State::Done);
+            let failure = matches!(state, State::Failed { .. })
+                .then(|| checks::failure(&self.work.name, self.work.job.steps.last(), &account));
+            return Ok(StageEnd { account: Some(account), ..self.end(state, failure) });
+        }
+        let end = self.publish(space, script, begin)?;
+        if end.state != State::Done {
+            return Ok(end);
+        }
+        let account = end.result.as_deref().and_then(checks::recall);
+        let state = account.as_ref().map_or(State::Done, |account| self.judged(account, State::Done));
+        Ok(StageEnd { state, account, ..end })
+    }
+
+    // A step of a check failed; it may have said why before that.
+    fn failed_check(
+        &mut self,
+        space: &mut Workspace,
+        why: String,
+        failure: Option<Failure>,
+    ) -> Result<StageEnd, Error> {
+        space.failed()?;
+        let dest = space.root().join("dest");
+        let mut account = checks::read(&dest).unwrap_or_default();
+        account.state = Verdict::Fail;
+        account.why = Some(account.why.filter(|_| failure.is_some()).unwrap_or(why));
+        let account = checks::absolute(account, &dest);
+        let state = self.judged(&account, State::Done);
+        let failure = failure.filter(|_| matches!(state, State::Failed { .. }));
+        Ok(StageEnd { account: Some(account), ..self.end(state, failure) })
+    }
+
+    // Remembers what the stage's name stands for now, and finds the result it stood for before.
+    fn remember(&mut self) -> Result<(), Error> {
+        let (work, store) = (&mut self.work, &self.shared.store);
+        let last = store.recall::<Material>(&work.name);
+        let previous = last.and_then(|last| if last.key == work.key { last.previous } else { Some(last.key) });
+        let tree = previous.map(|key| store.stage_dir(&key).join("tree"));
+        work.places.previous = tree.filter(|tree| tree.is_dir());
+        let named = Named { name: work.name.clone(), key: work.key, material: work.material.clone(), previous };
+        Ok(store.remember(&named)?)
     }
 
     async fn memory(&mut self, step: &JobStep) -> Result<Option<Grant>, Error> {
@@ -263,7 +341,7 @@ impl Runner<'_> {
 
     fn end(&mut self, state: State, failure: Option<Failure>) -> StageEnd {
         self.usage.wall = self.began.elapsed().as_secs_f64();
-        StageEnd { state, usage: self.usage, failure, result: None, expected: None, chosen: None }
+        StageEnd { state, usage: self.usage, failure, result: None, expected: None, chosen: None, account: None }
     }
 }
 

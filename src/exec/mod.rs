@@ -1,7 +1,8 @@
 //! Runs a plan. Prints nothing: everything that happens is an
 //! [`event::Event`]; whoever started the run decides what becomes of them.
 
-pub mod emit;
+pub mod checks;
+mod emit;
 pub mod engine;
 pub mod event;
 pub mod job;

@@ -45,7 +45,7 @@ impl Progress for Teller<'_> {
 
 fn end(state: State, began: Instant) -> StageEnd {
     let usage = Usage { wall: began.elapsed().as_secs_f64(), ..Usage::default() };
-    StageEnd { state, usage, failure: None, result: None, expected: None, chosen: None }
+    StageEnd { state, usage, failure: None, result: None, expected: None, chosen: None, account: None }
 }
 
 /// Brings one source into the cache.

@@ -163,6 +163,25 @@ impl States {
         blocked
     }
 
+    /// Leaves only what `keep` says to be run. Answers what of it can never
+    /// start, because something it needs is not there, and what that is.
+    pub fn only(&mut self, keep: impl Fn(StageId) -> bool) -> Vec<(StageId, StageId)> {
+        let open = |status: Status| matches!(status, Status::Waiting | Status::Ready);
+        let all: Vec<_> = (0..self.status.len() as u32).map(StageId).filter(|id| open(self.get(*id))).collect();
+        let mut blocked = Vec::new();
+        for id in all.iter().copied().filter(|id| keep(*id)) {
+            let missing = self.needs[id.0 as usize].iter().copied().find(|need| open(self.get(*need)) && !keep(*need));
+            blocked.extend(missing.map(|need| (id, need)));
+        }
+        for id in all.into_iter().filter(|id| !keep(*id)) {
+            self.set(id, Status::Unneeded);
+        }
+        for (id, _) in &blocked {
+            self.set(*id, Status::Blocked);
+        }
+        blocked
+    }
+
     /// A running stage goes back to where it can start again.
     pub fn put_back(&mut self, id: StageId) {
         self.set(id, Status::Ready);
@@ -187,6 +206,7 @@ mod tests {
             needs: needs.iter().map(|need| StageId(*need)).collect(),
             own: Material::new(),
             work: Work::Fetch(SourceId(0)),
+            expect: None,
             cost: Duration::ZERO,
             key: Key::of(b""),
         };
@@ -221,6 +241,18 @@ mod tests {
         assert_eq!(states.finish(StageId(1)), ids(&[4]));
         states.start(StageId(4));
         assert!(states.finish(StageId(4)).is_empty() && states.is_over());
+    }
+
+    #[test]
+    fn only_what_has_all_it_needs_is_left() {
+        // 0 -> 1 (check), 2 (cached) -> 3 (check)
+        let plan = plan(&[&[], &[0], &[], &[2]], &[1, 3]);
+        let mut states = States::new(&plan, |id| id == StageId(2), |_| 1.0);
+        let check = |id: StageId| id == StageId(1) || id == StageId(3);
+        assert_eq!(states.only(check), vec![(StageId(1), StageId(0))]);
+        assert_eq!(states.ready(), ids(&[3]));
+        assert_eq!(states.get(StageId(0)), Status::Unneeded);
+        assert_eq!(states.get(StageId(1)), Status::Blocked);
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 //! work/KEY/
 //!   source -> the unpacked tree, read-only
 //!   deps/PACKAGE -> the result of what it needs
+//!   previous -> what the same stage made before, if it did (checks compare)
 //!   build/ dest/ files/ home/ tmp/ logs/
 //!   progress.json     the steps that are finished and the one that runs
 //!   stopped.json      the supervisor's word that a stop was clean
@@ -14,6 +15,7 @@
 use crate::base::{Key, files};
 use crate::config::recipe::Interrupted;
 use crate::config::template;
+use crate::plan::context::CROSSMILL;
 use crate::plan::job::{Job, JobStep};
 use crate::process::StopRecord;
 use serde::{Deserialize, Serialize};
@@ -81,6 +83,8 @@ pub struct Places {
     pub source: Option<PathBuf>,
     /// The results it needs, by package.
     pub deps: Vec<(String, PathBuf)>,
+    /// The result of the same name before this one, where a check compares itself with it.
+    pub previous: Option<PathBuf>,
 }
 
 impl Workspace {
@@ -119,6 +123,11 @@ impl Workspace {
         for (name, tree) in &places.deps {
             link(tree, &root.join("deps").join(name))?;
         }
+        // Without one it is a name that leads nowhere.
+        let _ = fs_err::remove_file(root.join("previous"));
+        if let Some(previous) = &places.previous {
+            link(previous, &root.join("previous"))?;
+        }
         space.save()?;
         Ok((space, begin))
     }
@@ -140,8 +149,9 @@ impl Workspace {
 
     fn place(&self, name: &str) -> Option<PathBuf> {
         Some(match name {
-            "source" | "build" | "dest" | "files" => self.root.join(name),
+            "source" | "build" | "dest" | "files" | "previous" => self.root.join(name),
             "work" => self.root.clone(),
+            CROSSMILL => std::env::current_exe().ok()?,
             _ => self.root.join("deps").join(name.strip_prefix("dep:")?),
         })
     }
@@ -201,6 +211,9 @@ pub fn reproduce(name: &str, key: &Key, job: &Job, places: &Places) -> String {
     for (package, tree) in &places.deps {
         script += &format!("ln -sfn {} deps/{package}\n", quote(&tree.display().to_string()));
     }
+    if let Some(previous) = &places.previous {
+        script += &format!("ln -sfn {} previous\n", quote(&previous.display().to_string()));
+    }
     for (file, content) in &job.files {
         let dir = Path::new(file).parent().unwrap_or(Path::new("")).display().to_string();
         script += &format!("mkdir -p {}\n", quote(&format!("files/{dir}")));
@@ -208,8 +221,9 @@ pub fn reproduce(name: &str, key: &Key, job: &Job, places: &Places) -> String {
     }
     let path = |name: &str| {
         Some(match name {
-            "source" | "build" | "dest" | "files" => format!("\u{1}/{name}"),
+            "source" | "build" | "dest" | "files" | "previous" => format!("\u{1}/{name}"),
             "work" => "\u{1}".to_owned(),
+            CROSSMILL => std::env::current_exe().ok()?.display().to_string(),
             _ => format!("\u{1}/deps/{}", name.strip_prefix("dep:")?),
         })
     };
@@ -300,11 +314,12 @@ mod tests {
             deps: Vec::new(),
             source: None,
             files: vec![("a/b".into(), "c\n".into())],
+            tools: Vec::new(),
             result: Vec::new(),
             build_bytes: 0,
             result_bytes: 0,
         };
-        let places = Places { source: None, deps: vec![("gmp".into(), "/store/gmp".into())] };
+        let places = Places { source: None, deps: vec![("gmp".into(), "/store/gmp".into())], previous: None };
         let dir = tempfile::tempdir().unwrap();
         fs_err::write(dir.path().join("r.sh"), reproduce("t/x", &Key::of(b"k"), &job, &places)).unwrap();
         let work = dir.path().join("work");

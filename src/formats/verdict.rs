@@ -86,6 +86,13 @@ pub enum Error {
 }
 
 impl Account {
+    /// Whether it stays true as long as nothing it looks at changes: a failure
+    /// is looked at again, and what was skipped was not looked at.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self.state, Verdict::Pass | Verdict::Unsupported)
+    }
+
     /// Reads an account.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut account = Self::default();

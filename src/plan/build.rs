@@ -1,18 +1,19 @@
 //! Makes the graph: from what was asked for down to the sources, each stage
 //! once however many need it.
 
-use super::context::{self, Instance};
+use super::context::{self, CROSSMILL, Instance};
 use super::graph::{Chosen, Plan, SourceId, SourceSet, Stage, StageId, Work};
 use super::job::{Dep, Job, JobStep};
 use super::material::Material;
 use super::request::{HostFacts, Request};
 use crate::base::{Diagnostic, Key, PackageName};
 use crate::config::Config;
+use crate::config::expect::Expectation;
 use crate::config::file::Placed;
 use crate::config::load::version_hints;
 use crate::config::recipe::{Command, Need, Per, Recipe, Step};
 use crate::config::source::SourceSpec;
-use crate::config::template::Renderer;
+use crate::config::template::{Renderer, token};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ pub fn plan(
         for package in &request.packages {
             let Some(recipe) = config.recipes.get(package) else { continue };
             let instance = Instance::Target(target.clone()).of(recipe.per, &config.matrix);
+            let instance = instance.filter(|instance| planner.exists(recipe, instance));
             if let Some(goal) = instance.and_then(|instance| planner.stage(recipe, &instance)) {
                 planner.plan.goals.push(goal);
             }
@@ -155,9 +157,18 @@ impl Planner<'_> {
             needs,
             own,
             work: if recipe.check { Work::Check(job) } else { Work::Build(job) },
+            expect: recipe.check.then(|| self.expectation(recipe, instance)),
             cost: recipe.cost.time,
             key: Key::of(b""),
         }))
+    }
+
+    // A target without a kernel has no stage that builds one.
+    fn exists(&mut self, recipe: &Recipe, instance: &Instance) -> bool {
+        recipe.when.as_ref().is_none_or(|when| {
+            let renderer = self.renderer(recipe, instance, &[]);
+            self.holds(&renderer, when)
+        })
     }
 
     fn renderer(&self, recipe: &Recipe, instance: &Instance, deps: &[PackageName]) -> Renderer {
@@ -179,6 +190,11 @@ impl Planner<'_> {
             let config = self.config;
             let Some(below) = config.recipes.get(&need.package) else { continue };
             match instance.of(below.per, &config.matrix) {
+                Some(instance) if !self.exists(below, &instance) => {
+                    let said =
+                        format!("{}: there is no `{}`, which `{}` needs", instance.row(), below.name, recipe.name);
+                    self.problems.push(need.at.error(said).hint("give both recipes the same `when`"));
+                }
                 Some(instance) => found.extend(self.stage(below, &instance).map(|stage| (need, stage))),
                 None => {
                     let said =
@@ -249,6 +265,7 @@ impl Planner<'_> {
             needs,
             own: Material::new(),
             work,
+            expect: None,
             cost: Duration::from_secs(seconds),
             key: Key::of(b""),
         };
@@ -280,6 +297,11 @@ impl Planner<'_> {
             *path = format!("{}:{path}", dirs.join(":"));
         }
         let steps = recipe.steps.iter().filter_map(|step| self.step(recipe, instance, renderer, step, &env)).collect();
+        let tools = recipe
+            .tools
+            .iter()
+            .flat_map(|tool| self.render(renderer, tool).split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        let tools: Vec<_> = tools.collect();
         let mut files = Vec::new();
         for file in &recipe.files {
             for name in self.render(renderer, file).split_whitespace() {
@@ -293,6 +315,7 @@ impl Planner<'_> {
             deps: needs.iter().map(|(need, stage)| Dep { package: need.package.clone(), stage: *stage }).collect(),
             source,
             files,
+            tools,
             result: result.collect::<Vec<_>>(),
             build_bytes: recipe.cost.build,
             result_bytes: recipe.cost.result,
@@ -353,6 +376,16 @@ impl Planner<'_> {
         })
     }
 
+    fn expectation(&self, recipe: &Recipe, instance: &Instance) -> Expectation {
+        let target = instance.target(&self.config.matrix);
+        Expectation {
+            word: target.and_then(|target| target.expect.get(&recipe.name)).copied().unwrap_or_default(),
+            known: target
+                .and_then(|target| target.known_failures.get(&recipe.name))
+                .map(|failure| failure.with(&self.request.versions)),
+        }
+    }
+
     fn target_options(&self, recipe: &Recipe, instance: &Instance) -> Vec<String> {
         let version = self.request.versions.get(&recipe.name);
         let options = instance.target(&self.config.matrix).and_then(|target| target.options.get(&recipe.name));
@@ -370,10 +403,14 @@ impl Planner<'_> {
         if let Some(version) = version {
             material.add("version", version);
         }
-        for tool in &recipe.tools {
-            if let Some(identity) = self.host.tools.get(&tool.text) {
-                material.add(format!("host tool `{}`", tool.text), identity);
+        for tool in &job.tools {
+            if let Some(identity) = self.host.tools.get(tool) {
+                material.add(format!("host tool `{tool}`"), identity);
             }
+        }
+        let own = token(CROSSMILL);
+        if job.steps.iter().any(|step| step.argv.iter().any(|word| word.contains(&own))) {
+            material.add("crossmill", &self.host.crossmill);
         }
         for step in &job.steps {
             let name = &step.name;

@@ -10,6 +10,9 @@ use crate::config::template::{Renderer, map, token};
 use minijinja::Value;
 use std::collections::BTreeMap;
 
+/// The variable that stands for this program.
+pub const CROSSMILL: &str = "crossmill";
+
 /// What a stage is built for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Instance {
@@ -63,8 +66,12 @@ pub fn renderer(
 ) -> Renderer {
     let mut variables: BTreeMap<String, Value> = BTreeMap::new();
     let mut add = |name: &str, value: Value| variables.insert(name.to_owned(), value);
-    for place in ["source", "build", "dest", "files", "work"] {
+    for place in ["source", "build", "dest", "files", "work", CROSSMILL] {
         add(place, Value::from(token(place)));
+    }
+    // What was there before must not determine what is built.
+    if recipe.check {
+        add("previous", Value::from(token("previous")));
     }
     add("deps", map(deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("dep:{name}")))))));
     add("package", Value::from(recipe.name.as_str()));
@@ -128,5 +135,6 @@ fn target_value(target: &Target) -> Value {
         ("arch", Value::from(target.arch.as_str())),
         ("tier", Value::from(target.tier.as_str())),
         ("kernel", kernel),
+        ("facts", map(target.facts.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))))),
     ])
 }

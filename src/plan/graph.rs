@@ -4,6 +4,7 @@
 use super::job::Job;
 use super::material::Material;
 use crate::base::{Key, PackageName};
+use crate::config::expect::Expectation;
 use crate::config::source::{PatchSpec, SourceSpec};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -44,6 +45,8 @@ pub struct Stage {
     pub own: Material,
     /// What it does.
     pub work: Work,
+    /// For a check: what is expected of it. No part of the key: a wish changes no result.
+    pub expect: Option<Expectation>,
     /// The processor time it takes by its recipe.
     pub cost: Duration,
     /// The key as far as the sources are known.

@@ -17,6 +17,8 @@ pub struct Job {
     pub source: Option<StageId>,
     /// Files it reads, seen below `files`: name and content.
     pub files: Vec<(String, String)>,
+    /// Host tools it needs, by their names in `host-tools.toml`.
+    pub tools: Vec<String>,
     /// Files that must be there in the end, relative to the result.
     pub result: Vec<String>,
     /// Bytes the build tree takes, roughly.

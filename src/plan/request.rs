@@ -58,6 +58,8 @@ pub struct HostFacts {
     pub arch: String,
     /// Identity of each host tool that belongs to keys: `gcc (Debian …) 12.2.0 x86_64-linux-gnu`.
     pub tools: BTreeMap<String, String>,
+    /// Identity of this program: a check that it makes itself is made again by another.
+    pub crossmill: String,
 }
 
 impl Request {

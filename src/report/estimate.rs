@@ -90,6 +90,7 @@ mod tests {
                 key: Key::of(b""),
                 expected: 100.0,
                 cached: false,
+                expectation: None,
             })
             .collect();
         let mut picture = Picture::default();
@@ -121,7 +122,7 @@ mod tests {
     fn done(picture: &mut Picture, second: u64, number: usize, wall: f64) {
         let usage = Usage { wall, ..Usage::default() };
         let (stage, state) = (format!("s{number}"), State::Done);
-        at(picture, second, Event::StageFinished { stage, state, usage, failure: None, result: None });
+        at(picture, second, Event::StageFinished { stage, state, usage, failure: None, result: None, account: None });
     }
 
     fn left(picture: &Picture, second: u64) -> f64 {

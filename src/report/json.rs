@@ -53,6 +53,16 @@ struct StageOutcome<'a> {
     source: Option<SourceOutcome<'a>>,
     failure: Option<&'a Failure>,
     result: Option<&'a str>,
+    check: Option<CheckOutcome<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckOutcome<'a> {
+    expected: &'a str,
+    verdict: Option<String>,
+    summary: Option<&'a str>,
+    figures: std::collections::BTreeMap<&'a str, f64>,
+    evidence: Vec<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,8 +99,11 @@ struct Warning<'a> {
 pub fn outcome(picture: &Picture) -> Outcome<'_> {
     let stages: Vec<_> = picture.stages.values().map(stage).collect();
     let good = |stage: &Stage| {
-        use State::{Cached, Done, Shared, Unsupported};
-        matches!(&stage.phase, Phase::Over(Done | Cached | Shared | Unsupported { .. }))
+        use State::{Cached, Done, KnownFailure, Shared, Skipped, Unsupported};
+        matches!(
+            &stage.phase,
+            Phase::Over(Done | Cached | Shared | Unsupported { .. } | Skipped { .. } | KnownFailure { .. })
+        )
     };
     let exit = picture.totals.map(|totals| totals.exit);
     Outcome {
@@ -136,7 +149,9 @@ fn totals(picture: &Picture) -> Option<Totals> {
 
 fn stage(stage: &Stage) -> StageOutcome<'_> {
     let why = match &stage.phase {
-        Phase::Over(State::Failed { why } | State::Unsupported { why }) => Some(why.as_str()),
+        Phase::Over(
+            State::Failed { why } | State::Unsupported { why } | State::Skipped { why } | State::KnownFailure { why },
+        ) => Some(why.as_str()),
         Phase::Over(State::Blocked { by }) => Some(by.as_str()),
         Phase::Waiting { what } => Some(what.as_str()),
         _ => None,
@@ -152,6 +167,7 @@ fn stage(stage: &Stage) -> StageOutcome<'_> {
         state: match word(&stage.phase).0 {
             "FAILED" => "failed",
             "not run" => "pending",
+            "known failure" => "known-failure",
             word => word,
         },
         why,
@@ -177,6 +193,19 @@ fn stage(stage: &Stage) -> StageOutcome<'_> {
         }),
         failure: stage.failure.as_ref(),
         result: stage.result.as_deref(),
+        check: stage.info.expectation.as_deref().map(|expected| check(stage, expected)),
+    }
+}
+
+fn check<'a>(stage: &'a Stage, expected: &'a str) -> CheckOutcome<'a> {
+    let account = stage.account.as_ref();
+    let figures = account.into_iter().flat_map(|account| &account.figures);
+    CheckOutcome {
+        expected,
+        verdict: account.map(|account| account.state.to_string()),
+        summary: account.and_then(|account| account.summary.as_deref()),
+        figures: figures.map(|(name, number)| (name.as_str(), *number)).collect(),
+        evidence: account.into_iter().flat_map(|account| &account.evidence).map(String::as_str).collect(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! since the run began. Events in any order, even of a torn log, make a picture.
 
 pub use super::download::Download;
-use crate::exec::event::{Event, Failure, Kind, SharedCell, StageInfo, StageName, Stamped, State, Usage};
+use crate::exec::event::{Account, Event, Failure, Kind, SharedCell, StageInfo, StageName, Stamped, State, Usage};
 use indexmap::IndexMap;
 use std::time::Duration;
 
@@ -71,6 +71,8 @@ pub struct Stage {
     pub failure: Option<Failure>,
     /// Where the result is.
     pub result: Option<String>,
+    /// For a check: what it says of itself.
+    pub account: Option<Account>,
 }
 
 /// Where a stage is in its life.
@@ -267,6 +269,16 @@ impl Picture {
         self.stages.values().flat_map(|stage| &stage.steps).map(|step| cpu(&step.usage)).sum()
     }
 
+    /// The checks that neither passed nor failed, each with its state's word and the reason.
+    pub fn set_aside(&self) -> impl Iterator<Item = (&Stage, &'static str, &str)> {
+        self.stages.values().filter_map(|stage| match &stage.phase {
+            Phase::Over(State::Unsupported { why }) => Some((stage, "unsupported", why.as_str())),
+            Phase::Over(State::Skipped { why }) => Some((stage, "skipped", why.as_str())),
+            Phase::Over(State::KnownFailure { why }) => Some((stage, "known failure", why.as_str())),
+            _ => None,
+        })
+    }
+
     /// The failed stages.
     pub fn failed(&self) -> impl Iterator<Item = &Stage> {
         self.stages.values().filter(|stage| matches!(stage.phase, Phase::Over(State::Failed { .. })))
@@ -295,6 +307,7 @@ impl Stage {
             usage: Usage::default(),
             failure: None,
             result: None,
+            account: None,
         }
     }
 
@@ -338,12 +351,13 @@ impl Stage {
             Event::FetchUsed { source, cached, bytes, .. } => {
                 self.source = Some(SourceUsed { source: source.clone(), cached: *cached, bytes: *bytes });
             }
-            Event::StageFinished { state, usage, failure, result, .. } => {
+            Event::StageFinished { state, usage, failure, result, account, .. } => {
                 self.phase = Phase::Over(state.clone());
                 self.ended_ms = Some(at);
                 self.usage = *usage;
                 self.failure.clone_from(failure);
                 self.result.clone_from(result);
+                self.account.clone_from(account);
                 self.activity = None;
             }
             _ => {}

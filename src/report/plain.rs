@@ -165,15 +165,23 @@ impl Lines {
         let counts = self.picture.counts();
         let so_far = format!("({}/{})", counts.over, counts.all);
         Some(match state {
-            State::Done => format!("{name}: done{} {so_far}", used(&stage.usage)),
-            State::Cached => format!("{name}: finished already {so_far}"),
+            State::Done => format!("{name}: done{}{} {so_far}", used(&stage.usage), summary(stage)),
+            State::Cached => format!("{name}: finished already{} {so_far}", summary(stage)),
             State::Shared => format!("{name}: built by another crossmill {so_far}"),
             State::Blocked { by } => format!("{name}: blocked by {by} {so_far}"),
             State::Interrupted => format!("{name}: interrupted"),
             State::Unsupported { why } => format!("{name}: unsupported: {} {so_far}", harmless(why)),
+            State::Skipped { why } => format!("{name}: skipped: {} {so_far}", harmless(why)),
+            State::KnownFailure { why } => format!("{name}: known failure: {} {so_far}", harmless(why)),
             State::Failed { why } => format!("{name}: failed: {}", harmless(why)),
         })
     }
+}
+
+// What a check found, in its own words.
+fn summary(stage: &Stage) -> String {
+    let summary = stage.account.as_ref().and_then(|account| account.summary.as_deref());
+    summary.map(|summary| format!(": {}", harmless(summary))).unwrap_or_default()
 }
 
 fn used(usage: &Usage) -> String {

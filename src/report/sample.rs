@@ -13,6 +13,7 @@ fn info(name: &str, kind: Kind, row: &str, column: &str, version: &str, expected
         key: Key::of(name.as_bytes()),
         expected,
         cached,
+        expectation: (kind == Kind::Check).then(|| "pass".to_owned()),
     }
 }
 
@@ -79,6 +80,7 @@ pub fn run() -> Vec<Stamped> {
             usage: Usage::default(),
             failure: None,
             result: None,
+            account: None,
         },
     );
     run.step_end(560_000, "x86_64/gcc", "all-gcc", true, used(419.7, 1.4));
@@ -154,7 +156,10 @@ impl Recorder {
     }
 
     fn over(&mut self, at: u64, stage: &str, state: State, usage: Usage) {
-        self.at(at, Event::StageFinished { stage: stage.into(), state, usage, failure: None, result: None });
+        self.at(
+            at,
+            Event::StageFinished { stage: stage.into(), state, usage, failure: None, result: None, account: None },
+        );
     }
 
     fn failed(&mut self, at: u64) {
@@ -176,6 +181,7 @@ impl Recorder {
                 usage: used(239.8, 1.0),
                 failure: Some(failure),
                 result: None,
+                account: None,
             },
         );
     }

@@ -5,7 +5,7 @@ use super::failure;
 use super::model::{Phase, Picture, Stage};
 use super::style::{Style, Tone, harmless, pad};
 use crate::base::units;
-use crate::exec::event::State;
+use crate::exec::event::{Kind, State};
 use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
@@ -66,6 +66,16 @@ fn cell(picture: &Picture, row: &str, column: &str) -> Option<Cell> {
     let took: Duration =
         here.iter().filter(|stage| stage.has_run()).map(|stage| stage.elapsed(picture.latest_ms)).sum();
     let (word, tone) = word(&worst.phase);
+    if worst.info.kind == Kind::Check
+        && let Phase::Over(state) = &worst.phase
+    {
+        let passed = matches!(state, State::Done | State::Cached | State::Shared);
+        let summary = worst.account.as_ref().and_then(|account| account.summary.as_deref());
+        return Some(match (passed, summary) {
+            (true, summary) => Cell { text: harmless(summary.unwrap_or("pass")), tone: Tone::Good },
+            (false, _) => Cell { text: word.to_owned(), tone },
+        });
+    }
     let timed = !took.is_zero() && !matches!(worst.phase, Phase::Over(State::Blocked { .. }));
     let text = if timed { format!("{word} {}", units::duration(took)) } else { word.to_owned() };
     Some(Cell { text, tone })
@@ -76,7 +86,7 @@ fn weight(phase: &Phase) -> u8 {
         Phase::Over(State::Cached) => 0,
         Phase::Over(State::Shared) => 1,
         Phase::Over(State::Done) => 2,
-        Phase::Over(State::Unsupported { .. }) => 3,
+        Phase::Over(State::Unsupported { .. } | State::Skipped { .. } | State::KnownFailure { .. }) => 3,
         Phase::Pending => 4,
         Phase::Waiting { .. } => 5,
         Phase::Running => 6,
@@ -99,6 +109,8 @@ pub(super) fn word(phase: &Phase) -> (&'static str, Tone) {
         Phase::Over(State::Blocked { .. }) => ("blocked", Tone::Bad),
         Phase::Over(State::Interrupted) => ("interrupted", Tone::Warn),
         Phase::Over(State::Unsupported { .. }) => ("unsupported", Tone::Dim),
+        Phase::Over(State::Skipped { .. }) => ("skipped", Tone::Warn),
+        Phase::Over(State::KnownFailure { .. }) => ("known failure", Tone::Warn),
     }
 }
 
@@ -113,6 +125,10 @@ pub fn text(picture: &Picture, style: Style) -> String {
     for line in totals(picture) {
         out.push_str(&line);
         out.push('\n');
+    }
+    for (stage, word, why) in picture.set_aside() {
+        let _ =
+            writeln!(out, "{} {}: {}", style.paint(Tone::Warn, &format!("{word}:")), stage.info.name, harmless(why));
     }
     for (stage, why) in troubles(picture) {
         let _ = writeln!(out, "{} {stage}: {why}", style.paint(Tone::Bad, "failed:"));
@@ -176,6 +192,9 @@ pub fn markdown(picture: &Picture) -> String {
     }
     for line in totals(picture) {
         let _ = writeln!(out, "- {}", escape(&line));
+    }
+    for (stage, word, why) in picture.set_aside() {
+        let _ = writeln!(out, "- {word} {}: {}", escape(&stage.info.name), escape(why));
     }
     for (stage, why) in troubles(picture) {
         let _ = writeln!(out, "- **failed** {}: {} (`{}`)", escape(stage), escape(&why), failure::log_command(stage));

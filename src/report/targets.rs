@@ -1,5 +1,6 @@
 //! The matrix on paper.
 
+use crate::config::expect::KnownFailure;
 use crate::config::matrix::{Matrix, Target};
 use serde_json::{Value, json};
 
@@ -62,8 +63,22 @@ pub fn one(target: &Target, as_json: bool) -> String {
     for (check, expected) in &target.expect {
         line("expects", &format!("{check}: {expected}"));
     }
+    for (check, known) in &target.known_failures {
+        line("known failure", &format!("{check}: {}{}", known.why, ends(known)));
+    }
+    for (fact, value) in target.facts.iter().filter(|(_, value)| !value.is_empty()) {
+        line("fact", &format!("{fact} = {value}"));
+    }
     for note in &target.notes {
         line("note", note);
+    }
+    text
+}
+
+fn ends(known: &KnownFailure) -> String {
+    let mut text = known.until.map(|day| format!("; until {day}")).unwrap_or_default();
+    for (package, range) in &known.versions {
+        text += &format!("; {package} {range}");
     }
     text
 }
@@ -147,6 +162,11 @@ fn value(target: &Target) -> Value {
             "package": requires.package.as_str(), "versions": requires.versions.to_string(), "why": requires.why,
         })).collect::<Vec<_>>(),
         "expect": target.expect.iter().map(|(check, word)| (check.to_string(), json!(word))).collect::<serde_json::Map<_, _>>(),
+        "known_failures": target.known_failures.iter().map(|(check, known)| (check.to_string(), json!({
+            "why": known.why, "until": known.until.map(|day| day.to_string()),
+            "versions": known.versions.iter().map(|(name, range)| (name.to_string(), json!(range.to_string()))).collect::<serde_json::Map<_, _>>(),
+        }))).collect::<serde_json::Map<_, _>>(),
+        "facts": target.facts,
         "notes": target.notes,
     })
 }

@@ -132,7 +132,7 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
     let more = match state {
         State::Cached if !verbose => return None,
         State::Blocked { by } => format!("by {by}"),
-        State::Unsupported { why } => harmless(why),
+        State::Unsupported { why } | State::Skipped { why } | State::KnownFailure { why } => harmless(why),
         State::Done if stage.has_run() => format!("in {}", units::duration(stage.elapsed(0))),
         _ => String::new(),
     };

@@ -15,6 +15,9 @@ pub struct Named<M> {
     pub key: Key,
     /// What it was computed from.
     pub material: M,
+    /// The key it stood for before this one.
+    #[serde(default)]
+    pub previous: Option<Key>,
 }
 
 impl Store {

@@ -8,6 +8,7 @@ mod support;
 
 mod bad_input;
 mod build;
+mod checks;
 mod interrupt;
 mod plan;
 mod trouble;

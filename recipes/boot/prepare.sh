@@ -1,0 +1,65 @@
+#!/bin/sh
+# prepare.sh: makes ./initrd for boot.sh, and in ./facts.sh what it is to find:
+# the file to boot, the compiler and linker that built it and the size of its BTF. What
+# cannot be booted at all gets its account in $DEST/verdict, which boot.sh keeps.
+#
+# Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
+# (further ones for programs), LINUX (a result of the linux recipe), NAME (the
+# target's), KERNEL (the image), MACHINE (readelf's word), QEMU
+set -eu
+
+finish() { # finish STATE WHY
+  echo "$1: $2"
+  { echo "state $1"; echo "why $2"; if [ -s "$DEST/build.log" ]; then echo "evidence build.log"; fi; } > "$DEST/verdict"
+  exit 0
+}
+
+cause() { grep -m 1 -i -e error -e 'undefined reference' "$1" || tail -n 1 "$1"; }
+
+if [ -z "$QEMU" ]; then finish unsupported "qemu has no machine for $NAME"; fi
+for file in "$LINUX/nolibc/nolibc.h" "$LINUX/headers/include/linux/types.h"; do
+  if [ ! -f "$file" ]; then finish unsupported "this kernel has no nolibc (${file#"$LINUX/"} is missing in its result)"; fi
+done
+if [ ! -f "$KERNEL" ]; then finish fail "the kernel's build left no ${KERNEL##*/}"; fi
+compile() {
+  "${CROSS}gcc" $FLAGS $USER_FLAGS -I "$LINUX/nolibc" -I "$LINUX/headers/include" "$@"
+}
+if ! echo '#include "nolibc.h"' | compile -E -x c - > nolibc.i 2> nolibc.log; then
+  if grep 'Unsupported Architecture' nolibc.log > unknown; then
+    finish unsupported "nolibc of this kernel does not know $NAME: $(sed -n 's/.*#error/#error/p' unknown | head -n 1)"
+  fi
+  cp nolibc.log "$DEST/build.log"
+  finish fail "nolibc does not compile: $(cause nolibc.log)"
+fi
+if ! compile -Os -static -nostdlib -Wall "$FILES/init.c" -lgcc -o init > "$DEST/build.log" 2>&1; then
+  finish fail "init does not compile: $(cause "$DEST/build.log")"
+fi
+machine() { "${CROSS}readelf" -h "$1" | sed -n 's/^ *Machine: *//p'; }
+for file in init "$LINUX/vmlinux"; do
+  found=$(machine "$file")
+  if [ -n "$MACHINE" ] && [ "$found" != "$MACHINE" ]; then
+    finish fail "${file##*/} is for \`$found\`, the target is \`$MACHINE\`"
+  fi
+done
+sh -eu "$FILES/initramfs.sh" init > initrd
+
+btf=none
+if grep '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config" > /dev/null && grep '^CONFIG_SYSFS=y' "$LINUX/config" > /dev/null; then
+  # Name, type, address, offset, size: the number in brackets may hold a space.
+  size=$("${CROSS}readelf" -SW "$LINUX/vmlinux" | sed -n 's/^ *\[ *[0-9]*\] *\.BTF  *[A-Z]*  *[0-9a-f]*  *[0-9a-f]*  *\([0-9a-f]*\) .*/\1/p')
+  if [ -z "$size" ]; then finish fail "the configuration has CONFIG_DEBUG_INFO_BTF=y, vmlinux has no section .BTF"; fi
+  btf=$((0x$size))
+fi
+# With its debug information it is larger than what some machines load.
+image=$KERNEL
+if [ "$("${CROSS}readelf" -h "$KERNEL" 2> /dev/null | sed -n 's/^ *Class: *ELF.*/ELF/p')" = ELF ]; then
+  image=vmlinux-stripped
+  "${CROSS}objcopy" --strip-debug "$KERNEL" "$image"
+fi
+{
+  echo "KERNEL='$image'"
+  echo "COMPILER='$("${CROSS}gcc" --version | head -n 1)'"
+  echo "LINKER='$("${CROSS}ld" --version | head -n 1)'"
+  echo "BTF=$btf"
+} > facts.sh
+cat facts.sh

@@ -1,0 +1,78 @@
+#!/bin/sh
+# run.sh: a program of the new toolchain runs. Its account goes to $DEST/verdict,
+# what it printed to $DEST/output.txt.
+#
+# Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
+# (further ones for programs), LINUX (a result of the linux recipe), NAME (the
+# target's), MACHINE (readelf's word), QEMU_USER (qemu's name of the machine)
+set -eu
+
+finish() { # finish STATE WHY
+  echo "$1: $2"
+  { echo "state $1"; echo "why $2"; for file in build.log output.txt; do if [ -s "$DEST/$file" ]; then echo "evidence $file"; fi; done; } > "$DEST/verdict"
+  exit 0
+}
+
+cause() { grep -m 1 -i -e error -e 'undefined reference' "$1" || tail -n 1 "$1"; }
+
+if [ -z "$QEMU_USER" ]; then finish unsupported "qemu-user has no machine for $NAME"; fi
+for file in "$LINUX/nolibc/nolibc.h" "$LINUX/headers/include/linux/types.h"; do
+  if [ ! -f "$file" ]; then finish unsupported "this kernel has no nolibc (${file#"$LINUX/"} is missing in its result)"; fi
+done
+compile() {
+  "${CROSS}gcc" $FLAGS $USER_FLAGS -I "$LINUX/nolibc" -I "$LINUX/headers/include" "$@"
+}
+if ! echo '#include "nolibc.h"' | compile -E -x c - > nolibc.i 2> nolibc.log; then
+  if grep 'Unsupported Architecture' nolibc.log > unknown; then
+    finish unsupported "nolibc of this kernel does not know $NAME: $(sed -n 's/.*#error/#error/p' unknown | head -n 1)"
+  fi
+  cp nolibc.log "$DEST/build.log"
+  finish fail "nolibc does not compile: $(cause nolibc.log)"
+fi
+emulator=
+for program in "qemu-$QEMU_USER-static" "qemu-$QEMU_USER"; do
+  if command -v "$program" > /dev/null; then emulator=$program; break; fi
+done
+if [ -z "$emulator" ]; then finish skipped "qemu-$QEMU_USER is not installed"; fi
+
+for level in 0 2; do
+  if ! { compile -O$level -Wall -c "$FILES/run.c" -o "run-O$level.o" &&
+    "${CROSS}gcc" $FLAGS $USER_FLAGS -static -nostdlib "run-O$level.o" -lgcc -o "run-O$level"; } > "$DEST/build.log" 2>&1; then
+    finish fail "-O$level: $(cause "$DEST/build.log")"
+  fi
+  machine=$("${CROSS}readelf" -h "run-O$level" | sed -n 's/^ *Machine: *//p')
+  if [ -n "$MACHINE" ] && [ "$machine" != "$MACHINE" ]; then
+    finish fail "the program is for \`$machine\`, the target is \`$MACHINE\`"
+  fi
+  for code in 42 0; do
+    if timeout -k 5 60 "$emulator" "./run-O$level" "$code" second > "$DEST/output.txt" 2> stderr.txt < /dev/null; then ended=0; else ended=$?; fi
+    cat stderr.txt >> "$DEST/output.txt"
+    case $ended in
+      "$code") ;;
+      124) finish fail "-O$level: the program did not end within 60 s" ;;
+      132) finish fail "-O$level: illegal instruction: compiled for a machine that $emulator is not (-march, -mcpu?)" ;;
+      13[4-9]) finish fail "-O$level: killed by signal $((ended - 128)): $(tail -n 1 "$DEST/output.txt")" ;;
+      126|127) finish fail "-O$level: $emulator did not run it: $(tail -n 1 "$DEST/output.txt")" ;;
+      *)
+        if grep -i 'invalid elf\|exec format' stderr.txt > wrong; then
+          finish fail "-O$level: $emulator does not take it: $(head -n 1 wrong)"
+        fi
+        finish fail "-O$level: exit code $ended instead of $code"
+        ;;
+    esac
+    if ! diff "$FILES/expected.txt" "$DEST/output.txt" > differs; then
+      finish fail "-O$level: \`$(sed -n 's/^> //p' differs | head -n 1)\` printed, \`$(sed -n 's/^< //p' differs | head -n 1)\` expected"
+    fi
+  done
+done
+# nolibc is headers only, so what is not in the object is libgcc's.
+helpers=$("${CROSS}nm" -u run-O2.o | grep -c ' __' || true)
+lines=$(wc -l < "$FILES/expected.txt")
+echo "ok: $lines lines as expected at -O0 and -O2 under $emulator"
+{
+  echo "state pass"
+  echo "summary $lines values"
+  echo "figure values $lines"
+  echo "figure libgcc_helpers $helpers"
+  echo "evidence output.txt"
+} > "$DEST/verdict"

@@ -1,0 +1,261 @@
+//! Checks: what they say, what was expected, and what the run makes of it.
+
+use crate::world::World;
+
+// A check of alpha's kernel whose script is `script`.
+fn world(script: &str) -> World {
+    let world = World::new();
+    let recipe = format!(
+        "schema = 1\nname = \"proof\"\nsummary = \"a test\"\nper = \"target\"\nkind = \"check\"\n\
+         tools = [\"{{{{ target.facts.wants }}}}\"]\n[[needs]]\npackage = \"kernel\"\n[[step]]\nname = \"look\"\n\
+         script = '''\necho proof >> {}\n{script}\n'''\n",
+        world.path("count").display()
+    );
+    world.write("data/recipes/proof.toml", &recipe);
+    world.edit("data/targets.toml", "packages = [\"kernel\"]", "packages = [\"kernel\", \"proof\"]");
+    world.edit(
+        "data/targets.toml",
+        "[target.alpha]",
+        "[fact.wants]\nsummary = \"a tool\"\ndefault = \"make\"\n[target.alpha]",
+    );
+    world
+}
+
+fn say(state: &str) -> String {
+    format!(
+        "{{ echo 'state {state}'; echo 'why because of it'; echo 'summary 12 things'; echo 'figure things 12'; \
+         echo 'evidence seen.txt'; }} > '{{{{ dest }}}}/verdict'\necho 'last words' > '{{{{ dest }}}}/seen.txt'"
+    )
+}
+
+fn json(world: &World, args: &[&str]) -> (i32, serde_json::Value) {
+    let ran = world.run(&[args, &["--json"]].concat());
+    let value: serde_json::Value =
+        serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}\n{}", ran.out, ran.err));
+    let stage = value["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "alpha/proof").unwrap();
+    (ran.code.unwrap(), stage.clone())
+}
+
+#[test]
+fn a_pass_is_kept_with_its_figures() {
+    let world = world(&say("pass"));
+    let (code, stage) = json(&world, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"]), (0, &"done".into()));
+    let (code, stage) = json(&world, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"]), (0, &"cached".into()));
+    let check = &stage["check"];
+    assert_eq!((&check["verdict"], &check["expected"]), (&"pass".into(), &"pass".into()));
+    assert_eq!(check["figures"]["things"], 12.0);
+    assert!(check["evidence"][0].as_str().unwrap().ends_with("tree/seen.txt"), "{check}");
+    assert_eq!(world.count("proof"), 1);
+    let table = world.run(&["build", "alpha"]).err;
+    assert!(table.lines().any(|line| line.starts_with("alpha ") && line.contains("12 things")), "{table}");
+}
+
+#[test]
+fn a_failure_shows_its_evidence_and_is_looked_at_again() {
+    let world = world(&say("fail"));
+    let (code, stage) = json(&world, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"], &stage["why"]), (1, &"failed".into(), &"because of it".into()));
+    assert_eq!(stage["failure"]["excerpt"][0], "last words");
+    assert!(stage["check"]["evidence"][0].as_str().unwrap().ends_with("/dest/seen.txt"), "{stage}");
+    let kept = world.entries("work").into_iter().find(|dir| dir.join("dest/seen.txt").is_file()).unwrap();
+    assert_eq!(fs_err::read_to_string(kept.join("dest/seen.txt")).unwrap(), "last words\n");
+    let ran = world.run(&["build", "alpha"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("failed: alpha/proof: because of it"), "{}", ran.err);
+    assert_eq!(world.count("proof"), 2);
+}
+
+#[test]
+fn a_step_that_fails_fails_its_check_with_what_the_check_said_last() {
+    let world = world(&format!("{}\nexit 3", say("pass")));
+    let (code, stage) = json(&world, &["build", "alpha"]);
+    assert_eq!((code, &stage["why"], &stage["check"]["verdict"]), (1, &"because of it".into(), &"fail".into()));
+    assert_eq!(stage["failure"]["ended"], "exit code 3");
+}
+
+#[test]
+fn an_account_that_cannot_be_understood_is_no_pass() {
+    let world = world("echo 'stat fail' > '{{ dest }}/verdict'");
+    let (code, stage) = json(&world, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"]), (1, &"failed".into()));
+    assert!(stage["why"].as_str().unwrap().contains("unknown word `stat`"), "{stage}");
+}
+
+#[test]
+fn unsupported_is_fine_only_where_it_is_expected() {
+    let world = world(&say("unsupported"));
+    let (code, stage) = json(&world, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"]), (1, &"failed".into()));
+    assert_eq!(stage["why"], "unsupported, although `pass` is expected: because of it");
+    world.edit(
+        "data/targets.toml",
+        "[not-built.vax]",
+        "[target.alpha.expect]\nproof = \"unsupported\"\n[not-built.vax]",
+    );
+    let (code, stage) = json(&world, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"], &stage["why"]), (0, &"unsupported".into(), &"because of it".into()));
+    assert_eq!(world.count("proof"), 1, "an expectation changes no result");
+    let table = world.run(&["build", "alpha"]).err;
+    assert!(table.contains("unsupported: alpha/proof: because of it"), "{table}");
+}
+
+#[test]
+fn unexpected_support_is_told_and_fails_nothing() {
+    let world = world(&say("pass"));
+    world.edit(
+        "data/targets.toml",
+        "[not-built.vax]",
+        "[target.alpha.expect]\nproof = \"unsupported\"\n[not-built.vax]",
+    );
+    for _ in 0..2 {
+        let ran = world.run(&["build", "alpha"]).ok();
+        assert!(ran.err.contains("warning: alpha/proof: it passes, although `unsupported` is expected"), "{}", ran.err);
+    }
+}
+
+fn known(world: &World, more: &str) {
+    let text = format!("[target.alpha.known-failure.proof]\nwhy = \"PR42\"\n{more}\n[not-built.vax]");
+    world.edit("data/targets.toml", "[not-built.vax]", &text);
+}
+
+#[test]
+fn a_known_failure_fails_no_run_until_it_expires() {
+    let now = world(&say("fail"));
+    known(&now, "until = \"9999-01-01\"");
+    let (code, stage) = json(&now, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"], &stage["why"]), (0, &"known-failure".into(), &"PR42 (because of it)".into()));
+    let later = world(&say("fail"));
+    known(&later, "until = \"2020-01-01\"");
+    let (code, stage) = json(&later, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"]), (1, &"failed".into()));
+    assert_eq!(stage["why"], "because of it (known failure: PR42; it was known until 2020-01-01)");
+    let other = world(&say("fail"));
+    known(&other, "versions = { tool = \"<1\" }");
+    let (code, stage) = json(&other, &["build", "alpha"]);
+    assert_eq!(code, 1);
+    assert_eq!(stage["why"], "because of it (known failure: PR42; it was known for other versions than tool 1.0)");
+}
+
+#[test]
+fn a_known_failure_that_passes_fails_the_run() {
+    let world = world(&say("pass"));
+    known(&world, "until = \"9999-01-01\"");
+    for _ in 0..2 {
+        let (code, stage) = json(&world, &["build", "alpha"]);
+        assert_eq!((code, &stage["state"]), (1, &"failed".into()));
+        assert!(stage["why"].as_str().unwrap().contains("it passes, although a failure is known (PR42)"), "{stage}");
+    }
+}
+
+#[test]
+fn a_known_failure_without_an_end_is_refused() {
+    let world = world(&say("pass"));
+    known(&world, "");
+    let ran = world.run(&["build", "alpha"]);
+    insta::assert_snapshot!(ran.message(), @r#"
+    exit 2
+    error: known failure of `proof`: it has no end
+       --> [DIR]/data/targets.toml:42:29
+       |
+    42 | [target.alpha.known-failure.proof]
+       |                             ^^^^^
+    hint: give it `until = "2027-01-01"`, or `versions = { gcc = "<17" }`
+    "#);
+}
+
+#[test]
+fn a_missing_tool_skips_the_check_and_no_build() {
+    let world = world(&say("pass"));
+    world.edit("data/targets.toml", "arch = \"alpha\"", "arch = \"alpha\"\n[target.alpha.facts]\nwants = \"emulator\"");
+    world.edit(
+        "data/recipes/host-tools.toml",
+        "[manager.apt]",
+        "[tool.emulator]\nprogram = \"no-such-emulator\"\nwhy = \"runs it\"\npackages = { apt = [\"emu\"], apk = [\"emu\"] }\n[manager.apt]",
+    );
+    let (code, stage) = json(&world, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"]), (0, &"skipped".into()));
+    assert!(stage["why"].as_str().unwrap().starts_with("`emulator` is not installed"), "{stage}");
+    assert_eq!((world.count("proof"), world.count("alpha/kernel configure")), (0, 1));
+    let table = world.run(&["build", "alpha"]).err;
+    assert!(table.contains("skipped: alpha/proof: `emulator` is not installed"), "{table}");
+    // A name that no file describes is a mistake, not a reason to skip.
+    world.edit("data/targets.toml", "wants = \"emulator\"", "wants = \"emulater\"");
+    let ran = world.run(&["build", "alpha"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("alpha/proof: unknown host tool `emulater`"), "{}", ran.err);
+}
+
+#[test]
+fn check_runs_checks_alone_on_what_is_built() {
+    let world = world(&say("pass"));
+    let ran = world.run(&["check", "alpha"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("alpha/proof: blocked by alpha/kernel, which is not built"), "{}", ran.err);
+    assert!(world.counts().is_empty() && world.server.seen().is_empty());
+    world.run(&["build", "alpha", "--package", "kernel"]).ok();
+    world.forget_counts();
+    world.run(&["check", "alpha"]).ok();
+    assert_eq!(world.counts(), ["proof"]);
+}
+
+#[test]
+fn a_check_can_compare_itself_with_the_last_one() {
+    let world = world(
+        "{ if [ -f '{{ previous }}/list' ]; then echo \"summary before: $(cat '{{ previous }}/list')\"; fi; } > '{{ dest }}/verdict'\n\
+         echo {{ set.level }} > '{{ dest }}/list'",
+    );
+    world.run(&["build", "alpha"]).ok();
+    let (_, stage) = json(&world, &["build", "alpha", "--set", "level=two"]);
+    assert_eq!(stage["check"]["summary"], "before: one");
+}
+
+#[test]
+fn a_check_made_by_this_program_finds_it() {
+    let world = world("'{{ crossmill }}' --version > '{{ dest }}/version'");
+    world.run(&["build", "alpha"]).ok();
+    let text = fs_err::read_to_string(world.entry("alpha/proof").join("tree/version")).unwrap();
+    assert_eq!(text.trim(), format!("crossmill {}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn unknown_words_of_expectations_and_facts_are_refused() {
+    let world = world(&say("pass"));
+    let wrong = "[target.alpha.expect]\nproof = \"passes\"\n[target.alpha.facts]\nwant = \"x\"\n[not-built.vax]";
+    world.edit("data/targets.toml", "[not-built.vax]", wrong);
+    let ran = world.run(&["build", "alpha"]);
+    insta::assert_snapshot!(ran.message(), @r#"
+    exit 2
+    error: unknown expectation `passes`
+       --> [DIR]/data/targets.toml:43:9
+       |
+    43 | proof = "passes"
+       |         ^^^^^^^^
+    hint: did you mean `pass`?
+    hint: valid expectations are `pass`, `unsupported`
+    hint: a failure is declared by `[target.NAME.known-failure.CHECK]`
+
+    error: unknown fact `want`
+       --> [DIR]/data/targets.toml:45:1
+       |
+    45 | want = "x"
+       | ^^^^
+    hint: did you mean `wants`?
+    hint: valid facts are `wants`
+    "#);
+}
+
+#[test]
+fn a_recipe_that_does_not_apply_to_a_target_is_no_stage_of_it() {
+    let world = world(&say("pass"));
+    world.edit("data/recipes/proof.toml", "kind = \"check\"", "kind = \"check\"\nwhen = \"target.name == 'alpha'\"");
+    let ran = world.run(&["build", "alpha", "gamma"]).ok();
+    assert!(!ran.err.contains("gamma/proof"), "{}", ran.err);
+    assert_eq!((world.count("proof"), world.count("gamma/kernel configure")), (1, 1));
+    // What needs it must not apply either.
+    world.edit("data/recipes/kernel.toml", "per = \"target\"", "per = \"target\"\nwhen = \"target.name == 'gamma'\"");
+    let ran = world.run(&["build", "alpha"]);
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("alpha: there is no `kernel`, which `proof` needs"), "{}", ran.err);
+}
