@@ -56,11 +56,35 @@ fn survive(bytes: &[u8]) {
     let _ = write(&found.merged, None, Endian::Little).unwrap();
 }
 
+// Where the debug sections are in the file: their bytes, and the word in the section header that has their size.
+fn debug_sections(bytes: &[u8]) -> Vec<(std::ops::Range<usize>, usize)> {
+    let long = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
+    let headers = long(0x28);
+    let elf = Elf::parse(bytes).unwrap();
+    let wanted = elf.sections().iter().filter(|section| section.name.starts_with(".debug_"));
+    let found: Vec<_> = wanted
+        .map(|section| {
+            let header = headers + section.index.0 * 64;
+            let start = long(header + 0x18);
+            (start..start + long(header + 0x20), header + 0x20)
+        })
+        .collect();
+    assert!(found.len() >= 2);
+    found
+}
+
 #[test]
 fn truncation_at_every_byte_ends_in_an_answer() {
     let bytes = assemble(include_str!("exact.s"));
     for len in 0..bytes.len() {
         survive(&bytes[..len]);
+    }
+    for (range, size) in debug_sections(&bytes) {
+        let mut cut = bytes.clone();
+        for len in 0..range.len() {
+            cut[size..size + 8].copy_from_slice(&(len as u64).to_le_bytes());
+            survive(&cut);
+        }
     }
 }
 
@@ -68,12 +92,14 @@ fn truncation_at_every_byte_ends_in_an_answer() {
 fn every_byte_of_the_debug_information_may_be_wrong() {
     let bytes = assemble(include_str!("lies.s"));
     let mut changed = bytes.clone();
-    for at in 0..bytes.len() {
-        for value in [0, 0xff, bytes[at] ^ 1, bytes[at] ^ 0x80] {
-            changed[at] = value;
-            survive(&changed);
+    for (range, _) in debug_sections(&bytes) {
+        for at in range {
+            for value in [0, 0xff, bytes[at] ^ 1] {
+                changed[at] = value;
+                survive(&changed);
+            }
+            changed[at] = bytes[at];
         }
-        changed[at] = bytes[at];
     }
 }
 

@@ -6,8 +6,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+#[path = "../../fuzz/bodies/inline.rs"]
+mod body;
 mod commands;
 mod compiled;
+mod corpus;
 mod exact;
 mod lies;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
