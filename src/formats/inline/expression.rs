@@ -264,7 +264,7 @@ mod tests {
         let arithmetic = [vec![0x75, 0], vec![0x1f; long]].concat();
         assert_eq!(of(&arithmetic, 8), Err(Missing::Arithmetic));
         assert_eq!(of(&vec![0x96; long], 8), Err(Missing::OptimisedOut), "nothing but nops");
-        let nested = [vec![0xa3, 0xfb, 0xff, 0xff, 0x04], vec![0xa3; long]].concat();
+        let nested = [vec![0xa3, 0xfb, 0xff, 0xff, 0x04], vec![0xa3; long - 5]].concat();
         assert_eq!(of(&nested, 8), Err(Missing::EntryValue), "what is inside an entry value is not entered");
     }
 

@@ -149,17 +149,21 @@ fn of_unit(scan: &Scan<'_>) -> Vec<bool> {
         scan.sites.iter().enumerate().filter(|(_, site)| site.extent.ranges > 0).collect();
     order.sort_by_key(|(_, site)| (rank(site.owner), site.extent.low, site.extent.high));
     for siblings in order.chunk_by(|a, b| a.1.owner == b.1.owner) {
-        let mut furthest: Option<(usize, u64)> = None;
+        let mut furthest: Option<(usize, super::unit::Extent)> = None;
         for (index, site) in siblings {
-            if let Some((other, _)) = furthest.filter(|(_, end)| site.extent.low < *end) {
+            // Two of one range each have no gap that the other could be in.
+            let meets = |other: &super::unit::Extent| {
+                site.extent.low < other.high && (site.extent.ranges > 1 || other.ranges > 1)
+            };
+            if let Some((other, _)) = furthest.filter(|(_, other)| meets(other)) {
                 for index in [*index, other] {
                     if let Some(slot) = marked.get_mut(index) {
                         *slot = true;
                     }
                 }
             }
-            if furthest.is_none_or(|(_, end)| site.extent.high > end) {
-                furthest = Some((*index, site.extent.high));
+            if furthest.is_none_or(|(_, other)| site.extent.high > other.high) {
+                furthest = Some((*index, site.extent));
             }
         }
     }
