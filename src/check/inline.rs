@@ -9,7 +9,7 @@ use crate::formats::btf::{self as format, Btf, WriteError};
 use crate::formats::elf::{self, Elf};
 use crate::formats::inline::compare::{Comparison, compare};
 use crate::formats::inline::write::{Written, write};
-use crate::formats::inline::{self, Extraction, Known, Options, Sections};
+use crate::formats::inline::{self, Extraction, Known, Options, Sections, Watch};
 use std::path::{Path, PathBuf};
 
 /// Sections of a file that hold inline BTF of the kernel's own making.
@@ -82,6 +82,22 @@ pub struct File<'i> {
     pub debug: Sections<'i>,
     /// Its BTF sections.
     pub btf: Loaded<'i>,
+    input: &'i Input,
+}
+
+struct Reading<'r> {
+    input: &'r Input,
+    progress: &'r (dyn Fn(u64, u64) + Sync),
+}
+
+impl Watch for Reading<'_> {
+    fn progress(&self, done: u64, total: u64) {
+        (self.progress)(done, total);
+    }
+
+    fn done_with(&self, part: &[u8]) {
+        self.input.forget(part);
+    }
 }
 
 impl<'i> File<'i> {
@@ -91,7 +107,7 @@ impl<'i> File<'i> {
         let elf = Elf::parse(input.bytes()).map_err(fail)?;
         let debug =
             Sections::load(&elf).map_err(|source| Error::Dwarf { path: path.to_owned(), source })?;
-        Ok(Self { path: path.to_owned(), elf, debug, btf: Loaded::new(path, input)? })
+        Ok(Self { path: path.to_owned(), elf, debug, btf: Loaded::new(path, input)?, input })
     }
 
     /// Its own BTF; nothing where it has none.
@@ -110,7 +126,8 @@ impl<'i> File<'i> {
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Extraction<'_>, Error> {
         let fail = |source| Error::Dwarf { path: self.path.clone(), source };
-        inline::extract(&self.elf, &self.debug, known, options, progress).map_err(fail)
+        let watch = Reading { input: self.input, progress };
+        inline::extract(&self.elf, &self.debug, known, options, &watch).map_err(fail)
     }
 
     /// Writes sites as inline BTF on a base.

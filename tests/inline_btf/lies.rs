@@ -39,7 +39,7 @@ fn a_stripped_file_is_told_as_such() {
     let bytes = assemble("\t.text\n");
     let elf = Elf::parse(&bytes).unwrap();
     let sections = Sections::load(&elf).unwrap();
-    let outcome = inline::extract(&elf, &sections, &Known::default(), Options::default(), &|_, _| {});
+    let outcome = inline::extract(&elf, &sections, &Known::default(), Options::default(), &());
     assert_eq!(outcome.unwrap_err(), Error::Stripped);
 }
 
@@ -47,7 +47,7 @@ fn a_stripped_file_is_told_as_such() {
 fn survive(bytes: &[u8]) {
     let Ok(elf) = Elf::parse(bytes) else { return };
     let Ok(sections) = Sections::load(&elf) else { return };
-    let Ok(found) = inline::extract(&elf, &sections, &Known::default(), Options::default(), &|_, _| {}) else {
+    let Ok(found) = inline::extract(&elf, &sections, &Known::default(), Options::default(), &()) else {
         return;
     };
     assert!(found.merged.adds_up(), "{:?}", found.merged);

@@ -45,7 +45,7 @@ fn sites(found: &SitesOf) -> Sites {
 fn with<T>(bytes: &[u8], options: Options, look: impl FnOnce(&Elf<'_>, &Extraction<'_>) -> T) -> T {
     let elf = Elf::parse(bytes).unwrap();
     let sections = Sections::load(&elf).unwrap();
-    let found = inline::extract(&elf, &sections, &Known::default(), options, &|_, _| {}).unwrap();
+    let found = inline::extract(&elf, &sections, &Known::default(), options, &()).unwrap();
     assert!(found.merged.adds_up(), "{:?}", found.merged);
     let (written, _) = write(&found.merged, None, Endian::Little).unwrap();
     let sizes = elf.sections().iter().filter(|section| section.is_allocated());

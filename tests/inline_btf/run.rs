@@ -169,7 +169,7 @@ fn check(optimisation: &str, options: Options) -> (u32, u32) {
     let bytes = fs_err::read(&path).unwrap();
     let elf = Elf::parse(&bytes).unwrap();
     let sections = Sections::load(&elf).unwrap();
-    let found = inline::extract(&elf, &sections, &Known::default(), options, &|_, _| {}).unwrap();
+    let found = inline::extract(&elf, &sections, &Known::default(), options, &()).unwrap();
     let (written, _) = write(&found.merged, None, Endian::Little).unwrap();
     let sites = read_sites(&written, &elf);
     assert!(sites.len() >= 10, "{sites:#?}");

@@ -65,19 +65,28 @@ pub struct Extraction<'d> {
     pub damage: Vec<(u64, String)>,
 }
 
-/// Takes the sites out of a file's debug information. `progress` is called with
-/// how many of how many bytes of it are done, from several threads.
+/// What is told while units are read, from several threads.
+pub trait Watch: Sync {
+    /// So many of so many bytes are done.
+    fn progress(&self, _done: u64, _total: u64) {}
+    /// These bytes of the file will hardly be looked at again.
+    fn done_with(&self, _part: &[u8]) {}
+}
+
+impl Watch for () {}
+
+/// Takes the sites out of a file's debug information.
 pub fn extract<'d>(
     elf: &Elf<'_>,
     sections: &'d Sections<'_>,
     known: &Known<'_>,
     options: Options,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    watch: &dyn Watch,
 ) -> Result<Extraction<'d>, Error> {
     // Compiled once for each byte order: a check in every read would cost a third.
     match elf.endian() {
-        Endianness::Little => run(elf, sections, known, options, progress, LittleEndian),
-        Endianness::Big => run(elf, sections, known, options, progress, BigEndian),
+        Endianness::Little => run(elf, sections, known, options, watch, LittleEndian),
+        Endianness::Big => run(elf, sections, known, options, watch, BigEndian),
     }
 }
 
@@ -86,25 +95,33 @@ fn run<'d, E: Endianity + Send + Sync>(
     sections: &'d Sections<'_>,
     known: &Known<'_>,
     options: Options,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    watch: &dyn Watch,
     endian: E,
 ) -> Result<Extraction<'d>, Error> {
     let debug = Debug::open(sections, endian)?;
     let places = Places::of(elf);
     let total: u64 = debug.units.iter().map(|header| header.length_including_self() as u64).sum();
     let done = std::sync::atomic::AtomicU64::new(0);
-    let mut scans: Vec<Scan<'d>> = debug
-        .units
-        .par_iter()
+    let bytes = debug.dwarf.debug_info.reader().slice();
+    let mut scans: Vec<Scan<'d>> = portions(&debug.units)
+        .into_par_iter()
         .with_max_len(1)
-        .map(|header| {
-            let found = unit::scan(&debug, known, header, options)?;
-            let len = header.length_including_self() as u64;
-            let before = done.fetch_add(len, std::sync::atomic::Ordering::Relaxed);
-            progress(before + len, total);
+        .map(|units| {
+            let mut found = Vec::with_capacity(units.len());
+            for header in units {
+                found.push(unit::scan(&debug, known, header, options)?);
+            }
+            let start = found.first().map_or(0, |scan| scan.span.0);
+            let end = found.last().map_or(0, |scan| scan.span.1);
+            let before = done.fetch_add(end - start, std::sync::atomic::Ordering::Relaxed);
+            watch.progress(before + end - start, total);
+            watch.done_with(bytes.get(start as usize..end as usize).unwrap_or_default());
             Ok(found)
         })
-        .collect::<Result<_, Error>>()?;
+        .collect::<Result<Vec<Vec<Scan<'d>>>, Error>>()?
+        .into_iter()
+        .flatten()
+        .collect();
     let sites: Vec<UnitSites<'d>> = {
         let world = World { debug: &debug, functions: Functions { scans: &scans }, base: places.base, endian };
         (0..scans.len() as u32).into_par_iter().with_max_len(4).map(|unit| world.resolve(unit)).collect()
@@ -124,6 +141,22 @@ fn run<'d, E: Endianity + Send + Sync>(
         scan.extras = Vec::new();
     }
     Ok(Extraction { scans, sites, merged, damage })
+}
+
+/// Bytes of units that one thread takes at a time: so many that their pages can be let go of as a whole.
+const PORTION: usize = 512 << 10;
+
+fn portions<R: gimli::Reader<Offset = usize>>(units: &[gimli::UnitHeader<R>]) -> Vec<&[gimli::UnitHeader<R>]> {
+    let mut filled = 0;
+    let same = |unit: &gimli::UnitHeader<R>, _: &gimli::UnitHeader<R>| {
+        filled += unit.length_including_self();
+        let goes_on = filled < PORTION;
+        if !goes_on {
+            filled = 0;
+        }
+        goes_on
+    };
+    units.chunk_by(same).collect()
 }
 
 impl<'d> Extraction<'d> {

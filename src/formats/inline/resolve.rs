@@ -1,7 +1,7 @@
 //! From what a unit says of its sites to functions and locations, once every
 //! unit has been scanned: an origin may be in another unit.
 
-use super::dwarf::{Debug, Slice};
+use super::dwarf::Debug;
 use super::expression::{Want, translate};
 use super::location::{LocParam, Location, Missing};
 use super::unit::{Die, Function, Param, Place, Scan, Skip, Skipped};
@@ -245,15 +245,18 @@ impl<'d, E: Endianity + Send + Sync> World<'_, 'd, E> {
             Place::Missing(missing) => return Err(*missing),
             Place::Value(value) => Location::Constant(*value),
             Place::Block(bytes) => Location::Constant(self.number(bytes).ok_or(Missing::Size)?),
-            Place::Expression(bytes) => {
-                let address = |index| {
-                    let size = scan.encoding.address_size;
-                    self.debug.dwarf.debug_addr.get_address(size, scan.addr_base, index).ok()
-                };
-                translate(EndianSlice::new(bytes, self.endian) as Slice<'d, E>, want, address)?
-            }
+            Place::Expression(bytes) => self.translate(scan, bytes, want)?,
+            Place::Short(expression) => self.translate(scan, expression.bytes(), want)?,
         };
         LocParam::encode(location, param.facts.size, param.facts.signed, self.base)
+    }
+
+    fn translate(&self, scan: &Scan<'d>, bytes: &[u8], want: Want) -> Result<Location, Missing> {
+        let address = |index| {
+            let size = scan.encoding.address_size;
+            self.debug.dwarf.debug_addr.get_address(size, scan.addr_base, index).ok()
+        };
+        translate(EndianSlice::new(bytes, self.endian), want, address)
     }
 
     fn number(&self, bytes: &[u8]) -> Option<u64> {

@@ -230,6 +230,35 @@ pub enum Place<'d> {
     Block(&'d [u8]),
     /// Where this expression says.
     Expression(&'d [u8]),
+    /// The same for a short one, which is nearly every one: the file's page is not needed again.
+    Short(ShortExpression),
+}
+
+/// An expression of a few bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct ShortExpression {
+    len: u8,
+    bytes: [u8; 14],
+}
+
+impl ShortExpression {
+    fn new(expression: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 14];
+        bytes.get_mut(..expression.len())?.copy_from_slice(expression);
+        Some(Self { len: u8::try_from(expression.len()).ok()?, bytes })
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl<'d> Place<'d> {
+    fn of_expression(expression: &'d [u8]) -> Self {
+        ShortExpression::new(expression).map_or(Self::Expression(expression), Self::Short)
+    }
 }
 
 /// What a unit has.
@@ -643,11 +672,11 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
 
     fn place(&mut self, location: AttributeValue<Slice<'d, E>>, pc: u64) -> Place<'d> {
         if let AttributeValue::Exprloc(expression) = location {
-            return Place::Expression(expression.0.slice());
+            return Place::of_expression(expression.0.slice());
         }
         // DWARF 4 and before: a block is an expression.
         if let AttributeValue::Block(block) = location {
-            return Place::Expression(block.slice());
+            return Place::of_expression(block.slice());
         }
         let Ok(Some(mut list)) = self.debug.dwarf.attr_locations(self.unit, location) else {
             return Place::Missing(Missing::Damaged);
@@ -669,14 +698,14 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
                     empty.get_or_insert(entry.data.0.slice());
                 }
                 Ok(Some(entry)) if !is_empty && entry.range.begin <= pc && pc < entry.range.end => {
-                    return Place::Expression(entry.data.0.slice());
+                    return Place::of_expression(entry.data.0.slice());
                 }
                 Ok(_) => {}
                 Err(_) => return Place::Missing(Missing::Damaged),
             }
         }
         match empty {
-            Some(expression) if self.options.with_empty_ranges => Place::Expression(expression),
+            Some(expression) if self.options.with_empty_ranges => Place::of_expression(expression),
             Some(_) => Place::Missing(Missing::EmptyRange),
             None => Place::Missing(Missing::NotCovered),
         }
