@@ -5,3 +5,4 @@ pub mod doctor;
 pub mod inline;
 pub mod input;
 pub mod judge;
+pub mod sframe;

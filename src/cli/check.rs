@@ -1,6 +1,7 @@
 //! `crossmill check`: is what is there as it should be?
 
 mod btf;
+mod sframe;
 
 use super::Outcome;
 use super::build::{RunOptions, What, start};
@@ -27,6 +28,7 @@ pub struct Check {
 #[derive(Debug, Subcommand)]
 enum Files {
     Btf(btf::CheckBtf),
+    Sframe(sframe::Sframe),
 }
 
 impl Check {
@@ -34,6 +36,7 @@ impl Check {
     pub fn run(self) -> Outcome {
         match self.what {
             Some(Files::Btf(command)) => command.run(),
+            Some(Files::Sframe(command)) => command.run(),
             None => start(&self.select, &self.run, What::Check),
         }
     }

@@ -18,6 +18,7 @@ pub mod plain;
 pub mod plan;
 #[cfg(test)]
 mod sample;
+pub mod sframe;
 pub mod style;
 pub mod table;
 pub mod targets;

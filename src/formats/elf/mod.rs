@@ -8,7 +8,7 @@
 //! the same addresses.
 
 use object::read::{Object, ObjectSection, ObjectSymbol, RelocationTarget};
-use object::{Endianness, RelocationKind, SectionFlags, SectionIndex, elf};
+use object::{Endianness, RelocationFlags, RelocationKind, SectionFlags, SectionIndex, elf};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -177,6 +177,32 @@ impl<'a> Elf<'a> {
         self.file.kind() == object::ObjectKind::Relocatable
     }
 
+    /// Addresses from and to of the first program header of this type.
+    #[must_use]
+    pub fn segment(&self, kind: u32) -> Option<(u64, u64)> {
+        let endian = self.endian();
+        let found: (u64, u64) = match &self.file {
+            object::File::Elf32(file) => {
+                let header = file.elf_program_headers().iter().find(|header| header.p_type.get(endian).0 == kind)?;
+                (header.p_vaddr.get(endian).into(), header.p_memsz.get(endian).into())
+            }
+            object::File::Elf64(file) => {
+                let header = file.elf_program_headers().iter().find(|header| header.p_type.get(endian).0 == kind)?;
+                (header.p_vaddr.get(endian), header.p_memsz.get(endian))
+            }
+            _ => return None,
+        };
+        Some((found.0, found.0.saturating_add(found.1)))
+    }
+
+    /// The relocations of a section: where, and whether it is one that does nothing (`R_*_NONE`).
+    #[must_use]
+    pub fn relocations(&self, section: &Section) -> Vec<(u64, bool)> {
+        let Ok(found) = self.file.section_by_index(section.index) else { return Vec::new() };
+        let nothing = |relocation: &object::Relocation| relocation.kind() == RelocationKind::None;
+        found.relocations().map(|(offset, relocation)| (offset, nothing(&relocation))).collect()
+    }
+
     /// All sections, in the file's order.
     #[must_use]
     pub fn sections(&self) -> &[Section] {
@@ -231,10 +257,18 @@ impl<'a> Elf<'a> {
         let endian = self.endian();
         for (offset, relocation) in found.relocations() {
             let mut miss = |why| unapplied.push(Unapplied { offset, why });
+            let mut bits = relocation.size();
             let relative = match relocation.kind() {
                 RelocationKind::None => continue,
                 RelocationKind::Absolute => false,
                 RelocationKind::Relative | RelocationKind::PltRelative => true,
+                // What SFrame version 3 uses on x86-64, and `object` does not know.
+                _ if self.machine() == elf::EM_X86_64.0
+                    && matches!(relocation.flags(), RelocationFlags::Elf { r_type } if r_type == elf::R_X86_64_PC64) =>
+                {
+                    bits = 64;
+                    true
+                }
                 _ => {
                     miss("relocation of an unknown kind");
                     continue;
@@ -244,7 +278,7 @@ impl<'a> Elf<'a> {
                 miss("relocation against nothing");
                 continue;
             };
-            let width = usize::from(relocation.size() / 8);
+            let width = usize::from(bits / 8);
             let place = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(width)?));
             let Some(place) = place.filter(|place| place.end <= bytes.len() && matches!(width, 1 | 2 | 4 | 8)) else {
                 miss("relocation outside the section");

@@ -1,0 +1,130 @@
+//! The sum over all files, and the account of a check.
+
+use super::{Bytes, Cross, Report};
+use crate::base::rule::Severity;
+use crate::formats::verdict::{Account, Verdict};
+use std::collections::BTreeSet;
+
+/// All files together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Total {
+    /// ELF files and members of archives.
+    pub files: u64,
+    /// Of these, with SFrame data.
+    pub with_sframe: u64,
+    /// The versions that were seen.
+    pub versions: BTreeSet<u8>,
+    /// The ABIs that were seen.
+    pub abis: BTreeSet<&'static str>,
+    /// SFrame functions.
+    pub fdes: u64,
+    /// SFrame rows.
+    pub fres: u64,
+    /// Held against DWARF.
+    pub cross: Cross,
+    /// Bytes, of files with SFrame data only: so that sizes can be compared.
+    pub bytes: Bytes,
+    /// Findings that are errors.
+    pub errors: u64,
+    /// Findings that are warnings.
+    pub warnings: u64,
+}
+
+impl Total {
+    /// Adds up.
+    #[must_use]
+    pub fn of(reports: &[Report]) -> Self {
+        let mut total = Self::default();
+        for report in reports {
+            total.add(report);
+        }
+        total
+    }
+
+    fn add(&mut self, report: &Report) {
+        self.files += 1;
+        self.errors += report.findings.count(Severity::Error);
+        self.warnings += report.findings.count(Severity::Warning);
+        if !report.has_sframe() {
+            return;
+        }
+        self.with_sframe += 1;
+        for table in &report.tables {
+            self.versions.insert(table.version);
+            self.abis.insert(table.abi.name());
+            self.fdes += u64::from(table.fdes);
+            self.fres += u64::from(table.fres);
+        }
+        if let Some(cross) = &report.cross {
+            self.cross += cross;
+        }
+        let bytes = report.bytes;
+        self.bytes.sframe += bytes.sframe;
+        self.bytes.eh_frame += bytes.eh_frame;
+        self.bytes.debug_frame += bytes.debug_frame;
+        self.bytes.text += bytes.text;
+        self.bytes.covered += bytes.covered;
+    }
+
+    /// Whether everything is as it should be.
+    #[must_use]
+    pub fn is_good(&self, deny_warnings: bool) -> bool {
+        self.with_sframe > 0 && self.errors == 0 && !(deny_warnings && self.warnings > 0)
+    }
+
+    /// `v3`, `v1+v2`
+    #[must_use]
+    pub fn version_words(&self) -> String {
+        self.versions.iter().map(|version| format!("v{version}")).collect::<Vec<_>>().join("+")
+    }
+}
+
+/// What a check says of itself.
+#[must_use]
+pub fn account(total: &Total, deny_warnings: bool) -> Account {
+    let good = total.is_good(deny_warnings);
+    let cross = &total.cross;
+    let why = (!good).then(|| {
+        if total.with_sframe == 0 {
+            return format!("no SFrame data in {} files", total.files);
+        }
+        let mut words = vec![format!("{} errors, {} warnings", total.errors, total.warnings)];
+        if cross.lost > 0 {
+            words.push(format!("{} functions lost", cross.lost));
+        }
+        if cross.mismatched_rows > 0 {
+            words.push(format!("{} rows in {} functions disagree with DWARF", cross.mismatched_rows, cross.mismatched));
+        }
+        words.join(", ")
+    });
+    let summary = match total.with_sframe {
+        0 => "no SFrame data".to_owned(),
+        _ => format!("{} {} FDEs", total.version_words(), crate::base::units::grouped(total.fdes)),
+    };
+    let mut figures: Vec<(String, f64)> = [
+        ("files", total.files),
+        ("fdes", total.fdes),
+        ("fres", total.fres),
+        ("functions", cross.functions),
+        ("covered", cross.covered),
+        ("declined", cross.all_declined()),
+        ("lost", cross.lost),
+        ("extra", cross.extra),
+        ("compared_rows", cross.rows),
+        ("mismatched_rows", cross.mismatched_rows),
+        ("bytes", total.bytes.sframe),
+        ("eh_frame_bytes", total.bytes.eh_frame),
+        ("debug_frame_bytes", total.bytes.debug_frame),
+        ("text_bytes", total.bytes.text),
+        ("covered_text_bytes", total.bytes.covered),
+        ("errors", total.errors),
+        ("warnings", total.warnings),
+    ]
+    .map(|(name, number)| (name.to_owned(), number as f64))
+    .to_vec();
+    for (reason, count) in &cross.declined {
+        figures.push((format!("declined.{reason}"), *count as f64));
+    }
+    let state = if good { Verdict::Pass } else { Verdict::Fail };
+    Account { state, why, summary: Some(summary), figures, evidence: Vec::new() }
+}

@@ -1,0 +1,152 @@
+//! `crossmill check sframe`.
+
+use crate::cli::{Outcome, Trouble, exit};
+use crate::base::{Diagnostic, suggest};
+use crate::check::input::Input;
+use crate::check::sframe::{self as check, Looked, Progress, Total};
+use crate::formats::sframe::{RULES, rule};
+use crate::report::Style;
+use crate::report::sframe as report;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+/// Check SFrame stack-trace data, and hold it against DWARF row by row
+///
+/// Reads .sframe of versions 1, 2 and 3 in ELF files, archives and directories
+/// of both, holds it against the rules of the format and against .eh_frame or
+/// .debug_frame of the same functions. docs/sframe.md has the codes.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 everything is right, 1 there are findings or no SFrame data, \
+                        2 wrong usage or a file that cannot be read.")]
+pub struct Sframe {
+    /// Files, archives or directories
+    #[arg(required_unless_present = "explain", value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// Both tables of a function side by side: its name, or its address as 0x…
+    #[arg(long, value_name = "FUNC", conflicts_with_all = ["verdict", "deny"])]
+    rows: Option<String>,
+    /// What a code means and where the rule comes from
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "json", "rows", "verdict", "deny"])]
+    explain: Option<String>,
+    /// What else is to fail
+    #[arg(long, value_name = "WHAT")]
+    deny: Option<Deny>,
+    /// Write the check's account (state, summary, figures) to a file
+    #[arg(long, value_name = "FILE")]
+    verdict: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Deny {
+    /// Warnings
+    Warning,
+}
+
+impl Sframe {
+    pub fn run(self) -> Outcome {
+        if let Some(code) = &self.explain {
+            return explain(code);
+        }
+        if let Some(function) = &self.rows {
+            return self.side_by_side(function);
+        }
+        let deny_warnings = self.deny == Some(Deny::Warning);
+        let bar = Bar::new();
+        let looked = check::look(&self.paths, &bar);
+        bar.finish();
+        let looked = looked.map_err(Diagnostic::from)?;
+        self.print(&looked, deny_warnings)?;
+        let total = Total::of(&looked.reports);
+        if let Some(path) = &self.verdict {
+            fs_err::write(path, check::account(&total, deny_warnings).to_string())?;
+        }
+        Ok(if total.is_good(deny_warnings) { exit::DONE } else { exit::FAILED })
+    }
+
+    fn print(&self, looked: &Looked, deny_warnings: bool) -> Result<(), Trouble> {
+        let text = if self.json {
+            report::json(looked, deny_warnings).map_err(|error| Trouble::usage(error.to_string()))?
+        } else {
+            report::text(looked, deny_warnings, Style::of(&std::io::stdout()))
+        };
+        crate::cli::print(&text)
+    }
+
+    fn side_by_side(&self, function: &str) -> Outcome {
+        let mut found = Vec::new();
+        for path in &self.paths {
+            let input = Input::open(path).map_err(Diagnostic::from)?;
+            let sides = check::side_by_side(input.bytes(), function).map_err(|error| {
+                Diagnostic::new(format!("cannot read {}", path.display()))
+                    .cause(error.to_string())
+                    .hint("--rows takes ELF files, no archives and no directories")
+            })?;
+            found.extend(sides);
+        }
+        if found.is_empty() {
+            let problem = Diagnostic::new(format!("no function `{function}` with frame data"))
+                .hint("give the name as the symbol table has it, or the address as 0x…");
+            return Err(problem.into());
+        }
+        let text = if self.json {
+            report::rows_json(&found).map_err(|error| Trouble::usage(error.to_string()))?
+        } else {
+            report::rows(&found, Style::of(&std::io::stdout()))
+        };
+        crate::cli::print(&text)?;
+        let agree = found.iter().flat_map(|sides| &sides.segments).all(|segment| segment.agree != Some(false));
+        Ok(if agree { exit::DONE } else { exit::FAILED })
+    }
+}
+
+fn explain(code: &str) -> Outcome {
+    let Some(rule) = rule(code) else {
+        let mut problem = Diagnostic::new(format!("no rule `{code}`"));
+        problem.hints = suggest::hints(&code.to_uppercase(), "codes", RULES.iter().map(|rule| rule.code));
+        return Err(problem.into());
+    };
+    crate::cli::print(&report::explain(rule))?;
+    Ok(exit::DONE)
+}
+
+/// How long nothing is said.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// A bar on a terminal, from the second second on.
+struct Bar {
+    since: Instant,
+    drawn: OnceLock<ProgressBar>,
+}
+
+impl Bar {
+    fn new() -> Self {
+        Self { since: Instant::now(), drawn: OnceLock::new() }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = self.drawn.get() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Progress for Bar {
+    fn done(&self, done: usize, of: usize) {
+        if self.since.elapsed() < SILENCE || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = self.drawn.get_or_init(|| {
+            let bar = ProgressBar::with_draw_target(Some(of as u64), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("checking {wide_bar} {pos} of {len} files");
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+        });
+        bar.set_position(done as u64);
+    }
+}

@@ -1,0 +1,302 @@
+//! Every rule that SFrame data is held against. A code keeps its meaning for
+//! ever; codes have gaps for what comes.
+
+use crate::base::rule::{Rule, Severity};
+
+macro_rules! rules {
+    ($($name:ident $code:literal $severity:ident $title:literal $explanation:literal $source:literal;)*) => {
+        $(
+            #[doc = $title]
+            pub static $name: Rule = Rule {
+                code: $code,
+                severity: Severity::$severity,
+                title: $title,
+                explanation: $explanation,
+                source: $source,
+            };
+        )*
+        /// All rules, by code.
+        pub static RULES: &[&Rule] = &[$(&$name),*];
+    };
+}
+
+/// The rule of this code, in any case of letters.
+#[must_use]
+pub fn rule(code: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.code.eq_ignore_ascii_case(code))
+}
+
+rules! {
+    SHORT "SF001" Error "section too small for a header"
+        "An SFrame section starts with a header of 28 bytes. A section that is shorter was truncated, or is \
+        no SFrame section. Nothing in it can be used."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    EMPTY "SF002" Warning "empty section"
+        "The section has no bytes. In a relocatable file it holds up no one, but no function of the file can \
+        be unwound by SFrame."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    MAGIC_WRONG "SF003" Error "wrong magic number"
+        "The first two bytes must be 0xdee2 in the byte order of the data. Readers reject the section."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    VERSION "SF004" Error "unknown version"
+        "Versions 1 (binutils 2.40), 2 (2.41 to 2.45) and 3 (2.46 on) exist. Readers reject any other."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    FLAGS "SF005" Error "undefined flag bits"
+        "Version 1 defines bits 0 and 1, version 2 also bit 2 (since its errata), version 3 bits 0 and 2. \
+        What another bit means is unknown, so a reader cannot go on safely."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    ABI "SF006" Error "unknown ABI"
+        "ABIs are 1 (aarch64 big-endian), 2 (aarch64 little-endian), 3 (amd64) and 4 (s390x). The meaning of \
+        every row depends on it."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    ABI_FILE "SF007" Error "ABI is not that of the file"
+        "The ABI byte, the byte order of the data and the ELF file's machine and byte order must fit each \
+        other. A reader picks registers and offsets by the ABI, so it would unwind wrongly."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    EXTENT "SF008" Error "tables do not fit"
+        "The FDE table must end before the FRE area starts, and that must end inside the section; both are \
+        counted from the end of the headers. A reader that believes the counts would leave the section."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    AUX "SF009" Warning "auxiliary header or FDE offset not 0"
+        "No ABI defines an auxiliary header, and assemblers and linkers put the FDE table at once behind the \
+        header. Readers cope, but nothing known writes this."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    FIXED_RA "SF010" Error "fixed return-address offset is not the ABI's"
+        "On amd64 the return address is always at CFA-8 and rows do not say so; on the others rows track it \
+        and this byte must be 0. With another value every caller is looked for in the wrong place."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    FIXED_FP "SF011" Warning "fixed frame-pointer offset not 0"
+        "No ABI saves the frame pointer at a fixed place; the assembler always writes 0."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    SECTION_TYPE "SF012" Error "section type is not SHT_GNU_SFRAME"
+        "Since binutils 2.45 the section has the type 0x6ffffff4, by which linkers and strip know it. With \
+        another type it is merged as plain bytes or lost."
+        "bfd/elf-sframe.c of binutils 2.41 to 2.47";
+    PROGBITS "SF013" Warning "section type is PROGBITS"
+        "That is what assemblers up to 2.44 wrote. Linkers since 2.45 look for SHT_GNU_SFRAME: assemble anew \
+        with a current assembler."
+        "bfd/elf-sframe.c of binutils 2.41 to 2.47";
+    SEGMENT "SF014" Error "section outside of the PT_GNU_SFRAME segment"
+        "An unwinder finds the data by the program header PT_GNU_SFRAME. A section outside of it is never \
+        read. (The segment may be larger than the section: the linker sizes it before merging.)"
+        "bfd/elf-sframe.c of binutils 2.41 to 2.47";
+    LINK_UNSORTED "SF015" Error "not sorted in a final link"
+        "The final link sorts functions by address and sets SFRAME_F_FDE_SORTED; unwinders bisect the table \
+        and refuse it otherwise."
+        "bfd/elf-sframe.c of binutils 2.41 to 2.47";
+    LINK_PCREL "SF016" Error "start addresses of version 3 do not count from their fields"
+        "In a final link of version 3 SFRAME_F_FDE_FUNC_START_PCREL must be set: readers take start addresses \
+        for relative to their own fields."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    LINK_SECTION "SF017" Warning "start addresses count from the section"
+        "In final links of version 1 and of version 2 before its errata, start addresses count from the start \
+        of the section. Readers that know only the later form go astray."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    FRES "SF018" Error "number of rows is not the header's"
+        "The header's count of frame rows must be the sum over all functions. Linkers allocate by it."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    FRE_AREA "SF019" Error "rows take more than the FRE area"
+        "All rows and, in version 3, 5 bytes of attributes a function must fit into the FRE area's length; \
+        less room means that functions share rows, or that the header is wrong."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    FRE_GAP "SF020" Warning "bytes in the FRE area belong to no function"
+        "Between or behind the rows of functions are bytes that nothing refers to: a function was removed \
+        without its rows, or an offset is wrong."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    FRE_SHARED "SF021" Warning "functions share rows"
+        "The rows of two functions overlap in the FRE area. Assemblers and linkers never do this, so an \
+        offset is probably wrong."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    CONCATENATED "SF022" Error "several headers in one section"
+        "A linker that does not know SFrame appends one section to the other, or the section's inputs had \
+        another type. Readers see the first table only: all later functions are lost."
+        "bfd/elf-sframe.c of binutils 2.41 to 2.47";
+    RENAMED "SF023" Warning "a renamed section was not merged"
+        "The section is not called `.sframe` (objcopy --prefix-alloc-sections and its like), so the linker \
+        appended tables instead of merging and sorting them. No unwinder looks for it by this name. Each \
+        table is checked on its own."
+        "bfd/elf-sframe.c of binutils 2.41 to 2.47";
+    TRAILING "SF024" Error "bytes behind the table that are no table"
+        "Behind the FRE area stand bytes that are neither padding nor another header."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    FRE_TYPE "SF030" Error "unknown FRE type"
+        "The start addresses of rows have 1, 2 or 4 bytes (types 0, 1, 2). The rows of this function cannot \
+        be read."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    FDE_TYPE "SF031" Error "unknown FDE type"
+        "Version 3 defines the types 0 (default) and 1 (flexible). What the words of the rows mean is \
+        unknown."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    UNUSED_BITS "SF033" Warning "unused bits set"
+        "Bit 6 of the info byte, bits 5 to 7 of the second one, and the padding of version 2 are to be 0."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    B_KEY "SF034" Warning "B key off aarch64"
+        "The pointer-authentication key has a meaning on aarch64 only."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    EARLY_SIGNAL "SF035" Warning "signal bit before version 3"
+        "Bit 7 of the info byte marks signal frames in version 3 only."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    REP_SIZE "SF036" Error "repetition size of a MASK function"
+        "Rows of a MASK function (PLT) repeat every rep_size bytes: 0, or more than the function has, finds \
+        no row."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    REP_SIZE_INC "SF037" Warning "repetition size without MASK"
+        "Only functions of the type MASK repeat their rows; the size is to be 0 elsewhere."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    NOT_CODE "SF038" Error "function is not in executable memory"
+        "[start, start+size) must lie in one executable section. Otherwise the start address is wrong (its \
+        meaning depends on SFRAME_F_FDE_FUNC_START_PCREL), or the function was discarded and its entry was \
+        not."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    FRE_TYPE_WIDE "SF039" Warning "FRE type larger than needed"
+        "The assembler takes 1-byte starts for functions below 256 bytes and 2-byte ones below 65,536: the \
+        rows take more room than they need."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    NO_ROWS "SF040" Error "function without rows"
+        "Only a default function of version 3 may have no rows: it then is the outermost frame, or a signal \
+        frame that cannot be represented. Elsewhere an unwinder finds nothing."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    ATTRIBUTES "SF041" Error "attributes outside of the FRE area"
+        "In version 3 five bytes of attributes stand before a function's rows; the offset of these leads \
+        outside."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    FLEXIBLE_ABI "SF042" Warning "flexible FDE on an ABI that has none"
+        "Flexible FDEs are meant for amd64 and s390x. An assembler that writes one for aarch64 was led there \
+        by a directive it should have declined."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    WORD_SIZE "SF050" Error "unknown word size"
+        "Words have 1, 2 or 4 bytes (codes 0, 1, 2). This row and those behind it cannot be read."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    WORD_COUNT "SF051" Error "too many words"
+        "A row has at most six words: three rules of a flexible function, a control word and an offset each. \
+        The rows behind it cannot be read."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    ROW_PAST "SF052" Error "row reaches past the FRE area"
+        "The number of rows or the offset of the function is wrong."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    START_ORDER "SF053" Error "row starts do not increase"
+        "Rows are sorted by their start and no two start at the same byte: an unwinder that stops at the \
+        first later one finds the wrong row."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    FIRST_START "SF054" Error "first row does not start at 0"
+        "The bytes before the first row have no rule."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    FIRST_START_EARLY "SF055" Warning "first row does not start at 0"
+        "The bytes before the first row have no rule. Versions 1 and 2 do not forbid it."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    START_RANGE "SF056" Error "row starts behind its function"
+        "A row's start is at most the function's size, and below the repetition size in a MASK function."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    LEFTOVER "SF057" Error "more words than the ABI has rules"
+        "A default row has the CFA's offset, then the return address' where it is tracked, then the frame \
+        pointer's. What further words mean is unknown."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    FLEXIBLE_COUNT "SF058" Error "number of words in a flexible row"
+        "A flexible row has a control word and an offset for the CFA (2), also for the return address (4), \
+        for the frame pointer with one word of padding before it (5), or for both (6); or none where the \
+        return address is undefined."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    CFA_CONTROL "SF059" Error "CFA that is based on no register"
+        "The CFA's control word must have bit 0 set: there is nothing else that it could count from."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    CONTROL_BIT "SF060" Error "unused bit of a control word"
+        "Bit 2 of control words is to be 0."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    REGISTER "SF061" Error "register that the ABI does not have"
+        "A control word names a register beyond those of the ABI. (Binutils 2.46 and 2.47 write 536870911 for \
+        a rule they could not express.)"
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    UNALIGNED "SF062" Error "offset is not a multiple of 8"
+        "On s390x registers are saved in double words: a default row of version 3 with another offset is \
+        wrong."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    MANGLED "SF063" Error "signed return address off aarch64"
+        "Bit 7 of a row's info byte says that the return address is signed, which only aarch64 does."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    OUTERMOST_BITS "SF064" Warning "undefined return address with other bits"
+        "A row without words says that there is no caller; the rest of its info byte is to be 0."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
+    WORD_WIDE "SF065" Warning "words larger than needed"
+        "All words of the row would fit into a smaller size."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    DUPLICATE "SF066" Warning "rows that repeat the one before"
+        "A row says what the row before it says. The assembler writes such rows where a directive changes a \
+        register that SFrame does not track; they only take room."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    UNSORTED "SF070" Error "functions are not sorted though the header says so"
+        "SFRAME_F_FDE_SORTED is set, so readers bisect: functions that stand in the wrong place are not \
+        found."
+        "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    EQUAL_STARTS "SF071" Warning "two functions start at the same address"
+        "Normal only where one of them has no bytes. Which one a reader finds is left to chance."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    OVERLAP "SF072" Error "functions overlap"
+        "An address belongs to two functions, and which rows a reader uses is left to chance."
+        "libsframe/doc/sframe-spec.texi, “SFrame Function Descriptor Entries”";
+    DISCARDED "SF073" Warning "function was discarded, its entry was not"
+        "The relocation of the start field is of the type NONE: `ld -r` leaves this behind when it discards a \
+        section. The final link drops the entry."
+        "bfd/elf-sframe.c of binutils 2.41 to 2.47";
+    MIXED "SF074" Error "tables of one section differ"
+        "ABI, version and fixed offsets must be those of the first table; the linker does not compare the \
+        fixed offsets and merges them silently."
+        "bfd/elf-sframe.c of binutils 2.41 to 2.47";
+    NO_RELOCATION "SF075" Error "start address without a usable relocation"
+        "In a relocatable file every start field needs one PC-relative relocation against its function. \
+        Without it, or with one that points nowhere, the entry describes no function."
+        "bfd/elf-sframe.c of binutils 2.41 to 2.47";
+    MISMATCH "SF080" Error "SFrame and DWARF disagree"
+        "At these addresses the two tables find another caller. They were made from the same directives, so \
+        the assembler (or what ran behind it) changed the meaning. An unwinder that uses SFrame gives a \
+        wrong backtrace here."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    LOST "SF081" Error "function lost"
+        "DWARF describes the function, SFrame does not, and nothing in its directives entitles the assembler \
+        to decline it. A backtrace ends here."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    NO_DWARF "SF082" Warning "SFrame function that DWARF does not know"
+        "An entry without call-frame information of the same function: it cannot be held against anything."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    RANGE "SF083" Error "SFrame and DWARF give the function another size"
+        "Both come from the same .cfi_startproc and .cfi_endproc."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    SIGNAL "SF084" Error "SFrame and DWARF disagree on the signal frame"
+        "The augmentation `S` of DWARF and the signal bit of version 3 mean the same: without it an unwinder \
+        looks for the caller one instruction too early."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    KEY "SF085" Error "SFrame and DWARF disagree on the key"
+        "The augmentation `B` of DWARF and the pointer-authentication bit of the function mean the same."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    NO_CFI "SF086" Warning "no call-frame information to hold it against"
+        "The file has neither .eh_frame nor .debug_frame with entries. The structure was checked; what the \
+        rows say was not."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    CFI_DAMAGED "SF087" Error "call-frame information cannot be read"
+        "An entry of .eh_frame or .debug_frame is damaged or of an unknown form; its function was not \
+        compared."
+        "DWARF 5, section 6.4; LSB, .eh_frame";
+    UNREADABLE "SF088" Error "file cannot be read"
+        "A member of an archive or a file of a directory looks like ELF and is damaged."
+        "ELF specification";
+    NO_SECTION "SF089" Warning "no SFrame data"
+        "The file has functions with call-frame information, but no .sframe section. Assemble with -Wa,-- \
+        gsframe-3 (binutils 2.46 on) or --gsframe."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_each_rule_says_enough() {
+        assert!(RULES.is_sorted_by(|a, b| a.code < b.code));
+        for rule in RULES {
+            assert!(rule.code.starts_with("SF") && rule.code.len() == 5, "{}", rule.code);
+            assert!(rule.explanation.len() > 30 && !rule.source.is_empty(), "{}", rule.code);
+            assert!(!rule.explanation.contains("  "), "{}", rule.code);
+        }
+        assert_eq!(rule("sf003"), Some(&MAGIC_WRONG));
+        assert_eq!(rule("SF999"), None);
+    }
+}

@@ -1,0 +1,12 @@
+//! How the check of SFrame data looks: for people and as JSON.
+
+mod json;
+mod rows;
+mod text;
+
+pub use json::{SCHEMA, json, rows_json};
+pub use rows::rows;
+pub use text::{explain, text};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,24 @@
+//! The scripts of the checks, driven as the recipes drive them, with a fake
+//! qemu for every way that a boot can go wrong.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+use std::path::Path;
+use std::process::Command;
+
+fn run(script: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(script);
+    let output = Command::new("sh").arg(&path).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{script}: {}\n{out}\n{err}", output.status);
+}
+
+#[test]
+fn every_way_a_boot_ends_has_its_own_verdict() {
+    run("boot/run.sh");
+}
+
+#[test]
+fn new_warnings_are_named_and_old_ones_are_not() {
+    run("warnings/run.sh");
+}
