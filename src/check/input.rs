@@ -33,7 +33,13 @@ impl From<Error> for Diagnostic {
 
 /// A file's bytes.
 #[derive(Debug)]
-pub struct Input(Option<memmap2::Mmap>);
+pub struct Input(Held);
+
+#[derive(Debug)]
+enum Held {
+    Mapped(memmap2::Mmap),
+    Read(Vec<u8>),
+}
 
 impl Input {
     /// Maps the file.
@@ -46,12 +52,15 @@ impl Input {
         }
         // mmap refuses an empty file, which is a file to report like any other.
         if metadata.len() == 0 {
-            return Ok(Self(None));
+            return Ok(Self(Held::Read(Vec::new())));
         }
         // SAFETY: a file that somebody truncates while it is read ends this process with
         // SIGBUS; reading gigabytes into memory for that case would cost every other run.
-        let map = unsafe { memmap2::Mmap::map(file.file()) }.map_err(fail)?;
-        Ok(Self(Some(map)))
+        match unsafe { memmap2::Mmap::map(file.file()) } {
+            Ok(map) => Ok(Self(Held::Mapped(map))),
+            // Files of sysfs, such as a kernel's own BTF, cannot be mapped.
+            Err(_) => fs_err::read(path).map(|bytes| Self(Held::Read(bytes))).map_err(fail),
+        }
     }
 
     /// Lets go of the memory behind a part of the bytes; what is not a part of them stays. They
@@ -75,6 +84,9 @@ impl Input {
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.0.as_deref().unwrap_or_default()
+        match &self.0 {
+            Held::Mapped(map) => map,
+            Held::Read(bytes) => bytes,
+        }
     }
 }

@@ -6,7 +6,8 @@
 //! stands between types and strings because it must be aligned and the strings
 //! end anywhere.
 
-use super::header::LayoutEntry;
+use super::output::Output;
+use super::strings::{index, texts};
 use super::{Btf, Endian, Grammar, HEADER_24, HEADER_32, Head, Kind, LocSite, MAGIC, MAX_VLEN, Param, Type, VERSION};
 use indexmap::IndexMap;
 use std::collections::HashMap;
@@ -105,7 +106,7 @@ impl<'a> Builder<'a> {
     pub fn new(base: Option<&Btf<'a>>, endian: Endian, header_32: bool) -> Self {
         let mut builder = Self {
             base: base.cloned(),
-            base_strings: base.map(index_strings).unwrap_or_default(),
+            base_strings: base.map(index).unwrap_or_default(),
             endian,
             header_32,
             grammar: Grammar::Wide,
@@ -202,12 +203,8 @@ impl<'a> Builder<'a> {
     /// A FUNC_PROTO; an equal one there is already is used again. `...` is a last
     /// parameter without name and type.
     pub fn func_proto(&mut self, returns: u32, params: &[Param]) -> u32 {
-        let mut words = std::mem::take(&mut self.scratch);
-        words.clear();
-        words.extend(params.iter().flat_map(|param| [param.name_off, param.type_id]));
-        let id = self.once(Kind::FuncProto, params.len(), returns, &words);
-        self.scratch = words;
-        id
+        let words = params.iter().flat_map(|param| [param.name_off, param.type_id]);
+        self.once(Kind::FuncProto, params.len(), returns, words)
     }
 
     /// A FUNC with a linkage: 0 static, 1 global, 2 extern.
@@ -218,19 +215,13 @@ impl<'a> Builder<'a> {
 
     /// A LOC_PARAM; an equal one there is already is used again.
     pub fn loc_param(&mut self, size: u32, flags: u32, values: &[u32]) -> u32 {
-        let mut words = std::mem::take(&mut self.scratch);
-        words.clear();
-        words.push(flags);
-        words.extend_from_slice(values);
-        let id = self.once(Kind::LocParam, values.len(), size, &words);
-        self.scratch = words;
-        id
+        self.once(Kind::LocParam, values.len(), size, std::iter::once(flags).chain(values.iter().copied()))
     }
 
     /// A LOC_PROTO of LOC_PARAMs, 0 for what is not available; an equal one there
     /// is already is used again.
     pub fn loc_proto(&mut self, params: &[u32]) -> u32 {
-        self.once(Kind::LocProto, params.len(), 0, params)
+        self.once(Kind::LocProto, params.len(), 0, params.iter().copied())
     }
 
     /// Adds sites to the LOCSEC of an ELF section. They are sorted when the file is
@@ -264,24 +255,27 @@ impl<'a> Builder<'a> {
     }
 
     // A type without a name that is only needed once.
-    fn once(&mut self, kind: Kind, vlen: usize, size_or_type: u32, words: &[u32]) -> u32 {
+    fn once(&mut self, kind: Kind, vlen: usize, size_or_type: u32, words: impl Iterator<Item = u32>) -> u32 {
         let place = match kind {
             Kind::LocParam => 0,
             Kind::LocProto => 1,
             _ => 2,
         };
-        // The head belongs to what makes it equal; it is looked up as the last word.
-        let mut key = Vec::with_capacity(words.len() + 1);
-        key.extend_from_slice(words);
+        // The third word belongs to what makes it equal. One buffer serves all: most are there already.
+        let mut key = std::mem::take(&mut self.scratch);
+        key.clear();
         key.push(size_or_type);
-        if let Some(id) = self.known.get(place).and_then(|known| known.get(key.as_slice())) {
-            return *id;
-        }
-        let vlen = u32::try_from(vlen).unwrap_or(u32::MAX);
-        let id = self.push(kind, 0, false, vlen, size_or_type, words);
-        if let Some(known) = self.known.get_mut(place) {
-            known.insert(key.into(), id);
-        }
+        key.extend(words);
+        let known = self.known.get(place).and_then(|known| known.get(key.as_slice())).copied();
+        let id = known.unwrap_or_else(|| {
+            let vlen = u32::try_from(vlen).unwrap_or(u32::MAX);
+            let id = self.push(kind, 0, false, vlen, size_or_type, key.get(1..).unwrap_or_default());
+            if let Some(known) = self.known.get_mut(place) {
+                known.insert(key.as_slice().into(), id);
+            }
+            id
+        });
+        self.scratch = key;
         id
     }
 
@@ -421,38 +415,6 @@ impl<'a> Builder<'a> {
     }
 }
 
-struct Output {
-    bytes: Vec<u8>,
-    endian: Endian,
-}
-
-impl Output {
-    fn word(&mut self, word: u32) {
-        let bytes = if self.endian == Endian::Little { word.to_le_bytes() } else { word.to_be_bytes() };
-        self.bytes.extend_from_slice(&bytes);
-    }
-
-    fn words(&mut self, words: &[u32]) {
-        for word in words {
-            self.word(*word);
-        }
-    }
-
-    fn half(&mut self, half: u16) {
-        let bytes = if self.endian == Endian::Little { half.to_le_bytes() } else { half.to_be_bytes() };
-        self.bytes.extend_from_slice(&bytes);
-    }
-
-    fn layout(&mut self, grammar: Grammar) {
-        // Kind 0, which no type is of.
-        self.word(0);
-        for entry in Kind::all().iter().filter_map(|kind| LayoutEntry::of(*kind, grammar)) {
-            self.bytes.extend([entry.info_size, entry.element_size]);
-            self.half(entry.flags);
-        }
-    }
-}
-
 fn sorted_sites(mut sites: Vec<LocSite>, ids: &IdMap) -> Vec<LocSite> {
     for site in &mut sites {
         site.func = ids.get(site.func);
@@ -460,26 +422,4 @@ fn sorted_sites(mut sites: Vec<LocSite>, ids: &IdMap) -> Vec<LocSite> {
     }
     sites.sort_unstable();
     sites
-}
-
-// Every string of a section with its offset; what has no end is left out.
-fn texts(first: u32, section: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
-    let mut at = 0;
-    let whole = section.iter().rposition(|byte| *byte == 0).and_then(|last| section.get(..last));
-    whole.into_iter().flat_map(|whole| whole.split(|byte| *byte == 0)).filter_map(move |text| {
-        let offset = u32::try_from(at).ok().and_then(|at| first.checked_add(at));
-        at += text.len() + 1;
-        Some((offset?, text))
-    })
-}
-
-fn index_strings<'a>(base: &Btf<'a>) -> HashMap<&'a [u8], u32> {
-    let total: usize = base.string_sections().map(|(_, section)| section.len()).sum();
-    let mut index = HashMap::with_capacity(total / 20);
-    for (first, section) in base.string_sections() {
-        for (offset, text) in texts(first, section) {
-            index.entry(text).or_insert(offset);
-        }
-    }
-    index
 }

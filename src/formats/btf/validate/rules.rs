@@ -129,7 +129,8 @@ rules! {
         "An ARRAY and a FWD use neither: the word must be 0.",
         KERNEL;
     LIMITS = "BT036" Warning "beyond what kernels number",
-        "Kernels up to Linux 6 accept type ids up to 0xfffff and string offsets up to 0xffffff.",
+        "The kernel's header has allowed type ids up to 0xfffff and string offsets up to 0xffffff; later ones may allow \
+         more.",
         UAPI;
     CHAIN_LOOP = "BT037" Error "pointers and modifiers go in a circle",
         "Following PTR, TYPEDEF, CONST, VOLATILE, RESTRICT and TYPE_TAG must end at another kind. Here it comes back \
