@@ -63,6 +63,24 @@ impl Input {
         }
     }
 
+    /// Lets go of the memory behind a part of the bytes; what is not a part of them stays. They
+    /// can be read as before, and come from the file again then.
+    pub fn forget(&self, part: &[u8]) {
+        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
+        let Some(page) = page.and_then(|page| usize::try_from(page).ok()).filter(|page| *page > 0) else { return };
+        let Some(map) = &self.0 else { return };
+        let start = (part.as_ptr() as usize).checked_sub(map.as_ptr() as usize);
+        let Some((start, end)) = start.and_then(|start| Some((start, start.checked_add(part.len())?))) else { return };
+        // Whole pages only: the others hold neighbours too.
+        let (start, end) = (start.next_multiple_of(page), end / page * page);
+        if end > map.len() || start >= end {
+            return;
+        }
+        // SAFETY: the map is of a file, private and never written to, so what is dropped is
+        // read from the file again. That it fails harms nothing: the memory stays.
+        let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
+    }
+
     /// The bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

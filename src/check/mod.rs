@@ -2,6 +2,7 @@
 
 pub mod btf;
 pub mod doctor;
+pub mod inline;
 pub mod input;
 pub mod judge;
 pub mod sframe;

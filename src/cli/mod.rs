@@ -6,6 +6,7 @@ mod build;
 mod check;
 mod doctor;
 mod env;
+mod inline_btf;
 mod log;
 mod options;
 mod plan;
@@ -62,6 +63,7 @@ enum Command {
     Shell(env::Shell),
     Env(env::Env),
     Doctor(doctor::Doctor),
+    InlineBtf(inline_btf::InlineBtf),
     Targets(targets::Targets),
     Store(store::StoreCommand),
 }
@@ -156,6 +158,7 @@ pub fn main() -> ExitCode {
         Command::Shell(command) => command.run(),
         Command::Env(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::InlineBtf(command) => command.run(),
         Command::Targets(command) => command.run(),
         Command::Store(command) => command.run(),
     };

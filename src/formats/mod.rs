@@ -6,5 +6,6 @@ pub mod buildlog;
 pub mod cfi;
 pub mod elf;
 pub mod frame;
+pub mod inline;
 pub mod sframe;
 pub mod verdict;

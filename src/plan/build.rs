@@ -409,7 +409,10 @@ impl Planner<'_> {
             }
         }
         let own = token(CROSSMILL);
-        if job.steps.iter().any(|step| step.argv.iter().any(|word| word.contains(&own))) {
+        let of_step = |step: &JobStep| {
+            step.argv.iter().chain(step.env.iter().map(|(_, value)| value)).any(|text| text.contains(&own))
+        };
+        if job.steps.iter().any(of_step) {
             material.add("crossmill", &self.host.crossmill);
         }
         for step in &job.steps {

@@ -1,0 +1,46 @@
+#!/bin/sh
+# btf.sh: the kernel's own BTF is valid; inline BTF is generated from its debug
+# information, validated, read again and held against it site by site.
+#
+# Environment: LINUX (the kernel's result), CROSSMILL, MIN_ALL (the smallest share
+# of sites with every parameter), DEST. The account goes to $DEST/verdict.
+set -eu
+
+unsupported() {
+  echo "unsupported: $1"
+  { echo "state unsupported"; echo "why $1"; } > "$DEST/verdict"
+  exit 0
+}
+
+if ! grep -q '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config"; then
+  pahole=$(sed -n 's/^CONFIG_PAHOLE_VERSION=//p' "$LINUX/config")
+  if grep -q '^# CONFIG_DEBUG_INFO_BTF is not set' "$LINUX/config"; then
+    unsupported "CONFIG_DEBUG_INFO_BTF is off"
+  elif [ "${pahole:-0}" = 0 ]; then
+    unsupported "no BTF: there was no pahole when the kernel was configured"
+  elif [ "$pahole" -lt 122 ]; then
+    unsupported "no BTF: pahole $(echo "$pahole" | sed 's/..$/.&/') is too old"
+  elif ! grep -q '^CONFIG_DEBUG_INFO=y' "$LINUX/config"; then
+    unsupported "no BTF: the kernel was built without debug information"
+  else
+    unsupported "CONFIG_DEBUG_INFO_BTF does not exist for this architecture and configuration"
+  fi
+fi
+
+# Each command says in its verdict what is wrong; its exit code says it once more.
+"$CROSSMILL" check btf "$LINUX/vmlinux" --verdict "$DEST/verdict" --json > "$DEST/check.json" || true
+if ! grep -q '^state pass' "$DEST/verdict"; then
+  echo "evidence check.json" >> "$DEST/verdict"
+  cat "$DEST/verdict"
+  exit 0
+fi
+types=$(sed -n 's/^figure types //p' "$DEST/verdict")
+rm "$DEST/verdict"
+"$CROSSMILL" inline-btf generate "$LINUX/vmlinux" -o "$DEST/vmlinux.BTF.inline" --min-all "$MIN_ALL" \
+  --verdict "$DEST/verdict" --json > "$DEST/inline.json" || [ -f "$DEST/verdict" ]
+{
+  if [ -n "$types" ]; then echo "figure types $types"; fi
+  echo "evidence check.json"
+  echo "evidence inline.json"
+} >> "$DEST/verdict"
+cat "$DEST/verdict"

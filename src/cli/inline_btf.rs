@@ -1,0 +1,139 @@
+//! `crossmill inline-btf`
+
+mod check;
+mod generate;
+mod report;
+
+use super::{Outcome, Trouble, exit};
+use crate::base::Diagnostic;
+use crate::check::btf::{self, Loaded};
+use crate::check::inline::{self, File};
+use crate::check::input::Input;
+use crate::formats::btf::Btf;
+use crate::formats::inline::{Extraction, Known, Options};
+use crate::formats::verdict::{Account, Verdict};
+use crate::report::meter::Meter;
+use clap::{Args, Subcommand};
+use std::path::{Path, PathBuf};
+
+/// Inline BTF: where functions were inlined, and where their parameters are there
+#[derive(Debug, Args)]
+pub struct InlineBtf {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Generate(generate::Generate),
+    Check(check::CheckInline),
+    Report(report::Report),
+}
+
+impl InlineBtf {
+    pub fn run(self) -> Outcome {
+        match self.what {
+            What::Generate(command) => command.run(),
+            What::Check(command) => command.run(),
+            What::Report(command) => command.run(),
+        }
+    }
+}
+
+/// What all three look at.
+#[derive(Debug, Args)]
+pub struct Subject {
+    /// An ELF file with debug information (DWARF 4 or 5): a kernel, a module, a program
+    vmlinux: PathBuf,
+    /// The BTF to stand on, where the file has none of its own, or for a module that of the kernel: BTF or an ELF file
+    #[arg(long, value_name = "FILE")]
+    base: Vec<PathBuf>,
+    /// Where the file has no BTF, let `pahole` make it (the file is not changed)
+    #[arg(long)]
+    run_pahole: bool,
+    /// Rust units too, which kernels leave out of their BTF
+    #[arg(long)]
+    with_rust: bool,
+    /// Take locations that hold between two views of the site's address only (empty ranges in location lists)
+    #[arg(long)]
+    with_empty_ranges: bool,
+}
+
+/// The files behind a [`Subject`], open as long as what is read from them is used.
+#[derive(Debug)]
+struct Inputs {
+    vmlinux: Input,
+    bases: Vec<(PathBuf, Input)>,
+    // Removed with this.
+    _made: Option<tempfile::TempDir>,
+}
+
+impl Subject {
+    fn open(&self) -> Result<Inputs, Trouble> {
+        let vmlinux = open(&self.vmlinux)?;
+        let mut bases = Vec::new();
+        for path in &self.base {
+            bases.push((path.clone(), open(path)?));
+        }
+        let mut made = None;
+        if self.run_pahole && !has_btf(&self.vmlinux, &vmlinux)? {
+            let (dir, path) = generate::run_pahole(&self.vmlinux, self.base.last())?;
+            let input = open(&path)?;
+            bases.push((path, input));
+            made = Some(dir);
+        }
+        Ok(Inputs { vmlinux, bases, _made: made })
+    }
+
+    fn options(&self) -> Options {
+        Options { with_rust: self.with_rust, with_empty_ranges: self.with_empty_ranges }
+    }
+}
+
+impl Inputs {
+    fn file(&self, path: &Path) -> Result<File<'_>, Trouble> {
+        Ok(File::new(path, &self.vmlinux)?)
+    }
+
+    fn bases(&self) -> Result<Vec<Loaded<'_>>, Trouble> {
+        self.bases.iter().map(|(path, input)| Ok(Loaded::new(path, input)?)).collect()
+    }
+}
+
+// What inline BTF of the file stands on.
+fn main_btf<'l>(file: &'l File<'_>, bases: &'l [Loaded<'_>]) -> Result<Option<Btf<'l>>, Trouble> {
+    let base = btf::chain(bases)?;
+    Ok(file.own_btf(base.as_ref())?.or(base))
+}
+
+fn extract<'f>(file: &'f File<'_>, base: Option<&Btf<'_>>, options: Options) -> Result<Extraction<'f>, Trouble> {
+    let known = base.map(Known::new).unwrap_or_default();
+    let meter = Meter::start("reading debug information");
+    Ok(file.extract(&known, options, &|done, total| meter.set(done, total))?)
+}
+
+fn open(path: &Path) -> Result<Input, Trouble> {
+    Input::open(path).map_err(|error| Diagnostic::from(error).into())
+}
+
+fn has_btf(path: &Path, input: &Input) -> Result<bool, Trouble> {
+    Ok(Loaded::new(path, input)?.section(".BTF").is_some())
+}
+
+// A check that says what it found has done its work, whatever it found.
+fn conclude(account: &Account, verdict: Option<&Path>) -> Outcome {
+    if let Some(path) = verdict {
+        fs_err::write(path, account.to_string())?;
+    }
+    Ok(match account.state {
+        Verdict::Pass => exit::DONE,
+        Verdict::Unsupported | Verdict::Skipped if verdict.is_some() => exit::DONE,
+        _ => exit::FAILED,
+    })
+}
+
+impl From<inline::Error> for Trouble {
+    fn from(error: inline::Error) -> Self {
+        Self::new(exit::USAGE, error.into())
+    }
+}

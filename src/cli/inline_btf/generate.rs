@@ -1,0 +1,158 @@
+//! `crossmill inline-btf generate`
+
+use super::{Inputs, Subject, conclude, extract, main_btf};
+use crate::base::{Diagnostic, files};
+use crate::check::btf::Loaded;
+use crate::check::inline::File;
+use crate::cli::{Outcome, Trouble, exit, print};
+use crate::formats::verdict::{Account, Verdict};
+use crate::process::{find_program, probe};
+use crate::report::Style;
+use crate::report::inline_btf as report;
+use clap::Args;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Generate inline BTF from a file's debug information
+///
+/// The result is validated, read again and held against the debug information site by site before it gets its name.
+/// Exit codes: 0 written, 1 written but something is wrong with it or below `--min-all`, 2 a file cannot be read.
+#[derive(Debug, Args)]
+pub struct Generate {
+    #[command(flatten)]
+    subject: Subject,
+    /// Where to write it, as a file of its own
+    #[arg(short, long, value_name = "FILE", required_unless_present = "into")]
+    output: Option<PathBuf>,
+    /// Write a copy of the ELF file that has it as section .BTF.inline
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
+    /// The objcopy of the file's toolchain, for `--into`
+    #[arg(long, value_name = "PROGRAM", default_value = "objcopy")]
+    objcopy: String,
+    /// Fail when a smaller share of the sites has every parameter: a number from 0 to 1
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    min_all: Option<f64>,
+    /// Write an account of what was found to this file; a file without BTF is then no failure but `unsupported`
+    #[arg(long, value_name = "FILE")]
+    verdict: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
+        _ => Err("a number from 0 to 1 is expected, such as 0.65".to_owned()),
+    }
+}
+
+impl Generate {
+    pub fn run(self) -> Outcome {
+        let started = Instant::now();
+        let inputs = self.subject.open()?;
+        let file = inputs.file(&self.subject.vmlinux)?;
+        let bases = inputs.bases()?;
+        self.generate(&file, &bases, &inputs, started)
+    }
+
+    fn generate(&self, file: &File<'_>, bases: &[Loaded<'_>], _inputs: &Inputs, started: Instant) -> Outcome {
+        let Some(base) = main_btf(file, bases)? else { return self.without_btf() };
+        let found = extract(file, Some(&base), self.subject.options())?;
+        let (bytes, written) = file.write(&found, Some(&base))?;
+        let held = file.hold(&bytes, Some(&base), &found);
+        if let Some(path) = &self.output {
+            files::write_atomic(path, &bytes)?;
+        }
+        if let Some(path) = &self.into {
+            add_section(&self.objcopy, &self.subject.vmlinux, &bytes, path)?;
+        }
+        let own = super::check::own(file, &base, &found);
+        let generation = report::Generation {
+            summary: found.totals(),
+            written,
+            held: &held,
+            own: &own,
+            damage: &found.damage,
+            min_all: self.min_all,
+            took: started.elapsed(),
+        };
+        let text = if self.json {
+            generation.json().map_err(|error| Trouble::usage(error.to_string()))?
+        } else {
+            generation.text(Style::of(&std::io::stdout()))
+        };
+        print(&text)?;
+        conclude(&generation.account(), self.verdict.as_deref())
+    }
+
+    fn without_btf(&self) -> Outcome {
+        let path = self.subject.vmlinux.display();
+        let why = format!("{path} has no .BTF section to stand on");
+        if self.verdict.is_some() {
+            let account = Account { state: Verdict::Unsupported, why: Some(why), ..Account::default() };
+            return conclude(&account, self.verdict.as_deref());
+        }
+        Err(Diagnostic::new(why)
+            .hint("`--run-pahole` lets pahole make it, `--base FILE` reads one that is kept apart")
+            .hint("kernels have it with CONFIG_DEBUG_INFO_BTF")
+            .into())
+    }
+}
+
+/// An hour: pahole takes minutes for a large kernel.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+fn environment() -> BTreeMap<String, String> {
+    // Lossy on purpose: a variable that is no UTF-8 is none that these programs know.
+    std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// Lets pahole write the file's BTF to a file of its own.
+pub fn run_pahole(vmlinux: &Path, base: Option<&PathBuf>) -> Result<(tempfile::TempDir, PathBuf), Trouble> {
+    let env = environment();
+    if find_program("pahole", env.get("PATH").map_or("", String::as_str)).is_none() {
+        let problem = Diagnostic::new("pahole is not installed").hint("it is in the package `dwarves` or `pahole`");
+        return Err(Trouble::new(exit::HOST, problem));
+    }
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("main.btf");
+    let mut args = vec!["-J".to_owned(), format!("--btf_encode_detached={}", path.display())];
+    args.extend(base.map(|base| format!("--btf_base={}", base.display())));
+    args.push(vmlinux.display().to_string());
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    probe("pahole", &args, &env, PATIENCE)?;
+    if !path.is_file() {
+        let problem = Diagnostic::new(format!("pahole wrote no BTF for {}", vmlinux.display()))
+            .hint("`pahole -J` says why; a file without debug information has none");
+        return Err(Trouble::new(exit::HOST, problem));
+    }
+    Ok((dir, path))
+}
+
+// A copy with the section, there whole or not at all.
+fn add_section(objcopy: &str, vmlinux: &Path, bytes: &[u8], into: &Path) -> Result<(), Trouble> {
+    let dir = into.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = tempfile::Builder::new().prefix(".tmp-").tempdir_in(dir)?;
+    let (section, copy) = (dir.path().join("inline.btf"), dir.path().join("copy"));
+    fs_err::write(&section, bytes)?;
+    let add = format!(".BTF.inline={}", section.display());
+    let (from, to) = (vmlinux.display().to_string(), copy.display().to_string());
+    let args = [
+        "--remove-section",
+        ".BTF.inline",
+        "--add-section",
+        &add,
+        "--set-section-flags",
+        ".BTF.inline=noload,readonly",
+        &from,
+        &to,
+    ];
+    probe(objcopy, &args, &environment(), PATIENCE)?;
+    fs_err::set_permissions(&copy, fs_err::metadata(vmlinux)?.permissions())?;
+    Ok(fs_err::rename(&copy, into)?)
+}

@@ -1,0 +1,801 @@
+//! One pass over the entries of one unit: its functions, its sites and what
+//! the sites say of their parameters. Everything else is stepped over.
+
+use super::Options;
+use super::dwarf::{Debug, Error, Slice, Unit, reference};
+use super::known::Known;
+use super::location::Missing;
+use super::types::{Extra, Facts, TypeRef, Types};
+use gimli::{
+    Abbreviation, AttributeValue, DwTag, Encoding, Endianity, EntriesRaw, RawLocListEntry, UnitHeader, UnitOffset,
+    constants as dw,
+};
+
+/// An entry's offset in `.debug_info`; files whose offsets are longer are refused.
+pub type Die = u32;
+
+/// Why an inlined subroutine is no site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Skip {
+    /// It has neither entry_pc nor low_pc nor ranges.
+    NoAddress,
+    /// Its address is 0: the linker dropped it.
+    ZeroAddress,
+    /// It does not say which function it is of.
+    NoOrigin,
+    /// What it refers to is no function of this file.
+    OriginMissing,
+    /// Its origins refer to each other in a circle.
+    OriginLoop,
+    /// The function has no name.
+    Unnamed,
+    /// It is in a unit of a language that was left out.
+    Language,
+    /// Its address is in no section.
+    OutsideSections,
+    /// The same function, address and locations as another site.
+    Duplicate,
+}
+
+impl Skip {
+    /// All.
+    pub const ALL: [Self; 9] = [
+        Self::NoAddress,
+        Self::ZeroAddress,
+        Self::NoOrigin,
+        Self::OriginMissing,
+        Self::OriginLoop,
+        Self::Unnamed,
+        Self::Language,
+        Self::OutsideSections,
+        Self::Duplicate,
+    ];
+
+    /// The stable word for JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoAddress => "no-address",
+            Self::ZeroAddress => "zero-address",
+            Self::NoOrigin => "no-origin",
+            Self::OriginMissing => "origin-missing",
+            Self::OriginLoop => "origin-loop",
+            Self::Unnamed => "unnamed",
+            Self::Language => "language",
+            Self::OutsideSections => "outside-sections",
+            Self::Duplicate => "duplicate",
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::NoAddress => "no address",
+            Self::ZeroAddress => "address 0",
+            Self::NoOrigin => "no origin",
+            Self::OriginMissing => "origin that is no function of this file",
+            Self::OriginLoop => "origins in a circle",
+            Self::Unnamed => "function without a name",
+            Self::Language => "in a Rust unit",
+            Self::OutsideSections => "address in no section",
+            Self::Duplicate => "same as another site",
+        }
+    }
+}
+
+/// How many sites were left out, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skipped([u64; Skip::ALL.len()]);
+
+impl Skipped {
+    /// One more.
+    pub fn add(&mut self, reason: Skip) {
+        self.add_many(reason, 1);
+    }
+
+    /// Several more.
+    pub fn add_many(&mut self, reason: Skip, count: u64) {
+        if let Some(slot) = self.0.get_mut(reason as usize) {
+            *slot += count;
+        }
+    }
+
+    /// How many for this reason.
+    #[must_use]
+    pub fn of(&self, reason: Skip) -> u64 {
+        self.0.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    /// How many in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Adds those of another.
+    pub fn merge(&mut self, other: &Self) {
+        for reason in Skip::ALL {
+            self.add_many(reason, other.of(reason));
+        }
+    }
+}
+
+/// A function entry: abstract, concrete or declared.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Function<'d> {
+    /// Where it is.
+    pub die: Die,
+    /// What it is an instance of, or 0.
+    pub origin: Die,
+    /// `origin` came from DW_AT_specification: parameters are not mapped through it.
+    pub specified: bool,
+    /// Its name; empty where it has none.
+    pub name: &'d [u8],
+    /// What it returns.
+    pub returns: TypeRef,
+    returns_die: Die,
+    first_param: u32,
+    param_count: u32,
+    /// It ends in `...`.
+    pub variadic: bool,
+    /// It is seen from other units.
+    pub external: bool,
+    /// It has code of its own.
+    pub has_code: bool,
+    /// Where that code begins.
+    pub address: u64,
+}
+
+/// A parameter of a function.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Param<'d> {
+    /// Where it is.
+    pub die: Die,
+    /// What it is an instance of, or 0.
+    pub origin: Die,
+    /// Its name; empty where it has none.
+    pub name: &'d [u8],
+    /// Its type.
+    pub facts: Facts,
+    function: u32,
+    type_die: Die,
+}
+
+/// Which code a site covers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Where the first range as listed begins.
+    pub first: u64,
+    /// The lowest address.
+    pub low: u64,
+    /// The address after the highest.
+    pub high: u64,
+    /// How many ranges that are not empty.
+    pub ranges: u32,
+}
+
+/// What a site or function is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// Nothing.
+    None,
+    /// A function of the unit.
+    Function(u32),
+    /// A site of the unit.
+    Site(u32),
+}
+
+/// An inlined subroutine with an address.
+#[derive(Debug, Clone, Copy)]
+pub struct Site {
+    /// Where it is.
+    pub die: Die,
+    /// The function it is of.
+    pub origin: Die,
+    /// Its address.
+    pub pc: u64,
+    /// Whether it has an entry_pc.
+    pub has_entry: bool,
+    /// Its code.
+    pub extent: Extent,
+    /// What it was inlined into.
+    pub owner: Owner,
+    /// DW_AT_call_file, or 0.
+    pub file: u32,
+    /// DW_AT_call_line, or 0.
+    pub line: u32,
+    first_param: u32,
+    param_count: u32,
+}
+
+/// What a site says of one parameter.
+#[derive(Debug, Clone, Copy)]
+pub struct SiteParam<'d> {
+    /// The function's parameter.
+    pub origin: Die,
+    /// Where the value is.
+    pub place: Place<'d>,
+}
+
+/// Where a value is, before it is translated.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'d> {
+    /// Nowhere.
+    Missing(Missing),
+    /// It is this number.
+    Value(u64),
+    /// It is these bytes.
+    Block(&'d [u8]),
+    /// Where this expression says.
+    Expression(&'d [u8]),
+    /// The same for a short one, which is nearly every one: the file's page is not needed again.
+    Short(ShortExpression),
+}
+
+/// An expression of a few bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct ShortExpression {
+    len: u8,
+    bytes: [u8; 14],
+}
+
+impl ShortExpression {
+    fn new(expression: &[u8]) -> Option<Self> {
+        let mut bytes = [0; 14];
+        bytes.get_mut(..expression.len())?.copy_from_slice(expression);
+        Some(Self { len: u8::try_from(expression.len()).ok()?, bytes })
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
+impl<'d> Place<'d> {
+    fn of_expression(expression: &'d [u8]) -> Self {
+        ShortExpression::new(expression).map_or(Self::Expression(expression), Self::Short)
+    }
+}
+
+/// What a unit has.
+#[derive(Debug)]
+pub struct Scan<'d> {
+    /// Where its entries begin and end in `.debug_info`.
+    pub span: (u64, u64),
+    /// How it is written.
+    pub encoding: Encoding,
+    /// Where its indexed addresses are.
+    pub addr_base: gimli::DebugAddrBase,
+    /// By offset.
+    pub functions: Vec<Function<'d>>,
+    /// By function.
+    pub params: Vec<Param<'d>>,
+    /// By offset.
+    pub sites: Vec<Site>,
+    /// By site.
+    pub site_params: Vec<SiteParam<'d>>,
+    /// Types that the base does not have.
+    pub extras: Vec<Extra<'d>>,
+    /// How many DW_TAG_inlined_subroutine there are.
+    pub seen: u64,
+    /// Those of them that are no sites.
+    pub skipped: Skipped,
+    /// Why its end was not reached.
+    pub damaged: Option<gimli::Error>,
+    /// Type chains that were cut.
+    pub cut: u64,
+}
+
+impl<'d> Scan<'d> {
+    fn new(span: (u64, u64), encoding: Encoding) -> Self {
+        Self {
+            span,
+            encoding,
+            addr_base: gimli::DebugAddrBase(0),
+            functions: Vec::new(),
+            params: Vec::new(),
+            sites: Vec::new(),
+            site_params: Vec::new(),
+            extras: Vec::new(),
+            seen: 0,
+            skipped: Skipped::default(),
+            damaged: None,
+            cut: 0,
+        }
+    }
+
+    /// The function at an offset.
+    #[must_use]
+    pub fn function_at(&self, die: Die) -> Option<u32> {
+        let found = self.functions.binary_search_by_key(&die, |function| function.die).ok()?;
+        u32::try_from(found).ok()
+    }
+
+    /// The parameters of a function.
+    #[must_use]
+    pub fn params_of(&self, function: &Function<'_>) -> &[Param<'d>] {
+        let start = function.first_param as usize;
+        self.params.get(start..start.saturating_add(function.param_count as usize)).unwrap_or_default()
+    }
+
+    /// What a site says of its parameters.
+    #[must_use]
+    pub fn params_at(&self, site: &Site) -> &[SiteParam<'d>] {
+        let start = site.first_param as usize;
+        self.site_params.get(start..start.saturating_add(site.param_count as usize)).unwrap_or_default()
+    }
+}
+
+/// Scans a unit.
+pub fn scan<'d, E: Endianity + Send + Sync>(
+    debug: &Debug<'d, E>,
+    known: &Known<'_>,
+    header: &UnitHeader<Slice<'d, E>>,
+    options: Options,
+) -> Result<Scan<'d>, Error> {
+    let start = header.debug_info_offset().map_or(0, |offset| offset.0) as u64;
+    let mut found = Scan::new((start, start + header.length_including_self() as u64), header.encoding());
+    let (unit, language) = match debug.unit(header) {
+        Ok(opened) => opened,
+        Err(why) => {
+            found.damaged = Some(why);
+            return Ok(found);
+        }
+    };
+    found.addr_base = unit.addr_base;
+    let counted_only = !options.with_rust && language == Some(dw::DW_LANG_Rust);
+    let mut pass = Pass { debug, unit: &unit, found, scopes: Vec::new(), spent: 0, options };
+    let outcome = if counted_only { pass.count() } else { pass.walk() };
+    debug.spend(pass.spent)?;
+    let mut found = pass.found;
+    found.damaged = outcome.err();
+    if !counted_only {
+        describe(&mut found, debug, known, &unit);
+    }
+    Ok(found)
+}
+
+// Parameters by function, then their types and those of what functions return.
+fn describe<'d, E: Endianity + Send + Sync>(
+    found: &mut Scan<'d>,
+    debug: &Debug<'d, E>,
+    known: &Known<'_>,
+    unit: &Unit<'d, E>,
+) {
+    // Functions nested in others come between the others' parameters.
+    found.params.sort_by_key(|param| param.function);
+    for (index, param) in found.params.iter().enumerate() {
+        if let Some(function) = found.functions.get_mut(param.function as usize) {
+            if function.param_count == 0 {
+                function.first_param = index as u32;
+            }
+            function.param_count += 1;
+        }
+    }
+    let mut types = Types::new(debug, known);
+    let mut at = |die: Die| if die == 0 { Facts::default() } else { types.at(u64::from(die), unit) };
+    for function in found.functions.iter_mut().filter(|function| function.origin == 0 || function.specified) {
+        function.returns = at(function.returns_die).id;
+    }
+    for param in &mut found.params {
+        param.facts = at(param.type_die);
+    }
+    found.cut = types.cut;
+    found.extras = types.into_extras();
+    found.functions.shrink_to_fit();
+    found.params.shrink_to_fit();
+    found.sites.shrink_to_fit();
+    found.site_params.shrink_to_fit();
+}
+
+#[derive(Clone, Copy)]
+enum Scope {
+    Function(u32),
+    Site(u32),
+    Other,
+}
+
+struct Pass<'p, 'd, E: Endianity> {
+    debug: &'p Debug<'d, E>,
+    unit: &'p Unit<'d, E>,
+    found: Scan<'d>,
+    // What entries here are directly below, and the nearest function or site around them.
+    scopes: Vec<(Scope, Owner)>,
+    spent: i64,
+    options: Options,
+}
+
+type Walk<'a, 'd, E> = EntriesRaw<'a, Slice<'d, E>>;
+
+impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
+    fn count(&mut self) -> gimli::Result<()> {
+        let unit = self.unit;
+        let mut entries = unit.entries_raw(None)?;
+        while !entries.is_empty() {
+            if let Some(abbreviation) = entries.read_abbreviation()? {
+                if abbreviation.tag() == dw::DW_TAG_inlined_subroutine {
+                    self.found.seen += 1;
+                    self.found.skipped.add(Skip::Language);
+                }
+                entries.skip_attributes(abbreviation.attributes())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self) -> gimli::Result<()> {
+        let unit = self.unit;
+        let mut entries = unit.entries_raw(None)?;
+        while !entries.is_empty() {
+            let offset = entries.next_offset();
+            let Some(abbreviation) = entries.read_abbreviation()? else {
+                self.scopes.pop();
+                continue;
+            };
+            let (above, owner) = self.scopes.last().copied().unwrap_or((Scope::Other, Owner::None));
+            let (scope, owner) = match (abbreviation.tag(), above) {
+                (dw::DW_TAG_inlined_subroutine, _) => self.site(&mut entries, abbreviation, offset, owner)?,
+                (dw::DW_TAG_subprogram, _) => self.function(&mut entries, abbreviation, offset)?,
+                (dw::DW_TAG_formal_parameter, Scope::Site(site)) => {
+                    self.site_param(&mut entries, abbreviation, site)?;
+                    (Scope::Other, owner)
+                }
+                (dw::DW_TAG_formal_parameter, Scope::Function(function)) => {
+                    self.param(&mut entries, abbreviation, offset, function)?;
+                    (Scope::Other, owner)
+                }
+                (dw::DW_TAG_unspecified_parameters, Scope::Function(function)) => {
+                    if let Some(function) = self.found.functions.get_mut(function as usize) {
+                        function.variadic = true;
+                    }
+                    entries.skip_attributes(abbreviation.attributes())?;
+                    (Scope::Other, owner)
+                }
+                (tag, _) if abbreviation.has_children() && is_type(tag) => {
+                    if let Some(after) = sibling(&mut entries, abbreviation)? {
+                        // Backwards would be a loop, and what is out of bounds is a lie.
+                        if after > entries.next_offset() && after.is_in_bounds(&unit.header) {
+                            entries = unit.entries_raw(Some(after))?;
+                            continue;
+                        }
+                    }
+                    (Scope::Other, owner)
+                }
+                _ => {
+                    entries.skip_attributes(abbreviation.attributes())?;
+                    (Scope::Other, owner)
+                }
+            };
+            if abbreviation.has_children() {
+                self.scopes.push((scope, owner));
+            }
+        }
+        Ok(())
+    }
+
+    fn die(&self, offset: UnitOffset) -> Die {
+        let start = self.unit.header.debug_info_offset().map_or(0, |start| start.0);
+        // The section is shorter than 4 GiB: Debug::open saw to it.
+        u32::try_from(start + offset.0).unwrap_or(0)
+    }
+
+    fn refer(&self, value: AttributeValue<Slice<'d, E>>) -> Die {
+        reference(self.unit, value).and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0)
+    }
+
+    fn address(&self, value: AttributeValue<Slice<'d, E>>) -> Option<u64> {
+        self.debug.dwarf.attr_address(self.unit, value).ok().flatten()
+    }
+
+    fn function(
+        &mut self,
+        entries: &mut Walk<'p, 'd, E>,
+        abbreviation: &Abbreviation,
+        offset: UnitOffset,
+    ) -> gimli::Result<(Scope, Owner)> {
+        let mut function = Function { die: self.die(offset), ..Function::default() };
+        for spec in abbreviation.attributes() {
+            let attribute = entries.read_attribute(*spec)?;
+            match attribute.name() {
+                dw::DW_AT_name => function.name = self.debug.text(self.unit, attribute.value()),
+                dw::DW_AT_abstract_origin => {
+                    function.origin = self.refer(attribute.value());
+                    function.specified = false;
+                }
+                dw::DW_AT_specification if function.origin == 0 => {
+                    function.origin = self.refer(attribute.value());
+                    function.specified = true;
+                }
+                dw::DW_AT_type => function.returns_die = self.refer(attribute.value()),
+                dw::DW_AT_external => function.external = attribute.value() == AttributeValue::Flag(true),
+                dw::DW_AT_low_pc => {
+                    function.address = self.address(attribute.value()).unwrap_or(0);
+                    function.has_code |= function.address != 0;
+                }
+                dw::DW_AT_ranges => function.has_code = true,
+                _ => {}
+            }
+        }
+        let index = self.found.functions.len() as u32;
+        self.found.functions.push(function);
+        Ok((Scope::Function(index), Owner::Function(index)))
+    }
+
+    fn param(
+        &mut self,
+        entries: &mut Walk<'p, 'd, E>,
+        abbreviation: &Abbreviation,
+        offset: UnitOffset,
+        function: u32,
+    ) -> gimli::Result<()> {
+        let mut param = Param { die: self.die(offset), function, ..Param::default() };
+        for spec in abbreviation.attributes() {
+            let attribute = entries.read_attribute(*spec)?;
+            match attribute.name() {
+                dw::DW_AT_name => param.name = self.debug.text(self.unit, attribute.value()),
+                dw::DW_AT_abstract_origin => param.origin = self.refer(attribute.value()),
+                dw::DW_AT_type => param.type_die = self.refer(attribute.value()),
+                _ => {}
+            }
+        }
+        self.found.params.push(param);
+        Ok(())
+    }
+
+    fn site(
+        &mut self,
+        entries: &mut Walk<'p, 'd, E>,
+        abbreviation: &Abbreviation,
+        offset: UnitOffset,
+        owner: Owner,
+    ) -> gimli::Result<(Scope, Owner)> {
+        let mut raw = RawSite::default();
+        for spec in abbreviation.attributes() {
+            let attribute = entries.read_attribute(*spec)?;
+            let value = attribute.value();
+            match attribute.name() {
+                dw::DW_AT_abstract_origin => raw.origin = Some(self.refer(value)),
+                dw::DW_AT_low_pc => raw.low = Some(value),
+                dw::DW_AT_high_pc => raw.high = Some(value),
+                dw::DW_AT_entry_pc => raw.entry = Some(value),
+                dw::DW_AT_ranges => raw.ranges = Some(value),
+                dw::DW_AT_call_file => raw.file = number(value),
+                dw::DW_AT_call_line => raw.line = number(value),
+                _ => {}
+            }
+        }
+        self.found.seen += 1;
+        match self.placed(&raw, self.die(offset), owner) {
+            Ok(site) => {
+                let index = self.found.sites.len() as u32;
+                self.found.sites.push(site);
+                Ok((Scope::Site(index), Owner::Site(index)))
+            }
+            Err(reason) => {
+                self.found.skipped.add(reason);
+                // What is inlined into it is still inlined into what it is in.
+                Ok((Scope::Other, owner))
+            }
+        }
+    }
+
+    fn placed(&mut self, raw: &RawSite<'d, E>, die: Die, owner: Owner) -> Result<Site, Skip> {
+        let low = raw.low.and_then(|value| self.address(value));
+        let extent = match raw.ranges {
+            Some(value) => self.ranges(value),
+            None => low.map(|low| {
+                let high = raw.high.map_or(low, |value| match value.clone() {
+                    AttributeValue::Addr(_) | AttributeValue::DebugAddrIndex(_) => self.address(value).unwrap_or(low),
+                    value => value.udata_value().map_or(low, |len| low.saturating_add(len)),
+                });
+                Extent { first: low, low, high, ranges: u32::from(high > low) }
+            }),
+        };
+        let start = low.or(extent.map(|extent| extent.low));
+        let entry = raw.entry.and_then(|value| match value {
+            AttributeValue::Addr(_) | AttributeValue::DebugAddrIndex(_) => self.address(value),
+            // DWARF 5 allows an offset from the entity's own base.
+            value => start.zip(value.udata_value()).map(|(start, offset)| start.wrapping_add(offset)),
+        });
+        let pc = entry.or(start).ok_or(Skip::NoAddress)?;
+        if pc == 0 {
+            return Err(Skip::ZeroAddress);
+        }
+        let origin = raw.origin.ok_or(Skip::NoOrigin)?;
+        let extent = extent.unwrap_or(Extent { first: pc, low: pc, high: pc, ranges: 0 });
+        let first_param = self.found.site_params.len() as u32;
+        let (file, line) = (raw.file, raw.line);
+        Ok(Site { die, origin, pc, has_entry: entry.is_some(), extent, owner, file, line, first_param, param_count: 0 })
+    }
+
+    fn ranges(&mut self, value: AttributeValue<Slice<'d, E>>) -> Option<Extent> {
+        let mut list = self.debug.dwarf.attr_ranges(self.unit, value).ok()??;
+        let mut found: Option<Extent> = None;
+        while let Ok(Some(range)) = list.next() {
+            self.spent += 1;
+            // A list of a unit alone may use up what all may: the caller then gives up.
+            if self.spent > MOST_SPENT {
+                break;
+            }
+            if range.begin >= range.end {
+                continue;
+            }
+            let extent = found.get_or_insert(Extent { first: range.begin, low: range.begin, high: range.end, ranges: 0 });
+            extent.low = extent.low.min(range.begin);
+            extent.high = extent.high.max(range.end);
+            extent.ranges = extent.ranges.saturating_add(1);
+        }
+        found
+    }
+
+    fn site_param(
+        &mut self,
+        entries: &mut Walk<'p, 'd, E>,
+        abbreviation: &Abbreviation,
+        site: u32,
+    ) -> gimli::Result<()> {
+        let (mut origin, mut value, mut location) = (0, None, None);
+        for spec in abbreviation.attributes() {
+            let attribute = entries.read_attribute(*spec)?;
+            match attribute.name() {
+                dw::DW_AT_abstract_origin => origin = self.refer(attribute.value()),
+                dw::DW_AT_const_value => value = Some(attribute),
+                dw::DW_AT_location => location = Some(attribute.value()),
+                _ => {}
+            }
+        }
+        let pc = self.found.sites.get(site as usize).map_or(0, |site| site.pc);
+        let place = match (value, location) {
+            (Some(value), _) => constant(&value),
+            (None, Some(location)) => self.place(location, pc),
+            (None, None) => Place::Missing(Missing::NoLocation),
+        };
+        if let Some(site) = self.found.sites.get_mut(site as usize) {
+            // Parameters of a site nested in this one come after all of its own, unless
+            // a file lies: then what follows the nested one cannot be kept apart.
+            if (site.first_param + site.param_count) as usize == self.found.site_params.len() {
+                site.param_count += 1;
+            } else if site.param_count == 0 {
+                site.first_param = self.found.site_params.len() as u32;
+                site.param_count = 1;
+            } else {
+                return Ok(());
+            }
+            self.found.site_params.push(SiteParam { origin, place });
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, location: AttributeValue<Slice<'d, E>>, pc: u64) -> Place<'d> {
+        if let AttributeValue::Exprloc(expression) = location {
+            return Place::of_expression(expression.0.slice());
+        }
+        // DWARF 4 and before: a block is an expression.
+        if let AttributeValue::Block(block) = location {
+            return Place::of_expression(block.slice());
+        }
+        let Ok(Some(mut list)) = self.debug.dwarf.attr_locations(self.unit, location) else {
+            return Place::Missing(Missing::Damaged);
+        };
+        let mut empty = None;
+        loop {
+            self.spent += 1;
+            if self.spent > MOST_SPENT {
+                return Place::Missing(Missing::Damaged);
+            }
+            let raw = match list.next_raw() {
+                Ok(Some(raw)) => raw,
+                Ok(None) => break,
+                Err(_) => return Place::Missing(Missing::Damaged),
+            };
+            let (raw, is_empty) = widened(raw);
+            match list.convert_raw(raw) {
+                Ok(Some(entry)) if is_empty && entry.range.begin == pc => {
+                    empty.get_or_insert(entry.data.0.slice());
+                }
+                Ok(Some(entry)) if !is_empty && entry.range.begin <= pc && pc < entry.range.end => {
+                    return Place::of_expression(entry.data.0.slice());
+                }
+                Ok(_) => {}
+                Err(_) => return Place::Missing(Missing::Damaged),
+            }
+        }
+        match empty {
+            Some(expression) if self.options.with_empty_ranges => Place::of_expression(expression),
+            Some(_) => Place::Missing(Missing::EmptyRange),
+            None => Place::Missing(Missing::NotCovered),
+        }
+    }
+}
+
+/// List entries that one unit may look at.
+const MOST_SPENT: i64 = 1 << 26;
+
+struct RawSite<'d, E: Endianity> {
+    origin: Option<Die>,
+    low: Option<AttributeValue<Slice<'d, E>>>,
+    high: Option<AttributeValue<Slice<'d, E>>>,
+    entry: Option<AttributeValue<Slice<'d, E>>>,
+    ranges: Option<AttributeValue<Slice<'d, E>>>,
+    file: u32,
+    line: u32,
+}
+
+impl<E: Endianity> Default for RawSite<'_, E> {
+    fn default() -> Self {
+        Self { origin: None, low: None, high: None, entry: None, ranges: None, file: 0, line: 0 }
+    }
+}
+
+fn number<E: Endianity>(value: AttributeValue<Slice<'_, E>>) -> u32 {
+    let number = match value {
+        AttributeValue::FileIndex(index) => Some(index),
+        value => value.udata_value(),
+    };
+    number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
+}
+
+fn constant<'d, E: Endianity>(attribute: &gimli::Attribute<Slice<'d, E>>) -> Place<'d> {
+    match attribute.value() {
+        AttributeValue::Sdata(value) => Place::Value(value.cast_unsigned()),
+        AttributeValue::Block(block) => Place::Block(block.slice()),
+        AttributeValue::Exprloc(expression) => Place::Block(expression.0.slice()),
+        AttributeValue::Data16(_) | AttributeValue::String(_) => Place::Missing(Missing::Size),
+        value => value.udata_value().map_or(Place::Missing(Missing::Size), Place::Value),
+    }
+}
+
+// An empty range would be stepped over; with one byte it is seen.
+fn widened<E: Endianity>(raw: RawLocListEntry<Slice<'_, E>>) -> (RawLocListEntry<Slice<'_, E>>, bool) {
+    use RawLocListEntry as Raw;
+    match raw {
+        Raw::AddressOrOffsetPair { begin, end, data } if begin == end => {
+            (Raw::AddressOrOffsetPair { begin, end: end.wrapping_add(1), data }, true)
+        }
+        Raw::OffsetPair { begin, end, data } if begin == end => {
+            (Raw::OffsetPair { begin, end: end.wrapping_add(1), data }, true)
+        }
+        Raw::StartEnd { begin, end, data } if begin == end => (Raw::StartLength { begin, length: 1, data }, true),
+        Raw::StartLength { begin, length: 0, data } => (Raw::StartLength { begin, length: 1, data }, true),
+        Raw::StartxLength { begin, length: 0, data } => (Raw::StartxLength { begin, length: 1, data }, true),
+        raw => (raw, false),
+    }
+}
+
+// Entries that have no code below them in C.
+fn is_type(tag: DwTag) -> bool {
+    matches!(
+        tag,
+        dw::DW_TAG_union_type
+            | dw::DW_TAG_enumeration_type
+            | dw::DW_TAG_array_type
+            | dw::DW_TAG_subroutine_type
+            | dw::DW_TAG_structure_type
+    )
+}
+
+// Steps over the attributes; where the next entry that is not below this one begins.
+fn sibling<E: Endianity>(
+    entries: &mut EntriesRaw<'_, Slice<'_, E>>,
+    abbreviation: &Abbreviation,
+) -> gimli::Result<Option<UnitOffset>> {
+    let attributes = abbreviation.attributes();
+    let Some(at) = attributes.iter().position(|spec| spec.name() == dw::DW_AT_sibling) else {
+        entries.skip_attributes(attributes)?;
+        return Ok(None);
+    };
+    let (before, rest) = attributes.split_at(at);
+    entries.skip_attributes(before)?;
+    let mut found = None;
+    if let Some((spec, after)) = rest.split_first() {
+        if let AttributeValue::UnitRef(offset) = entries.read_attribute(*spec)?.value() {
+            found = Some(offset);
+        }
+        entries.skip_attributes(after)?;
+    }
+    Ok(found)
+}

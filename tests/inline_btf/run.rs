@@ -1,0 +1,232 @@
+//! A program is run and stopped at its sites; what their locations say is held
+//! against what the inlined function then hands on.
+
+use crate::compile;
+use crossmill::formats::btf::{Btf, Endian, Kind, LocParam, flags};
+use crossmill::formats::elf::Elf;
+use crossmill::formats::inline::write::write;
+use crossmill::formats::inline::{self, Known, Options, Sections};
+use nix::sys::ptrace;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+
+/// A parameter as the BTF says it.
+#[derive(Debug, Clone)]
+struct Param {
+    size: u32,
+    flags: u32,
+    values: Vec<u32>,
+}
+
+/// A site as the BTF says it: function and parameters, nothing for one that is not available.
+type Site = (String, Vec<Option<Param>>);
+
+// Only what was written is looked at: sections, offsets and ids, as a tracer would.
+fn read_sites(bytes: &[u8], elf: &Elf<'_>) -> BTreeMap<u64, Vec<Site>> {
+    let btf = Btf::parse(bytes, None).unwrap();
+    let mut found: BTreeMap<u64, Vec<Site>> = BTreeMap::new();
+    for section in btf.types().filter(|found| found.kind == Kind::LocSec) {
+        let start = elf.section(&btf.text(section.name_off)).unwrap().address;
+        for site in section.loc_sites() {
+            let name = btf.text(btf.type_by_id(site.func).unwrap().name_off).into_owned();
+            let params = btf.type_by_id(site.loc_proto).unwrap().loc_proto().unwrap();
+            let params = params.iter().map(|id| {
+                let param: LocParam<'_> = btf.type_by_id(id)?.loc_param().unwrap();
+                Some(Param { size: param.size, flags: param.flags, values: param.values.iter().collect() })
+            });
+            found.entry(start + u64::from(site.offset)).or_default().push((name, params.collect()));
+        }
+    }
+    found
+}
+
+fn register(regs: &nix::libc::user_regs_struct, number: u32) -> u64 {
+    match number {
+        0 => regs.rax,
+        1 => regs.rdx,
+        2 => regs.rcx,
+        3 => regs.rbx,
+        4 => regs.rsi,
+        5 => regs.rdi,
+        6 => regs.rbp,
+        7 => regs.rsp,
+        8 => regs.r8,
+        9 => regs.r9,
+        10 => regs.r10,
+        11 => regs.r11,
+        12 => regs.r12,
+        13 => regs.r13,
+        14 => regs.r14,
+        15 => regs.r15,
+        // With a frame pointer, past the prologue.
+        flags::FRAME_BASE => regs.rbp + 16,
+        _ => panic!("register {number} is not read here"),
+    }
+}
+
+fn peek(pid: Pid, address: u64) -> u64 {
+    ptrace::read(pid, address as ptrace::AddressType).unwrap().cast_unsigned()
+}
+
+// The value, one or two words of it.
+fn evaluate(pid: Pid, regs: &nix::libc::user_regs_struct, param: &Param) -> Vec<u64> {
+    let word = |index: usize| param.values[index];
+    let long = |index: usize, signed: bool| match param.values.get(index + 1) {
+        Some(high) => u64::from(*high) << 32 | u64::from(word(index)),
+        None if signed => i64::from(word(index).cast_signed()).cast_unsigned(),
+        None => u64::from(word(index)),
+    };
+    let of = |flag: u32| param.flags & flag != 0;
+    if of(flags::CONST) {
+        assert!(!of(flags::ADDR), "no address is passed here");
+        return vec![long(0, of(flags::SIGNED))];
+    }
+    if !of(flags::OFFSET) && param.values.len() == 2 {
+        return vec![register(regs, word(0)), register(regs, word(1))];
+    }
+    let offset = if of(flags::OFFSET) { long(1, of(flags::SIGNED)) } else { 0 };
+    let sum = register(regs, word(0)).wrapping_add(offset);
+    if !of(flags::DEREF) {
+        return vec![sum];
+    }
+    (0..u64::from(param.size.div_ceil(8))).map(|index| peek(pid, sum + index * 8)).collect()
+}
+
+// The lowest bytes, as the function's own conversion to long extends them.
+fn narrowed(value: u64, size: u32, name: &str) -> u64 {
+    let unused = 64 - 8 * size.min(8);
+    // `unsigned char` is the only unsigned one of the program.
+    if name == "bytes" && size == 1 {
+        value << unused >> unused
+    } else {
+        ((value << unused).cast_signed() >> unused).cast_unsigned()
+    }
+}
+
+struct Tracee {
+    pid: Pid,
+    saved: BTreeMap<u64, u64>,
+}
+
+impl Tracee {
+    fn start(program: &Path) -> Self {
+        let mut command = Command::new(program);
+        // SAFETY: between fork and exec only this system call is made.
+        unsafe { command.pre_exec(|| ptrace::traceme().map_err(std::io::Error::from)) };
+        let child = command.spawn().unwrap();
+        let pid = Pid::from_raw(child.id() as i32);
+        assert!(matches!(waitpid(pid, None).unwrap(), WaitStatus::Stopped(_, Signal::SIGTRAP)));
+        Self { pid, saved: BTreeMap::new() }
+    }
+
+    fn put(&mut self, address: u64, word: u64) {
+        ptrace::write(self.pid, address as ptrace::AddressType, word.cast_signed()).unwrap();
+    }
+
+    fn set(&mut self, address: u64) {
+        let word = peek(self.pid, address);
+        self.saved.insert(address, word & 0xff);
+        self.put(address, word & !0xff | 0xcc);
+    }
+
+    // Goes on to the next breakpoint; nothing when the program has ended.
+    fn next(&mut self) -> Option<(u64, nix::libc::user_regs_struct)> {
+        ptrace::cont(self.pid, None).unwrap();
+        match waitpid(self.pid, None).unwrap() {
+            WaitStatus::Exited(_, 0) => return None,
+            WaitStatus::Stopped(_, Signal::SIGTRAP) => {}
+            other => panic!("{other:?}"),
+        }
+        let mut regs = ptrace::getregs(self.pid).unwrap();
+        regs.rip -= 1;
+        ptrace::setregs(self.pid, regs).unwrap();
+        Some((regs.rip, regs))
+    }
+
+    // Over the instruction under the breakpoint. What it reads is its own again meanwhile.
+    fn step(&mut self, address: u64) {
+        let byte = self.saved[&address];
+        let word = peek(self.pid, address);
+        self.put(address, word & !0xff | byte);
+        ptrace::step(self.pid, None).unwrap();
+        assert!(matches!(waitpid(self.pid, None).unwrap(), WaitStatus::Stopped(_, Signal::SIGTRAP)));
+        let word = peek(self.pid, address);
+        self.put(address, word & !0xff | 0xcc);
+    }
+}
+
+fn check(optimisation: &str, options: Options) -> (u32, u32) {
+    let (_dir, path) = compile(
+        Path::new("gcc"),
+        "run.c",
+        &[optimisation, "-g", "-no-pie", "-fno-omit-frame-pointer", "-fcf-protection=none"],
+    );
+    let bytes = fs_err::read(&path).unwrap();
+    let elf = Elf::parse(&bytes).unwrap();
+    let sections = Sections::load(&elf).unwrap();
+    let found = inline::extract(&elf, &sections, &Known::default(), options, &()).unwrap();
+    let (written, _) = write(&found.merged, None, Endian::Little).unwrap();
+    let sites = read_sites(&written, &elf);
+    assert!(sites.len() >= 10, "{sites:#?}");
+    let record = elf.functions().into_iter().find(|function| function.name == "record").unwrap().address;
+    let ids = BTreeMap::from([("numbers", 1), ("bytes", 2), ("whole", 3), ("slots", 4), ("inner", 5), ("outer", 6)]);
+
+    let mut tracee = Tracee::start(&path);
+    tracee.set(record);
+    for address in sites.keys() {
+        tracee.set(*address);
+    }
+    // What sites said of the next call of record() with an id.
+    let mut said: BTreeMap<u64, (u64, Vec<Option<u64>>)> = BTreeMap::new();
+    let (mut read, mut held) = (0, 0);
+    while let Some((address, regs)) = tracee.next() {
+        if address == record {
+            let (id, truth) = (regs.rdi, [regs.rsi, regs.rdx]);
+            if let Some((site, values)) = said.remove(&id) {
+                held += 1;
+                for (value, truth) in values.iter().zip(truth) {
+                    if let Some(value) = value {
+                        assert_eq!(*value, truth, "site {site:#x} of function {id}, {optimisation}");
+                        read += 1;
+                    }
+                }
+            }
+        }
+        for (name, params) in sites.get(&address).into_iter().flatten() {
+            let mut values = Vec::new();
+            for param in params {
+                match param {
+                    Some(param) if param.size > 8 => {
+                        values.extend(evaluate(tracee.pid, &regs, param).into_iter().map(Some));
+                    }
+                    Some(param) => {
+                        let value = evaluate(tracee.pid, &regs, param)[0];
+                        values.push(Some(narrowed(value, param.size, name)));
+                    }
+                    None => values.push(None),
+                }
+            }
+            said.insert(ids[name.as_str()], (address, values));
+        }
+        tracee.step(address);
+    }
+    (held, read)
+}
+
+// What is read where DWARF says so without views, and where it needs them.
+#[test]
+fn values_read_through_locations_are_the_true_ones() {
+    for optimisation in ["-O1", "-O2", "-Os"] {
+        let (held, strict) = check(optimisation, Options::default());
+        assert!(held >= 8, "{held} calls were held against the truth with {optimisation}");
+        assert!(strict >= 6, "{strict} values were read with {optimisation}");
+        let (_, all) = check(optimisation, Options { with_empty_ranges: true, ..Options::default() });
+        assert!(all >= strict);
+        eprintln!("{optimisation}: {held} calls, {strict} values read, {all} with empty ranges");
+    }
+}
