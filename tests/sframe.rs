@@ -308,7 +308,7 @@ fn rows_of_a_function_stand_side_by_side() {
 fn the_corpus_of_the_fuzz_targets_is_harmless() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let mut replayed = 0;
-    for (name, target) in [("reader", fuzz::reader as fn(&[u8])), ("cross", fuzz::cross)] {
+    for (name, target) in [("sframe_read", fuzz::reader as fn(&[u8])), ("sframe_cross", fuzz::cross)] {
         for entry in fs_err::read_dir(corpus.join(name)).unwrap() {
             let bytes = fs_err::read(entry.unwrap().path()).unwrap();
             target(&bytes);
