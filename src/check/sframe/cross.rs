@@ -82,19 +82,22 @@ pub(super) fn cross(view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Finding
     if told.is_empty() {
         return (Cross::default(), covered);
     }
-    let parts: Vec<(Cross, Findings)> = told
+    let parts: Vec<(Cross, Findings, Vec<u64>)> = told
         .par_chunks(CHUNK)
         .map(|chunk| {
             let mut part = Part::new(&view.tables, &known);
             chunk.iter().for_each(|told| part.function(told));
-            (part.cross, part.findings)
+            (part.cross, part.findings, part.lost)
         })
         .collect();
     let mut cross = Cross { discarded, ..Cross::default() };
-    for (part, found) in parts {
+    let mut lost = Vec::new();
+    for (part, found, more) in parts {
         cross += &part;
         findings.merge(found);
+        lost.extend(more);
     }
+    judge_lost(&lost, &known, loaded, &mut cross, findings);
     for function in known.iter().filter(|function| function.start < function.end) {
         let after = told.partition_point(|told| told.fde.start <= function.start);
         let around = after.checked_sub(1).and_then(|index| told.get(index));
@@ -107,6 +110,27 @@ pub(super) fn cross(view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Finding
         }
     }
     (cross, covered)
+}
+
+// What has no SFrame function is lost if its object has others.
+fn judge_lost(lost: &[u64], known: &[Known], loaded: &Loaded<'_>, cross: &mut Cross, findings: &mut Findings) {
+    if lost.is_empty() {
+        return;
+    }
+    let bare = loaded.units().bare(lost, known.iter().map(|known| known.start));
+    cross.bare = bare.len() as u64;
+    cross.lost = (lost.len() - bare.len()) as u64;
+    if !bare.is_empty() {
+        findings.whole(&rules::BARE, || {
+            let first = bare.first().copied().unwrap_or(0);
+            format!("{} functions, the first at {first:#x}, are of compilation units without SFrame", bare.len())
+        });
+    }
+    for start in lost.iter().filter(|start| !bare.contains(start)) {
+        findings.add(&rules::LOST, || {
+            Finding::new(&rules::LOST, "DWARF has it, SFrame has not").about(format!("{start:#x}"))
+        });
+    }
 }
 
 fn covered_bytes(known: &[Known]) -> u64 {
@@ -129,6 +153,7 @@ struct Part<'p, 'l> {
     rows: Vec<Step>,
     cross: Cross,
     findings: Findings,
+    lost: Vec<u64>,
 }
 
 impl<'p, 'l> Part<'p, 'l> {
@@ -140,6 +165,7 @@ impl<'p, 'l> Part<'p, 'l> {
             rows: Vec::new(),
             cross: Cross::default(),
             findings: Findings::default(),
+            lost: Vec::new(),
         }
     }
 
@@ -199,10 +225,7 @@ impl<'p, 'l> Part<'p, 'l> {
     fn missing(&mut self, start: u64, reasons: Reasons) {
         match reasons.iter().next() {
             Some(reason) => *self.cross.declined.entry(reason).or_default() += 1,
-            None => {
-                self.cross.lost += 1;
-                self.say(&rules::LOST, start, || "DWARF has it, SFrame has not".to_owned());
-            }
+            None => self.lost.push(start),
         }
     }
 

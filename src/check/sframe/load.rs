@@ -1,6 +1,7 @@
 //! The sections of a file that the check looks at: bytes first, then tables
 //! and entries that borrow from them.
 
+use super::units::Units;
 use super::{Bytes, Report, TableFacts, cross};
 use crate::formats::cfi::{self, Frames};
 use crate::formats::elf::{self, Data, Elf, Section};
@@ -20,6 +21,7 @@ pub(super) struct Loaded<'a> {
     pub(super) code: Vec<(u64, u64)>,
     pub(super) sframes: Vec<SFrame<'a>>,
     cfis: Vec<(Section, Data<'a>)>,
+    aranges: Option<Data<'a>>,
 }
 
 /// An SFrame section.
@@ -72,6 +74,7 @@ impl<'a> Loaded<'a> {
             code,
             sframes,
             cfis,
+            aranges: elf.data_named(".debug_aranges").ok().flatten(),
         })
     }
 
@@ -87,6 +90,11 @@ impl<'a> Loaded<'a> {
             text: self.code.iter().map(|(from, to)| to - from).sum(),
             covered: 0,
         }
+    }
+
+    /// The compilation units, where the file tells.
+    pub(super) fn units(&self) -> Units {
+        self.aranges.as_ref().map(|data| Units::read(&data.bytes, self.big)).unwrap_or_default()
     }
 
     /// Whether an address is in an executable section.

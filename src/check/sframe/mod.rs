@@ -6,6 +6,7 @@ mod files;
 mod load;
 mod rows;
 mod total;
+mod units;
 
 #[cfg(test)]
 mod tests;
@@ -84,6 +85,9 @@ pub struct Cross {
     pub declined: BTreeMap<Reason, u64>,
     /// Without, for no such reason.
     pub lost: u64,
+    /// Without, in compilation units that have no SFrame function at all: their
+    /// objects were assembled without.
+    pub bare: u64,
     /// SFrame functions without a DWARF one.
     pub extra: u64,
     /// Signal frames that SFrame marks and does not describe.
@@ -107,6 +111,7 @@ impl std::ops::AddAssign<&Cross> for Cross {
             *self.declined.entry(*reason).or_default() += count;
         }
         self.lost += other.lost;
+        self.bare += other.bare;
         self.extra += other.extra;
         self.unrepresented += other.unrepresented;
         self.rows += other.rows;

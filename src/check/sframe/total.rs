@@ -109,6 +109,7 @@ pub fn account(total: &Total, deny_warnings: bool) -> Account {
         ("covered", cross.covered),
         ("declined", cross.all_declined()),
         ("lost", cross.lost),
+        ("bare", cross.bare),
         ("extra", cross.extra),
         ("compared_rows", cross.rows),
         ("mismatched_rows", cross.mismatched_rows),
@@ -117,8 +118,8 @@ pub fn account(total: &Total, deny_warnings: bool) -> Account {
         ("debug_frame_bytes", total.bytes.debug_frame),
         ("text_bytes", total.bytes.text),
         ("covered_text_bytes", total.bytes.covered),
-        ("errors", total.errors),
-        ("warnings", total.warnings),
+        ("error_findings", total.errors),
+        ("warning_findings", total.warnings),
     ]
     .map(|(name, number)| (name.to_owned(), number as f64))
     .to_vec();

@@ -119,6 +119,10 @@ rules! {
     TRAILING "SF024" Error "bytes behind the table that are no table"
         "Behind the FRE area stand bytes that are neither padding nor another header."
         "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
+    NO_SEGMENT "SF025" Warning "no PT_GNU_SFRAME segment"
+        "The linked file has an SFrame section and no program header for it, as linker scripts with program \
+        headers of their own (kernels) leave it. Who reads the data must find it by other means."
+        "bfd/elf-sframe.c of binutils 2.41 to 2.47";
     FRE_TYPE "SF030" Error "unknown FRE type"
         "The start addresses of rows have 1, 2 or 4 bytes (types 0, 1, 2). The rows of this function cannot \
         be read."
@@ -281,6 +285,11 @@ rules! {
     NO_SECTION "SF089" Warning "no SFrame data"
         "The file has functions with call-frame information, but no .sframe section. Assemble with -Wa,-- \
         gsframe-3 (binutils 2.46 on) or --gsframe."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    BARE "SF090" Warning "objects without SFrame data"
+        "In a linked file, compilation units have call-frame information and none of their functions is in \
+        SFrame: their objects were assembled without it. A backtrace ends in them. Units are told apart by \
+        .debug_aranges."
         "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
 }
 

@@ -161,7 +161,9 @@ fn section_kind(section: &[u8], container: &Container<'_>, findings: &mut Findin
             )
         }),
         // Linkers before 2.45 knew no such segment for a section of the type PROGBITS.
-        None if current => findings.whole(&SEGMENT, || "the file has no such segment".to_owned()),
+        None if current => {
+            findings.whole(&NO_SEGMENT, || "the linker script has program headers of its own".to_owned())
+        }
         None => {}
     }
 }

@@ -93,6 +93,9 @@ fn figures(out: &mut String, total: &Total) {
         }
         line(out, "rows", &words);
     }
+    if cross.bare > 0 {
+        line(out, "without", &format!("{} in objects that were assembled without SFrame", grouped(cross.bare)));
+    }
     for (reason, count) in &cross.declined {
         line(out, "declined", &format!("{} for {reason}", grouped(*count)));
     }
