@@ -1,9 +1,9 @@
 //! `crossmill check sframe`.
 
-use crate::cli::{Outcome, Trouble, exit};
 use crate::base::{Diagnostic, suggest};
 use crate::check::input::Input;
 use crate::check::sframe::{self as check, Looked, Progress, Total};
+use crate::cli::{Outcome, Trouble, exit};
 use crate::formats::sframe::{RULES, rule};
 use crate::report::Style;
 use crate::report::sframe as report;
