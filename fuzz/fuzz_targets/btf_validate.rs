@@ -2,6 +2,7 @@
 
 #![no_main]
 
+#[expect(dead_code, reason = "each target runs one of them")]
 #[path = "../bodies/btf.rs"]
 mod body;
 

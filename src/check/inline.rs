@@ -57,7 +57,9 @@ impl Diagnose for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Dwarf { source: inline::Error::Stripped, .. } => {
-                vec!["take the file before it is stripped; kernels have debug information with CONFIG_DEBUG_INFO".into()]
+                vec![
+                    "take the file before it is stripped; kernels have debug information with CONFIG_DEBUG_INFO".into(),
+                ]
             }
             Self::Btf(error) => error.hints(),
             _ => Vec::new(),
@@ -105,8 +107,7 @@ impl<'i> File<'i> {
     pub fn new(path: &Path, input: &'i Input) -> Result<Self, Error> {
         let fail = |source| Error::Elf { path: path.to_owned(), source };
         let elf = Elf::parse(input.bytes()).map_err(fail)?;
-        let debug =
-            Sections::load(&elf).map_err(|source| Error::Dwarf { path: path.to_owned(), source })?;
+        let debug = Sections::load(&elf).map_err(|source| Error::Dwarf { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), elf, debug, btf: Loaded::new(path, input)?, input })
     }
 

@@ -68,7 +68,7 @@ impl Input {
     pub fn forget(&self, part: &[u8]) {
         let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
         let Some(page) = page.and_then(|page| usize::try_from(page).ok()).filter(|page| *page > 0) else { return };
-        let Some(map) = &self.0 else { return };
+        let Held::Mapped(map) = &self.0 else { return };
         let start = (part.as_ptr() as usize).checked_sub(map.as_ptr() as usize);
         let Some((start, end)) = start.and_then(|start| Some((start, start.checked_add(part.len())?))) else { return };
         // Whole pages only: the others hold neighbours too.

@@ -105,8 +105,7 @@ fn a_copy_with_the_section_is_checked_as_a_kernels_own() {
     let generate = ["inline-btf", "generate", "program", "--base", "base.btf", "--into", "copy"];
     crossmill(dir.path()).args(generate).assert().success();
     assert!(fs_err::metadata(dir.path().join("copy")).unwrap().len() > fs_err::metadata(path).unwrap().len());
-    let output =
-        crossmill(dir.path()).args(["inline-btf", "check", "copy", "--base", "base.btf"]).output().unwrap();
+    let output = crossmill(dir.path()).args(["inline-btf", "check", "copy", "--base", "base.btf"]).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stdout));
     assert!(text(&output.stdout).contains(".BTF.inline: good"), "{}", text(&output.stdout));
 }

@@ -21,11 +21,7 @@ fn every_lie_is_counted_by_its_reason() {
         assert_eq!(found.merged.strangers, 1);
         assert_eq!(
             sites(&found.sites_of(b"take")),
-            [
-                (0x20, vec![Err(M::Damaged)]),
-                (0x24, vec![Err(M::Damaged)]),
-                (0x28, vec![Err(M::NotMentioned)]),
-            ]
+            [(0x20, vec![Err(M::Damaged)]), (0x24, vec![Err(M::Damaged)]), (0x28, vec![Err(M::NotMentioned)]),]
         );
         // The pointer to itself has a size, the typedef of itself and what is nowhere have none.
         let odd = sites(&found.sites_of(b"odd"));
@@ -106,7 +102,8 @@ fn every_byte_of_the_debug_information_may_be_wrong() {
 // A unit cut short is damage, which is told; what came before it is kept.
 #[test]
 fn a_unit_that_breaks_off_is_damage() {
-    let case = include_str!("exact.s").replace("\tDIE 7\n\t.asciz \"init_caller\"", "\tDIE 99\n\t.asciz \"init_caller\"");
+    let case =
+        include_str!("exact.s").replace("\tDIE 7\n\t.asciz \"init_caller\"", "\tDIE 99\n\t.asciz \"init_caller\"");
     with(&assemble(&case), Options::default(), |_, found| {
         assert_eq!(found.damage.len(), 1);
         assert_eq!(found.merged.seen, 28);

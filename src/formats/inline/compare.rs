@@ -74,7 +74,8 @@ pub fn compare(btf: &Btf<'_>, merged: &Merged<'_>) -> Comparison {
     for site in sites {
         let candidates = ours.get_mut(&(site.pc, site.function));
         let equal = candidates.and_then(|candidates| {
-            let place = candidates.iter().position(|entry| merged.locations_of(entry).eq(site.params.iter().copied()))?;
+            let place =
+                candidates.iter().position(|entry| merged.locations_of(entry).eq(site.params.iter().copied()))?;
             Some(candidates.swap_remove(place))
         });
         match equal {

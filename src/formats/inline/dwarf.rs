@@ -121,7 +121,8 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
             return Err(error.clone());
         }
         dwarf.populate_abbreviations_cache(gimli::AbbreviationsCacheStrategy::Duplicates);
-        let budget = AtomicI64::new(i64::try_from(sections.lists).unwrap_or(i64::MAX / 32).saturating_mul(4) + (1 << 22));
+        let budget =
+            AtomicI64::new(i64::try_from(sections.lists).unwrap_or(i64::MAX / 32).saturating_mul(4) + (1 << 22));
         Ok(Self { dwarf, units, damaged, budget, others: Mutex::new(HashMap::new()) })
     }
 

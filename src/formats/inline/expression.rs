@@ -56,9 +56,8 @@ fn pattern<R: Reader>(
     use Operation as Op;
     let zero = gimli::UnitOffset(R::Offset::from_u8(0));
     let untyped = |base: &gimli::UnitOffset<R::Offset>| *base == zero;
-    let resolved = |index: &DebugAddrIndex<R::Offset>| {
-        Some(address(*index).map(Location::Address).ok_or(Missing::Damaged))
-    };
+    let resolved =
+        |index: &DebugAddrIndex<R::Offset>| Some(address(*index).map(Location::Address).ok_or(Missing::Damaged));
     Some(Ok(match operations {
         [] => return Some(Err(Missing::OptimisedOut)),
         [Op::Register { register }] => Location::Register(u32::from(register.0)),

@@ -51,7 +51,13 @@ impl<'b> Known<'b> {
                 let shape = std::iter::once(found.size_or_type).chain(found.params().map(|param| param.type_id));
                 self.protos.entry(shape.collect()).or_insert(found.id);
             }
-            Kind::Int | Kind::Float | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd
+            Kind::Int
+            | Kind::Float
+            | Kind::Struct
+            | Kind::Union
+            | Kind::Enum
+            | Kind::Enum64
+            | Kind::Fwd
             | Kind::Func => self.note(found, name),
             _ => {}
         }
@@ -127,13 +133,7 @@ impl<'b> Known<'b> {
         candidates.iter().copied().find(|id| self.is_of_sense(*id, returns, params, variadic).unwrap_or(false))
     }
 
-    fn is_of_sense(
-        &self,
-        func: u32,
-        returns: Option<u32>,
-        params: &[Option<u32>],
-        variadic: bool,
-    ) -> Option<bool> {
+    fn is_of_sense(&self, func: u32, returns: Option<u32>, params: &[Option<u32>], variadic: bool) -> Option<bool> {
         let proto = self.type_by_id(self.type_by_id(func)?.size_or_type)?;
         if proto.kind != Kind::FuncProto {
             return None;

@@ -1,10 +1,10 @@
 //! Every site of one function, for people who want to put a probe there.
 
+use super::Extraction;
 use super::location::{LocParam, Location, Missing};
 use super::merge::Entry;
 use super::resolve::Outcome;
 use super::summary::{Interleaving, Traits};
-use super::Extraction;
 
 /// The functions of one name.
 #[derive(Debug, Clone, Default)]

@@ -231,7 +231,11 @@ impl LocParam {
         let signed = self.flags & flag::SIGNED != 0;
         let one = |value: u32| if signed { i64::from(value.cast_signed()) } else { i64::from(value) };
         let place = |register, offset| {
-            if self.flags & flag::DEREF == 0 { Location::Sum(register, offset) } else { Location::Memory(register, offset) }
+            if self.flags & flag::DEREF == 0 {
+                Location::Sum(register, offset)
+            } else {
+                Location::Memory(register, offset)
+            }
         };
         let kind = self.flags & !(flag::SIGNED | flag::DEREF);
         const REG_OFFSET: u32 = flag::REG | flag::OFFSET;

@@ -41,7 +41,8 @@ impl Places {
             address: section.address,
             end: section.address.saturating_add(section.size),
         };
-        let mut all: Vec<Place> = allocated().filter(|section| section.is_code() && section.size > 0).map(place).collect();
+        let mut all: Vec<Place> =
+            allocated().filter(|section| section.is_code() && section.size > 0).map(place).collect();
         all.sort_by_key(|place| place.address);
         Self { all, base: allocated().map(|section| section.address).min().unwrap_or(0) }
     }
@@ -219,12 +220,7 @@ impl<'d> Merged<'d> {
     }
 
     // Functions of different units are one where name and prototype are the same.
-    fn call(
-        &mut self,
-        scans: &[Scan<'d>],
-        sites: &[UnitSites<'d>],
-        known: &Known<'_>,
-    ) -> HashMap<FunctionRef, u32> {
+    fn call(&mut self, scans: &[Scan<'d>], sites: &[UnitSites<'d>], known: &Known<'_>) -> HashMap<FunctionRef, u32> {
         let mut used: Vec<_> = sites.iter().flat_map(|unit| unit.sites.iter().map(|site| site.callee)).collect();
         used.sort_unstable_by_key(|callee| callee.abstracted);
         used.dedup_by_key(|callee| callee.abstracted);

@@ -27,7 +27,6 @@ pub mod types;
 pub mod unit;
 pub mod write;
 
-
 pub use dwarf::{Error, Sections};
 pub use known::Known;
 pub use location::{LocParam, Location, Machine, Missing};
@@ -126,10 +125,8 @@ fn run<'d, E: Endianity + Send + Sync>(
         let world = World { debug: &debug, functions: Functions { scans: &scans }, base: places.base, endian };
         (0..scans.len() as u32).into_par_iter().with_max_len(4).map(|unit| world.resolve(unit)).collect()
     };
-    let mut damage: Vec<(u64, String)> = scans
-        .iter()
-        .filter_map(|scan| Some((scan.span.0, debug.dwarf.format_error(scan.damaged?))))
-        .collect();
+    let mut damage: Vec<(u64, String)> =
+        scans.iter().filter_map(|scan| Some((scan.span.0, debug.dwarf.format_error(scan.damaged?)))).collect();
     if let Some(error) = &debug.damaged {
         damage.push((debug.dwarf.debug_info.reader().len() as u64, error.to_string()));
     }

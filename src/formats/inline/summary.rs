@@ -1,10 +1,10 @@
 //! What people who trace a kernel ask of its inlining, in numbers.
 
+use super::Extraction;
 use super::location::Missing;
 use super::merge::{Availability, Entry};
 use super::resolve::Outcome;
 use super::unit::{Owner, Scan, Skip};
-use super::Extraction;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -217,7 +217,8 @@ impl Extraction<'_> {
                 function.add(self.outcomes(entry), of);
             }
         }
-        let place = |index: u32| merged.places.all.get(index as usize).map_or(String::new(), |place| place.name.clone());
+        let place =
+            |index: u32| merged.places.all.get(index as usize).map_or(String::new(), |place| place.name.clone());
         found.sections = sections.into_iter().map(|(index, count)| (place(index), count)).collect();
         functions.retain(|function| function.sites > 0);
         functions.sort_by(|a, b| b.sites.cmp(&a.sites).then_with(|| a.name.cmp(&b.name)));

@@ -234,9 +234,10 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
     fn typedef(&mut self, name: &'d [u8], target: TypeRef) -> TypeRef {
         let exact = target.base().and_then(|id| self.known.typedef(name, id));
         // A structure without a name cannot be looked up: then the typedef's name has to do.
-        let is_nameless = target.index().and_then(|index| self.extras.get(index)).is_some_and(|extra| {
-            matches!(extra, Extra::Opaque(_, b"", _))
-        });
+        let is_nameless = target
+            .index()
+            .and_then(|index| self.extras.get(index))
+            .is_some_and(|extra| matches!(extra, Extra::Opaque(_, b"", _)));
         let base = self.known;
         let by_name = || base.named(Kind::Typedef, name).first().copied().filter(|_| is_nameless);
         match exact.or_else(by_name) {
@@ -268,9 +269,7 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
                 facts.signed = entry.encoding.is_some_and(is_signed);
                 facts
             }
-            dw::DW_TAG_subroutine_type if outer => {
-                Facts { id: self.function(at, entry, here), size: 0, signed: false }
-            }
+            dw::DW_TAG_subroutine_type if outer => Facts { id: self.function(at, entry, here), size: 0, signed: false },
             _ => Facts::default(),
         }
     }

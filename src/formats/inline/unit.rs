@@ -624,7 +624,8 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
             if range.begin >= range.end {
                 continue;
             }
-            let extent = found.get_or_insert(Extent { first: range.begin, low: range.begin, high: range.end, ranges: 0 });
+            let extent =
+                found.get_or_insert(Extent { first: range.begin, low: range.begin, high: range.end, ranges: 0 });
             extent.low = extent.low.min(range.begin);
             extent.high = extent.high.max(range.end);
             extent.ranges = extent.ranges.saturating_add(1);

@@ -50,11 +50,8 @@ pub fn write(merged: &Merged<'_>, base: Option<&Btf<'_>>, endian: Endian) -> Res
             }
         });
     }
-    let locations: Vec<u32> = merged
-        .locations
-        .iter()
-        .map(|param| builder.loc_param(param.size, param.flags, param.values()))
-        .collect();
+    let locations: Vec<u32> =
+        merged.locations.iter().map(|param| builder.loc_param(param.size, param.flags, param.values())).collect();
     let protos: Vec<u32> = merged.protos.iter().map(|proto| loc_proto(proto, &locations, &mut builder)).collect();
     written.loc_params = locations.len() as u64;
     written.loc_protos = protos.len() as u64;
@@ -92,8 +89,7 @@ fn function(called: &Called<'_>, types: &[u32], builder: &mut Builder<'_>) -> u3
     let mut params = Vec::with_capacity(called.params.len() + 1);
     for (index, (name, id)) in called.params.iter().enumerate() {
         // Kernels refuse a FUNC whose parameters have no names.
-        let name_off =
-            if name.is_empty() { builder.string(format!("__arg{index}")) } else { builder.string(name) };
+        let name_off = if name.is_empty() { builder.string(format!("__arg{index}")) } else { builder.string(name) };
         params.push(Param { name_off, type_id: resolve(*id, types) });
     }
     if called.variadic {
@@ -144,8 +140,7 @@ fn extras(merged: &Merged<'_>, builder: &mut Builder<'_>, written: &mut Written)
                 builder.push(Kind::Array, 0, false, 0, 0, &words)
             }
             Extra::Proto(returns, params) => {
-                let params: Vec<Param> =
-                    params.iter().map(|param| Param { name_off: 0, type_id: at(param) }).collect();
+                let params: Vec<Param> = params.iter().map(|param| Param { name_off: 0, type_id: at(param) }).collect();
                 builder.func_proto(at(returns), &params)
             }
         };

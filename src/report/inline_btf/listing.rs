@@ -1,8 +1,8 @@
 //! The sites of one function.
 
 use super::{SCHEMA, Style, Tone, grouped};
-use crate::formats::inline::location::{Shown, flag};
 use crate::formats::inline::listing::{ListedFunction, ListedSite, SitesOf};
+use crate::formats::inline::location::{Shown, flag};
 use crate::formats::inline::{LocParam, Location, Machine, Missing};
 use crate::report::style::harmless;
 use serde_json::{Value, json};
@@ -56,7 +56,8 @@ impl Listing<'_> {
 
     fn site(&self, function: &ListedFunction, site: &ListedSite, out: &mut String, style: Style) {
         let within = if site.caller == site.function { String::new() } else { format!(" (code of {})", site.function) };
-        let mut line = format!("  {:#x} {}+{:#x} in {}{within}", site.address, site.section.0, site.section.1, site.caller);
+        let mut line =
+            format!("  {:#x} {}+{:#x} in {}{within}", site.address, site.section.0, site.section.1, site.caller);
         let file = self.files.get(&site.file);
         if let Some(file) = file.filter(|_| site.line > 0) {
             let _ = write!(line, " at {file}:{}", site.line);

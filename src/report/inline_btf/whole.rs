@@ -1,6 +1,8 @@
 //! What tracing can see of a whole file.
 
-use super::{Lines, SCHEMA, Style, Tone, account_for, availability, damage, grouped, heading, missing, pad, pad_left, percent};
+use super::{
+    Lines, SCHEMA, Style, Tone, account_for, availability, damage, grouped, heading, missing, pad, pad_left, percent,
+};
 use crate::formats::inline::Machine;
 use crate::formats::inline::summary::{FunctionFigures, Summary};
 use crate::formats::inline::write::Written;
@@ -174,7 +176,8 @@ impl Whole<'_> {
             let _ = writeln!(out, "{line}");
         }
         let of: u64 = functions.iter().map(|of| of.sites).sum();
-        let _ = writeln!(out, "  {}", style.paint(Tone::Dim, &format!("{} of all sites", percent(of, self.summary.sites))));
+        let _ =
+            writeln!(out, "  {}", style.paint(Tone::Dim, &format!("{} of all sites", percent(of, self.summary.sites))));
     }
 
     /// As JSON with every function, ending in a newline.
