@@ -128,13 +128,19 @@ impl<'i> File<'i> {
     ) -> Result<Extraction<'_>, Error> {
         let fail = |source| Error::Dwarf { path: self.path.clone(), source };
         let watch = Reading { input: self.input, progress };
-        inline::extract(&self.elf, &self.debug, known, options, &watch).map_err(fail)
+        let found = inline::extract(&self.elf, &self.debug, known, options, &watch).map_err(fail)?;
+        self.input.forget(self.debug.info());
+        Ok(found)
     }
 
     /// Writes sites as inline BTF on a base.
     pub fn write(&self, found: &Extraction<'_>, base: Option<&Btf<'_>>) -> Result<(Vec<u8>, Written), Error> {
         let endian = base.map_or(self.elf.endian(), Btf::endian);
-        write(&found.merged, base, endian).map_err(|source| Error::Write { path: self.path.clone(), source })
+        let written =
+            write(&found.merged, base, endian).map_err(|source| Error::Write { path: self.path.clone(), source })?;
+        // Short names stand among the entries, so that writing them brought back much of it.
+        self.input.forget(self.debug.info());
+        Ok(written)
     }
 
     fn context(&self) -> Context {

@@ -7,7 +7,6 @@ use super::location::{LocParam, Location};
 use super::merge::{Entry, Merged};
 use crate::formats::btf::{Btf, Grammar, Kind, OldPlace, Type, old_flags};
 use serde::Serialize;
-use std::collections::HashMap;
 
 /// A site as BTF has it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,54 +61,60 @@ impl Comparison {
 #[must_use]
 pub fn compare(btf: &Btf<'_>, merged: &Merged<'_>) -> Comparison {
     let mut outcome = Comparison { in_dwarf: merged.entries.len() as u64, ..Comparison::default() };
-    // By address and name; several of one key are rare.
-    let mut ours: HashMap<(u64, &[u8]), Vec<&Entry>> = HashMap::with_capacity(merged.entries.len());
-    for entry in &merged.entries {
-        let name = merged.called.get(entry.called as usize).map(|called| called.name).unwrap_or_default();
-        ours.entry((entry.pc, name)).or_default().push(entry);
-    }
-    let sites = read(btf, merged, &mut outcome);
-    outcome.in_btf = sites.len() as u64;
+    // By address and name; several of one key are rare. Numbers alone, for there may be half a million.
+    let name = |entry: &Entry| merged.called.get(entry.called as usize).map(|called| called.name).unwrap_or_default();
+    let mut ours: Vec<&Entry> = merged.entries.iter().collect();
+    ours.sort_unstable_by_key(|entry| (entry.pc, name(entry), **entry));
+    let mut taken = vec![false; ours.len()];
+    // The first of a site's key that is not taken and that `fits`.
+    let mut take = |pc: u64, function: &[u8], fits: &dyn Fn(&Entry) -> bool| {
+        let start = ours.partition_point(|entry| (entry.pc, name(entry)) < (pc, function));
+        let same =
+            ours.iter().enumerate().skip(start).take_while(|(_, entry)| (entry.pc, name(entry)) == (pc, function));
+        let (place, entry) =
+            same.into_iter().find(|(place, entry)| !taken.get(*place).copied().unwrap_or(true) && fits(entry))?;
+        if let Some(slot) = taken.get_mut(place) {
+            *slot = true;
+        }
+        Some(**entry)
+    };
     let mut unmatched = Vec::new();
-    for site in sites {
-        let candidates = ours.get_mut(&(site.pc, site.function));
-        let equal = candidates.and_then(|candidates| {
-            let place =
-                candidates.iter().position(|entry| merged.locations_of(entry).eq(site.params.iter().copied()))?;
-            Some(candidates.swap_remove(place))
-        });
-        match equal {
+    read(btf, merged, &mut outcome, &mut |outcome, site| {
+        outcome.in_btf += 1;
+        let fits = |entry: &Entry| merged.locations_of(entry).eq(site.params.iter().copied());
+        match take(site.pc, site.function, &fits) {
             Some(_) => outcome.equal += 1,
             None => unmatched.push(site),
         }
-    }
+    });
     for site in unmatched {
-        let name = String::from_utf8_lossy(site.function).into_owned();
-        let other = ours.get_mut(&(site.pc, site.function)).and_then(Vec::pop);
-        if let Some(entry) = other {
+        let function = String::from_utf8_lossy(site.function).into_owned();
+        if let Some(entry) = take(site.pc, site.function, &|_| true) {
             outcome.other_locations += 1;
             outcome.example(outcome.other_locations, || {
-                let dwarf: Vec<_> = merged.locations_of(entry).collect();
-                format!("{name} at {:#x}: BTF says {:?}, DWARF {dwarf:?}", site.pc, site.params)
+                let dwarf: Vec<_> = merged.locations_of(&entry).collect();
+                format!("{function} at {:#x}: BTF says {:?}, DWARF {dwarf:?}", site.pc, site.params)
             });
         } else {
             outcome.only_btf += 1;
-            outcome.example(outcome.only_btf, || format!("{name} at {:#x}: not in DWARF", site.pc));
+            outcome.example(outcome.only_btf, || format!("{function} at {:#x}: not in DWARF", site.pc));
         }
     }
-    let mut rest: Vec<_> = ours.into_values().flatten().collect();
-    rest.sort_unstable();
-    outcome.only_dwarf = rest.len() as u64;
-    for entry in rest.iter().take(EXAMPLES) {
-        let name = merged.called.get(entry.called as usize).map(|called| called.name).unwrap_or_default();
-        outcome.examples.push(format!("{} at {:#x}: not in BTF", String::from_utf8_lossy(name), entry.pc));
+    let rest = || ours.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry);
+    outcome.only_dwarf = rest().count() as u64;
+    for entry in rest().take(EXAMPLES) {
+        outcome.examples.push(format!("{} at {:#x}: not in BTF", String::from_utf8_lossy(name(entry)), entry.pc));
     }
     outcome
 }
 
 /// The sites of a file of inline BTF, in either form.
-fn read<'b>(btf: &Btf<'b>, merged: &Merged<'_>, outcome: &mut Comparison) -> Vec<ReadSite<'b>> {
-    let mut found = Vec::new();
+fn read<'b>(
+    btf: &Btf<'b>,
+    merged: &Merged<'_>,
+    outcome: &mut Comparison,
+    found: &mut dyn FnMut(&mut Comparison, ReadSite<'b>),
+) {
     for section in btf.types().filter(|found| found.kind == Kind::LocSec) {
         let name = btf.string(section.name_off).unwrap_or_default();
         let start = if section.grammar == Grammar::Narrow {
@@ -125,7 +130,7 @@ fn read<'b>(btf: &Btf<'b>, merged: &Merged<'_>, outcome: &mut Comparison) -> Vec
             continue;
         };
         let mut add = |site: Option<ReadSite<'b>>| match site {
-            Some(site) => found.push(site),
+            Some(site) => found(outcome, site),
             None => outcome.unreadable += 1,
         };
         for site in section.loc_sites() {
@@ -141,7 +146,6 @@ fn read<'b>(btf: &Btf<'b>, merged: &Merged<'_>, outcome: &mut Comparison) -> Vec
             }));
         }
     }
-    found
 }
 
 // `inline.text` is what the series' header comment says, `.text` what its tests do.

@@ -68,6 +68,12 @@ impl<'d> Sections<'d> {
         })?;
         Ok(Self { data, lists })
     }
+
+    /// The bytes of `.debug_info`.
+    #[must_use]
+    pub fn info(&self) -> &[u8] {
+        self.data.borrow(|bytes| EndianSlice::new(bytes, gimli::LittleEndian)).debug_info.reader().slice()
+    }
 }
 
 /// The debug information of a file.

@@ -588,7 +588,7 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
         let extent = match raw.ranges {
             Some(value) => self.ranges(value),
             None => low.map(|low| {
-                let high = raw.high.map_or(low, |value| match value.clone() {
+                let high = raw.high.map_or(low, |value| match value {
                     AttributeValue::Addr(_) | AttributeValue::DebugAddrIndex(_) => self.address(value).unwrap_or(low),
                     value => value.udata_value().map_or(low, |len| low.saturating_add(len)),
                 });
