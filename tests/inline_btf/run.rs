@@ -114,6 +114,7 @@ struct Tracee {
 }
 
 impl Tracee {
+    #[expect(clippy::zombie_processes, reason = "it is waited for by its id, stop by stop")]
     fn start(program: &Path) -> Self {
         let mut command = Command::new(program);
         // SAFETY: between fork and exec only this system call is made.
