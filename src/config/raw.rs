@@ -258,6 +258,9 @@ pub struct RawRecipe {
     /// Combinations that cannot work.
     #[serde(default)]
     pub refuse: Vec<RawRefuse>,
+    /// For a check: combinations with which `unsupported` is expected of every target.
+    #[serde(default)]
+    pub unsupported: Vec<RawRefuse>,
     /// Files of the recipe directory that steps read.
     #[serde(default)]
     pub files: Vec<Text>,
@@ -371,7 +374,7 @@ pub struct RawPatch {
     pub upstream: Option<String>,
 }
 
-/// `[[refuse]]`
+/// `[[refuse]]` and `[[unsupported]]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawRefuse {

@@ -44,6 +44,8 @@ pub struct Recipe {
     pub patches: Vec<RecipePatch>,
     /// Combinations that cannot work, each with the reason.
     pub refuse: Vec<(Placed, String)>,
+    /// For a check: combinations with which `unsupported` is expected.
+    pub unsupported: Vec<Placed>,
     /// Files that steps read (templates: a name may depend on the target).
     pub files: Vec<Placed>,
     /// Environment of every step.
@@ -230,6 +232,7 @@ impl Reader<'_> {
                 })
                 .collect(),
             refuse: raw.refuse.into_iter().map(|refuse| (file.placed(&refuse.when), refuse.why)).collect(),
+            unsupported: raw.unsupported.iter().map(|unsupported| file.placed(&unsupported.when)).collect(),
             files: self.all(&raw.files),
             env: self.env(&raw.env),
             steps: raw.step.iter().map(|step| self.step(step)).collect(),

@@ -8,7 +8,7 @@ use super::material::Material;
 use super::request::{HostFacts, Request};
 use crate::base::{Diagnostic, Key, PackageName};
 use crate::config::Config;
-use crate::config::expect::Expectation;
+use crate::config::expect::{Expectation, Word};
 use crate::config::file::Placed;
 use crate::config::load::version_hints;
 use crate::config::recipe::{Command, Need, Per, Recipe, Step};
@@ -376,10 +376,13 @@ impl Planner<'_> {
         })
     }
 
-    fn expectation(&self, recipe: &Recipe, instance: &Instance) -> Expectation {
+    fn expectation(&mut self, recipe: &Recipe, instance: &Instance) -> Expectation {
         let target = instance.target(&self.config.matrix);
+        let renderer = self.renderer(recipe, instance, &[]);
+        let none = recipe.unsupported.iter().fold(false, |none, when| self.holds(&renderer, when) || none);
+        let word = target.and_then(|target| target.expect.get(&recipe.name)).copied().unwrap_or_default();
         Expectation {
-            word: target.and_then(|target| target.expect.get(&recipe.name)).copied().unwrap_or_default(),
+            word: if none { Word::Unsupported } else { word },
             known: target
                 .and_then(|target| target.known_failures.get(&recipe.name))
                 .map(|failure| failure.with(&self.request.versions)),

@@ -259,3 +259,12 @@ fn a_recipe_that_does_not_apply_to_a_target_is_no_stage_of_it() {
     assert_eq!(ran.code, Some(2), "{}", ran.err);
     assert!(ran.err.contains("alpha: there is no `kernel`, which `proof` needs"), "{}", ran.err);
 }
+
+#[test]
+fn a_check_can_say_with_which_versions_it_is_unsupported() {
+    let world = world(&say("unsupported"));
+    let old = "[[unsupported]]\nwhen = \"versions.tool is version('<2')\"\nwhy = \"it came with 2\"\n[[needs]]";
+    world.edit("data/recipes/proof.toml", "[[needs]]", old);
+    let (code, stage) = json(&world, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"], &stage["check"]["expected"]), (0, &"unsupported".into(), &"unsupported".into()));
+}
