@@ -149,6 +149,7 @@ impl Planner<'_> {
         }
         let own = self.material(recipe, version.as_deref(), &job);
         let needs = source.into_iter().chain(needs.iter().map(|(_, stage)| *stage)).collect();
+        let expect = if recipe.check { Some(self.expectation(recipe, instance)) } else { None };
         Some(self.push(Stage {
             name: format!("{}/{}", instance.row(), recipe.name),
             row: instance.row().to_owned(),
@@ -157,7 +158,7 @@ impl Planner<'_> {
             needs,
             own,
             work: if recipe.check { Work::Check(job) } else { Work::Build(job) },
-            expect: recipe.check.then(|| self.expectation(recipe, instance)),
+            expect,
             cost: recipe.cost.time,
             key: Key::of(b""),
         }))
