@@ -380,7 +380,7 @@ impl Planner<'_> {
     fn expectation(&mut self, recipe: &Recipe, instance: &Instance) -> Expectation {
         let target = instance.target(&self.config.matrix);
         let renderer = self.renderer(recipe, instance, &[]);
-        let none = recipe.unsupported.iter().fold(false, |none, when| self.holds(&renderer, when) || none);
+        let none = recipe.unsupported.iter().any(|when| self.holds(&renderer, when));
         let word = target.and_then(|target| target.expect.get(&recipe.name)).copied().unwrap_or_default();
         Expectation {
             word: if none { Word::Unsupported } else { word },

@@ -22,6 +22,7 @@ pub mod listing;
 pub mod location;
 pub mod merge;
 pub mod resolve;
+pub mod site;
 pub mod summary;
 pub mod types;
 pub mod unit;
