@@ -3,6 +3,26 @@
 use serde::Serialize;
 use std::fmt;
 
+/// Declares rules and `RULES`, the list of them all, by code:
+/// `NAME "SF001" Error "title" "explanation" source;`
+macro_rules! rules {
+    ($($name:ident $code:literal $severity:ident $title:literal $explanation:literal $source:expr;)*) => {
+        $(
+            #[doc = $title]
+            pub static $name: $crate::base::rule::Rule = $crate::base::rule::Rule {
+                code: $code,
+                severity: $crate::base::rule::Severity::$severity,
+                title: $title,
+                explanation: $explanation,
+                source: $source,
+            };
+        )*
+        /// All rules, by code.
+        pub static RULES: &[&$crate::base::rule::Rule] = &[$(&$name),*];
+    };
+}
+pub(crate) use rules;
+
 /// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]

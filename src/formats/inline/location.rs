@@ -1,26 +1,8 @@
 //! Where a parameter's value is at a site, and how form (iii) of inline BTF
 //! writes it down (LOC_PARAM).
 
+pub use crate::formats::btf::flags::{self as flag, FRAME_BASE};
 use std::fmt;
-
-/// The register number that stands for the frame base.
-pub const FRAME_BASE: u32 = u32::MAX;
-
-/// Flags of a LOC_PARAM.
-pub mod flag {
-    /// The constant, or the offset, is signed.
-    pub const SIGNED: u32 = 1;
-    /// A constant.
-    pub const CONST: u32 = 2;
-    /// The constant is an address, relative to the lowest allocated one.
-    pub const ADDR: u32 = 4;
-    /// In a register, or two.
-    pub const REG: u32 = 8;
-    /// In memory, where the register (and offset) points.
-    pub const DEREF: u32 = 0x10;
-    /// An offset is added to the register.
-    pub const OFFSET: u32 = 0x20;
-}
 
 /// Where a value is. What DWARF can say beyond this has no place in inline BTF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

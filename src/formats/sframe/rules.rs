@@ -1,24 +1,7 @@
 //! Every rule that SFrame data is held against. A code keeps its meaning for
 //! ever; codes have gaps for what comes.
 
-use crate::base::rule::{Rule, Severity};
-
-macro_rules! rules {
-    ($($name:ident $code:literal $severity:ident $title:literal $explanation:literal $source:literal;)*) => {
-        $(
-            #[doc = $title]
-            pub static $name: Rule = Rule {
-                code: $code,
-                severity: Severity::$severity,
-                title: $title,
-                explanation: $explanation,
-                source: $source,
-            };
-        )*
-        /// All rules, by code.
-        pub static RULES: &[&Rule] = &[$(&$name),*];
-    };
-}
+use crate::base::rule::{Rule, rules};
 
 /// The rule of this code, in any case of letters.
 #[must_use]
