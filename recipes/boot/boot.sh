@@ -3,7 +3,7 @@
 # goes to $DEST/verdict, the console to $DEST/console.log.
 #
 # Environment: QEMU (the program), QEMU_MACHINE, QEMU_CPU (may be empty),
-# QEMU_MEMORY, CONSOLE (the kernel's name of it), END (`poweroff` or `restart`),
+# QEMU_SERIAL (its serial ports; `stdio` if not given), QEMU_MEMORY, CONSOLE (the kernel's name of it), END (`poweroff` or `restart`),
 # KERNEL, INITRD, DEST, LIMIT (seconds), LOG_BYTES, COMPILER and LINKER (the first
 # lines of their --version), BTF (bytes of /sys/kernel/btf/vmlinux, or `none`)
 set -eu
@@ -24,7 +24,7 @@ finish() { # finish STATE WHY
 
 if ! command -v "$QEMU" > /dev/null; then finish skipped "$QEMU is not installed"; fi
 
-set -- -display none -no-reboot -monitor none -nic none -serial stdio -M "$QEMU_MACHINE" -m "$QEMU_MEMORY"
+set -- -display none -no-reboot -monitor none -nic none -serial ${QEMU_SERIAL:-stdio} -M "$QEMU_MACHINE" -m "$QEMU_MEMORY"
 if [ -n "$QEMU_CPU" ]; then set -- "$@" -cpu "$QEMU_CPU"; fi
 append="console=$CONSOLE panic=-1"
 # What follows the dashes are init's arguments.
