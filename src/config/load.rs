@@ -2,8 +2,8 @@
 //! recipes, and what the user lays over both.
 
 use super::file::SourceFile;
-use super::matrix::Matrix;
-use super::recipe::Recipe;
+use super::matrix::{Matrix, Target};
+use super::recipe::{Per, Recipe};
 use crate::base::{Diagnostic, PackageName, suggest};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -109,7 +109,39 @@ impl Config {
                 }
             }
         }
+        for target in self.matrix.targets.values() {
+            self.check_pins(target, &mut problems);
+        }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    // What a target names itself must be there and must be its own to choose.
+    fn check_pins(&self, target: &Target, problems: &mut Vec<Diagnostic>) {
+        let owner = self.matrix.targets.get(&target.toolchain).unwrap_or(target);
+        for (package, pin) in target.pins.iter().filter(|(_, pin)| pin.own) {
+            let said = |why: String| pin.at.error(format!("target `{}`: {why}", target.name));
+            match self.recipe(package.as_str()) {
+                Err(problem) => problems.push(Diagnostic { hints: problem.hints, ..said(problem.message) }),
+                Ok(recipe) if recipe.release(&pin.version).is_none() => {
+                    let mut problem = said(format!("the recipe of `{package}` has no version {}", pin.version));
+                    problem.hints = version_hints(recipe, pin.version.as_str());
+                    problems.push(problem);
+                }
+                Ok(recipe) if recipe.per == Per::Host => {
+                    let problem = said(format!("`{package}` is built once for all targets"));
+                    problems
+                        .push(problem.hint("choose its version for the whole run: `[defaults]` `with`, or `--with`"));
+                }
+                Ok(recipe)
+                    if recipe.per == Per::Toolchain
+                        && owner.pins.get(package).is_none_or(|other| other.version != pin.version) =>
+                {
+                    let problem = said(format!("its `{package}` is that of `{}`", owner.name));
+                    problems.push(problem.hint(format!("give the version to `[target.{}]`", owner.name)));
+                }
+                Ok(_) => {}
+            }
+        }
     }
 }
 

@@ -54,7 +54,11 @@ pub struct Target {
     pub arch: String,
     /// How its kernel is built; `None` for a target that has only a toolchain.
     pub kernel: Option<Kernel>,
-    /// Extra configure options by package.
+    /// The release set that `pins` come from, if it names one.
+    pub release_set: Option<String>,
+    /// Versions that it is built from unless the user says otherwise, with their places for messages.
+    pub pins: BTreeMap<PackageName, Pin>,
+    /// Extra words for a package's configure or make.
     pub options: BTreeMap<PackageName, Vec<ExtraOption>>,
     /// Versions that it needs.
     pub requires: Vec<Requires>,
@@ -66,7 +70,9 @@ pub struct Target {
     pub facts: BTreeMap<String, String>,
     /// Settings that it turns whatever the profile says.
     pub set: BTreeMap<String, Value>,
-    /// What is peculiar about it.
+    /// What is peculiar about it beside options and versions.
+    pub peculiarities: Vec<Peculiarity>,
+    /// Remarks.
     pub notes: Vec<String>,
 }
 
@@ -84,8 +90,6 @@ pub struct Kernel {
     pub image: String,
     /// The make target that builds it.
     pub make_target: String,
-    /// Variables for the make line.
-    pub make_vars: Vec<String>,
 }
 
 /// A declared fact of targets.
@@ -110,6 +114,30 @@ pub struct ExtraOption {
     pub versions: VersionRange,
 }
 
+/// A version that a target is built from.
+#[derive(Debug, Clone)]
+pub struct Pin {
+    /// The version.
+    pub version: Version,
+    /// Whether the target names it itself, and not its release set.
+    pub own: bool,
+    /// For messages.
+    pub at: Placed,
+}
+
+/// What is different about a target, and why: told, and proven by builds.
+#[derive(Debug, Clone)]
+pub struct Peculiarity {
+    /// What is different.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// Who found out, or where it can be read.
+    pub from: String,
+    /// The versions that it holds for, by package.
+    pub versions: BTreeMap<PackageName, VersionRange>,
+}
+
 /// Versions that a target needs.
 #[derive(Debug, Clone)]
 pub struct Requires {
@@ -119,6 +147,8 @@ pub struct Requires {
     pub versions: VersionRange,
     /// Why the others do not.
     pub why: String,
+    /// Who found out.
+    pub from: Option<String>,
     /// For messages.
     pub at: Placed,
 }
@@ -248,7 +278,8 @@ impl Loader {
             for (name, known) in raw.not_built {
                 matrix.not_built.insert(name.into_inner(), NotBuilt { why: known.why, last: known.last });
             }
-            for (name, target) in raw.target {
+            for (name, mut target) in raw.target {
+                target.place(file);
                 let span = name.span();
                 let name = name.into_inner();
                 let merged = match raw_targets.remove(&name) {
@@ -401,6 +432,7 @@ impl Loader {
         let expect = expect::words(file, &raw, &mut self.problems);
         let known_failures = expect::known_failures(file, &raw, &mut self.problems);
         let facts = self.facts(matrix, file, &raw);
+        let pins = self.pins(matrix, file, &raw);
         Some(Target {
             name: name.clone(),
             summary: raw.summary.unwrap_or_default(),
@@ -409,6 +441,8 @@ impl Loader {
             toolchain: raw.toolchain.map_or_else(|| name.clone(), Spanned::into_inner),
             arch,
             kernel: raw.kernel.as_ref().map(kernel),
+            release_set: raw.release_set.map(Spanned::into_inner),
+            pins,
             options: raw
                 .options
                 .into_iter()
@@ -424,18 +458,24 @@ impl Loader {
                 .collect(),
             requires: raw
                 .requires
-                .iter()
+                .into_iter()
                 .map(|requires| Requires {
-                    package: requires.package.get_ref().clone(),
-                    versions: requires.versions.clone(),
-                    why: requires.why.clone(),
-                    at: file.placed(&Spanned::new(requires.package.span(), requires.package.get_ref().to_string())),
+                    package: requires.package.into_inner(),
+                    versions: requires.versions,
+                    why: requires.why,
+                    from: requires.from,
+                    at: requires.at.expect("noted when its file was read"),
                 })
                 .collect(),
             expect,
             known_failures,
             facts,
             set,
+            peculiarities: raw
+                .peculiarity
+                .into_iter()
+                .map(|told| Peculiarity { what: told.what, why: told.why, from: told.from, versions: told.versions })
+                .collect(),
             notes: raw.notes,
         })
     }
@@ -449,6 +489,27 @@ impl Loader {
             }
         }
         facts
+    }
+
+    // What the target names itself lies over what its release set says.
+    fn pins(&mut self, matrix: &Matrix, file: &SourceFile, raw: &RawTarget) -> BTreeMap<PackageName, Pin> {
+        let mut pins = BTreeMap::new();
+        if let Some(name) = &raw.release_set {
+            match matrix.release_sets.get(name.get_ref()) {
+                Some(set) => pins.extend(set.versions.iter().map(|(package, (version, at))| {
+                    (package.clone(), Pin { version: version.clone(), own: false, at: at.clone() })
+                })),
+                None => {
+                    let choices = matrix.release_sets.keys().map(String::as_str);
+                    self.problems.push(unknown(file, name, "release set", choices));
+                }
+            }
+        }
+        for (package, pin) in &raw.with {
+            let at = pin.at.clone().expect("noted when its file was read");
+            pins.insert(package.clone(), Pin { version: pin.version.get_ref().clone(), own: true, at });
+        }
+        pins
     }
 
     // A toolchain is lent by the target that builds it, and by no other.
@@ -511,7 +572,6 @@ fn kernel(raw: &RawKernel) -> Kernel {
         tiny_fragments: many(&raw.tiny_fragments),
         image: one(&raw.image),
         make_target: one(&raw.make_target),
-        make_vars: many(&raw.make_vars),
     }
 }
 

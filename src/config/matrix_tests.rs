@@ -88,3 +88,23 @@ fn a_toolchain_is_shared_only_by_the_same_triple_and_lent_only_by_its_owner() {
         "[target.b]\ninherits = \"arm64\"\ntoolchain = \"arm64\"\n[target.c]\ninherits = \"arm64\"\ntoolchain = \"b\"";
     assert!(refused(chain).contains("target `b` has no toolchain of its own to share"));
 }
+
+#[test]
+fn peculiarities_are_added_to_and_pins_are_laid_over_each_other() {
+    let base = "[release-set.old]\nsummary = \"x\"\nversions = { a = \"1\", b = \"1\" }
+        [target.arm64]\nrelease-set = \"old\"
+        [[target.arm64.peculiarity]]\nwhat = \"defconfig\"\nwhy = \"x\"\nfrom = \"y\"\nversions = { c = \">=6\" }";
+    let upper = "[target.arm64be]\ninherits = \"arm64\"\nwith = { b = \"2\" }
+        [[target.arm64be.peculiarity]]\nwhat = \"image\"\nwhy = \"x\"\nfrom = \"y\"";
+    let matrix = load(&[BASE, base, upper]).unwrap();
+    let target = matrix.target("arm64be").unwrap();
+    let pins: Vec<_> = target.pins.iter().map(|(name, pin)| format!("{name} {} {}", pin.version, pin.own)).collect();
+    assert_eq!(pins, ["a 1 false", "b 2 true"]);
+    let told: Vec<_> = target.peculiarities.iter().map(|told| told.what.as_str()).collect();
+    assert_eq!(told, ["defconfig", "image"]);
+    assert_eq!(target.peculiarities[0].versions["c"].to_string(), ">=6");
+    let typo = "[[target.arm64.peculiarity]]\nwhat = \"x\"\nwhy = \"x\"\nform = \"y\"";
+    assert!(refused(typo).contains("unknown key `form`"));
+    let sourceless = "[[target.arm64.peculiarity]]\nwhat = \"x\"\nwhy = \"x\"";
+    assert!(refused(sourceless).contains("missing"), "{}", refused(sourceless));
+}

@@ -1,5 +1,5 @@
 //! How one description of a target lies over another: what the upper one
-//! gives holds, lists of options and requirements are added to.
+//! gives holds, lists of options, requirements and peculiarities are added to.
 
 use super::raw::{RawKernel, RawTarget};
 
@@ -17,6 +17,8 @@ pub fn target(lower: &RawTarget, upper: RawTarget) -> RawTarget {
     facts.extend(upper.facts);
     let mut set = lower.set.clone();
     set.extend(upper.set);
+    let mut with = lower.with.clone();
+    with.extend(upper.with);
     let lower = lower.clone();
     RawTarget {
         summary: upper.summary.or(lower.summary),
@@ -25,6 +27,8 @@ pub fn target(lower: &RawTarget, upper: RawTarget) -> RawTarget {
         triple: upper.triple.or(lower.triple),
         toolchain: upper.toolchain.or(lower.toolchain),
         arch: upper.arch.or(lower.arch),
+        release_set: upper.release_set.or(lower.release_set),
+        with,
         kernel: match (lower.kernel, upper.kernel) {
             (Some(lower), Some(upper)) => Some(kernel(lower, upper)),
             (lower, upper) => upper.or(lower),
@@ -35,6 +39,7 @@ pub fn target(lower: &RawTarget, upper: RawTarget) -> RawTarget {
         known_failure,
         facts,
         set,
+        peculiarity: lower.peculiarity.into_iter().chain(upper.peculiarity).collect(),
         notes: lower.notes.into_iter().chain(upper.notes).collect(),
     }
 }
@@ -46,6 +51,5 @@ fn kernel(lower: RawKernel, upper: RawKernel) -> RawKernel {
         tiny_fragments: upper.tiny_fragments.or(lower.tiny_fragments),
         image: upper.image.or(lower.image),
         make_target: upper.make_target.or(lower.make_target),
-        make_vars: upper.make_vars.or(lower.make_vars),
     }
 }

@@ -2,6 +2,7 @@
 //! unknown keys. Nothing here is trusted: [`super::matrix`] and
 //! [`super::recipe`] turn it into what the rest of the program sees.
 
+use super::file::{Placed, SourceFile};
 use super::version_range::VersionRange;
 use crate::base::{PackageName, Sha256, TargetName, Version};
 use serde::Deserialize;
@@ -134,9 +135,14 @@ pub struct RawTarget {
     pub toolchain: Option<Spanned<TargetName>>,
     /// The kernel's `ARCH`.
     pub arch: Option<Text>,
+    /// The release set it is built from, where the usual one does not have it.
+    pub release_set: Option<Text>,
+    /// Versions of single packages that it is built from.
+    #[serde(default)]
+    pub with: BTreeMap<PackageName, RawPin>,
     /// How its kernel is built.
     pub kernel: Option<RawKernel>,
-    /// Extra configure options by package, each with its reason.
+    /// Extra words for a package's configure or make, each with its reason.
     #[serde(default)]
     pub options: BTreeMap<Spanned<PackageName>, Vec<RawOption>>,
     /// Versions that this target needs.
@@ -154,9 +160,52 @@ pub struct RawTarget {
     /// Settings that this target turns whatever the profile says.
     #[serde(default)]
     pub set: BTreeMap<Text, Spanned<toml::Value>>,
-    /// What is peculiar about it, for people.
+    /// What is peculiar about it beside options and versions.
+    #[serde(default)]
+    pub peculiarity: Vec<RawPeculiarity>,
+    /// Remarks for people.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+impl RawTarget {
+    /// Notes the places of what is looked at only when it lies among others.
+    pub fn place(&mut self, file: &SourceFile) {
+        for requires in &mut self.requires {
+            let word = &requires.package;
+            requires.at = Some(file.placed(&Spanned::new(word.span(), word.get_ref().to_string())));
+        }
+        for pin in self.with.values_mut() {
+            let word = &pin.version;
+            pin.at = Some(file.placed(&Spanned::new(word.span(), word.get_ref().to_string())));
+        }
+    }
+}
+
+/// A version in `[target.NAME]` `with`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub struct RawPin {
+    /// The version.
+    pub version: Spanned<Version>,
+    /// Where it stands: a span alone forgets its file when targets are laid over each other.
+    #[serde(skip)]
+    pub at: Option<Placed>,
+}
+
+/// `[[target.NAME.peculiarity]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawPeculiarity {
+    /// What is different.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// Who found out, or where it can be read.
+    pub from: String,
+    /// The versions that it holds for, by package.
+    #[serde(default)]
+    pub versions: BTreeMap<PackageName, VersionRange>,
 }
 
 /// `[target.NAME.kernel]`
@@ -173,8 +222,6 @@ pub struct RawKernel {
     pub image: Option<Text>,
     /// The make target that builds it.
     pub make_target: Option<Text>,
-    /// Variables for the kernel's make line.
-    pub make_vars: Option<Vec<Text>>,
 }
 
 /// `[[target.NAME.options.PACKAGE]]`
@@ -214,6 +261,11 @@ pub struct RawRequires {
     pub versions: VersionRange,
     /// Why the others do not.
     pub why: String,
+    /// Who found out.
+    pub from: Option<String>,
+    /// Where it stands, as [`RawPin::at`].
+    #[serde(skip)]
+    pub at: Option<Placed>,
 }
 
 /// `[not-built.NAME]`

@@ -6,15 +6,18 @@ use super::graph::{Chosen, Plan, SourceId, SourceSet, Stage, StageId, Work};
 use super::job::{Dep, Job, JobStep};
 use super::material::Material;
 use super::request::{HostFacts, Request};
-use crate::base::{Diagnostic, Key, PackageName};
+use super::versions::{self, Versions};
+use crate::base::{Diagnostic, Key, PackageName, Version};
 use crate::config::Config;
 use crate::config::expect::{Expectation, Word};
 use crate::config::file::Placed;
 use crate::config::load::version_hints;
+use crate::config::matrix::Target;
 use crate::config::recipe::{Command, Need, Per, Recipe, Step};
 use crate::config::source::SourceSpec;
 use crate::config::template::{Renderer, token};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Unpacking's share of processor time for a byte of the unpacked tree.
@@ -37,6 +40,7 @@ pub fn plan(
         plan: Plan { stages: Vec::new(), sources: Vec::new(), goals: Vec::new() },
         done: BTreeMap::new(),
         trees: BTreeMap::new(),
+        versions: BTreeMap::new(),
         path: Vec::new(),
         problems: Vec::new(),
     };
@@ -74,36 +78,57 @@ struct Planner<'a> {
     known: &'a dyn Fn(&str, &[SourceSpec]) -> Option<Chosen>,
     plan: Plan,
     done: BTreeMap<(PackageName, Instance), Option<StageId>>,
-    trees: BTreeMap<PackageName, StageId>,
+    // Targets may be built from different versions of one package.
+    trees: BTreeMap<(PackageName, Version), StageId>,
+    versions: BTreeMap<Instance, Rc<Versions>>,
     path: Vec<(PackageName, Instance)>,
     problems: Vec<Diagnostic>,
 }
 
 impl Planner<'_> {
-    // What a target cannot be built with is refused before anything starts.
+    // What a target cannot be built with is refused before anything starts;
+    // that holds for a toolchain that it borrows too.
     fn requirements(&mut self) {
-        for target in self.request.targets.iter().filter_map(|name| self.config.matrix.targets.get(name)) {
-            for requires in &target.requires {
-                let Some(version) = self.request.versions.get(&requires.package) else { continue };
-                if !requires.versions.contains(version) {
-                    let (package, range) = (&requires.package, &requires.versions);
-                    let fit = self.config.recipes.get(package).into_iter().flat_map(|recipe| &recipe.versions);
-                    let fit: Vec<_> = fit
-                        .filter(|release| range.contains(&release.version))
-                        .map(|release| format!("`--with {package}={}`", release.version))
-                        .collect();
-                    let mut problem = requires
-                        .at
-                        .error(format!(
-                            "target `{}` cannot be built with {package} {version}: it needs {range}",
-                            target.name
-                        ))
-                        .cause(requires.why.clone());
-                    if !fit.is_empty() {
-                        problem = problem.hint(format!("choose {}", fit.join(" or ")));
-                    }
-                    self.problems.push(problem);
+        let matrix = &self.config.matrix;
+        let mut seen = Vec::new();
+        for target in self.request.targets.iter().filter_map(|name| matrix.targets.get(name)) {
+            let owner = matrix.targets.get(&target.toolchain).filter(|owner| owner.name != target.name);
+            let own = std::iter::once((target, false)).chain(owner.map(|owner| (owner, true)));
+            for (target, lends) in own {
+                if seen.contains(&&target.name) {
+                    continue;
                 }
+                // Asked for itself, the owner is looked at whole.
+                if !lends || !self.request.targets.contains(&target.name) {
+                    seen.push(&target.name);
+                    self.requirements_of(target, lends);
+                }
+            }
+        }
+    }
+
+    fn requirements_of(&mut self, target: &Target, toolchain_only: bool) {
+        let versions = self.versions(&Instance::Target(target.name.clone()));
+        for requires in &target.requires {
+            let Some(version) = versions.get(&requires.package) else { continue };
+            let recipe = self.config.recipes.get(&requires.package);
+            if toolchain_only && recipe.is_some_and(|recipe| recipe.per == Per::Target) {
+                continue;
+            }
+            if !requires.versions.contains(version) {
+                let (package, range) = (&requires.package, &requires.versions);
+                let fit = recipe.into_iter().flat_map(|recipe| &recipe.versions);
+                let fit: Vec<_> = fit
+                    .filter(|release| range.contains(&release.version))
+                    .map(|release| format!("`--with {package}={}`", release.version))
+                    .collect();
+                let said =
+                    format!("target `{}` cannot be built with {package} {version}: it needs {range}", target.name);
+                let mut problem = requires.at.error(said).cause(requires.why.clone());
+                if !fit.is_empty() {
+                    problem = problem.hint(format!("choose {}", fit.join(" or ")));
+                }
+                self.problems.push(problem);
             }
         }
     }
@@ -142,7 +167,7 @@ impl Planner<'_> {
                 self.problems.push(when.error(said).cause(why.clone()));
             }
         }
-        let (source, version) = self.source(recipe)?;
+        let (source, version) = self.source(recipe, instance)?;
         let job = self.job(recipe, instance, &renderer, &needs, source);
         if self.problems.len() > before {
             return None;
@@ -172,8 +197,15 @@ impl Planner<'_> {
         })
     }
 
-    fn renderer(&self, recipe: &Recipe, instance: &Instance, deps: &[PackageName]) -> Renderer {
-        context::renderer(self.request, &self.config.matrix, self.host, recipe, instance, deps)
+    fn renderer(&mut self, recipe: &Recipe, instance: &Instance, deps: &[PackageName]) -> Renderer {
+        let versions = self.versions(instance);
+        context::renderer(self.request, &self.config.matrix, self.host, recipe, instance, &versions, deps)
+    }
+
+    fn versions(&mut self, instance: &Instance) -> Rc<Versions> {
+        let (config, request) = (self.config, self.request);
+        let versions = self.versions.entry(instance.clone());
+        Rc::clone(versions.or_insert_with(|| Rc::new(versions::of(config, request, instance))))
     }
 
     fn push(&mut self, stage: Stage) -> StageId {
@@ -224,11 +256,11 @@ impl Planner<'_> {
 
     // The unpack stage of the recipe's source and its version. `None` after a
     // problem; `Some((None, None))` for a recipe without a source.
-    fn source(&mut self, recipe: &Recipe) -> Option<(Option<StageId>, Option<String>)> {
+    fn source(&mut self, recipe: &Recipe, instance: &Instance) -> Option<(Option<StageId>, Option<String>)> {
         if recipe.versions.is_empty() && !self.request.sources.contains_key(&recipe.name) {
             return Some((None, None));
         }
-        let Some(version) = self.request.versions.get(&recipe.name).cloned() else {
+        let Some(version) = self.versions(instance).get(&recipe.name).cloned() else {
             let mut problem = recipe.at.error(format!(
                 "no version of `{}` is chosen by release set `{}`",
                 recipe.name, self.request.release_set
@@ -238,7 +270,8 @@ impl Planner<'_> {
             self.problems.push(problem);
             return None;
         };
-        if let Some(unpack) = self.trees.get(&recipe.name) {
+        let tree = (recipe.name.clone(), version.clone());
+        if let Some(unpack) = self.trees.get(&tree) {
             return Some((Some(*unpack), Some(version.to_string())));
         }
         let label = format!("{}-{version}", recipe.name);
@@ -273,7 +306,7 @@ impl Planner<'_> {
         let fetch = self.push(stage("fetch", Vec::new(), Work::Fetch(id), 1));
         let unpack = stage("unpack", vec![fetch], Work::Unpack(id), unpacked / UNPACK_BYTES_A_SECOND + 1);
         let unpack = self.push(unpack);
-        self.trees.insert(recipe.name.clone(), unpack);
+        self.trees.insert(tree, unpack);
         Some((Some(unpack), Some(version.to_string())))
     }
 
@@ -356,7 +389,8 @@ impl Planner<'_> {
         // A word that a condition in it left empty is no argument.
         argv.retain(|word| !word.is_empty());
         if step.target_options {
-            argv.extend(self.target_options(recipe, instance));
+            let versions = self.versions(instance);
+            argv.extend(context::options(instance.target(&self.config.matrix), recipe, &versions));
         }
         for with in &step.with {
             if self.holds(renderer, &with.when) {
@@ -380,24 +414,15 @@ impl Planner<'_> {
     fn expectation(&mut self, recipe: &Recipe, instance: &Instance) -> Expectation {
         let target = instance.target(&self.config.matrix);
         let renderer = self.renderer(recipe, instance, &[]);
+        let versions = self.versions(instance);
         let none = recipe.unsupported.iter().any(|when| self.holds(&renderer, when));
         let word = target.and_then(|target| target.expect.get(&recipe.name)).copied().unwrap_or_default();
         Expectation {
             word: if none { Word::Unsupported } else { word },
             known: target
                 .and_then(|target| target.known_failures.get(&recipe.name))
-                .map(|failure| failure.with(&self.request.versions)),
+                .map(|failure| failure.with(&versions)),
         }
-    }
-
-    fn target_options(&self, recipe: &Recipe, instance: &Instance) -> Vec<String> {
-        let version = self.request.versions.get(&recipe.name);
-        let options = instance.target(&self.config.matrix).and_then(|target| target.options.get(&recipe.name));
-        let holds = options
-            .into_iter()
-            .flatten()
-            .filter(|option| version.is_none_or(|version| option.versions.contains(version)));
-        holds.flat_map(|option| option.add.clone()).collect()
     }
 
     fn material(&self, recipe: &Recipe, version: Option<&str>, job: &Job) -> Material {

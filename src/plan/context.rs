@@ -2,7 +2,8 @@
 //! all targets sees no target, so that it cannot come to depend on one.
 
 use super::request::{HostFacts, Request};
-use crate::base::{PackageName, TargetName};
+use super::versions::Versions;
+use crate::base::{PackageName, TargetName, Version};
 use crate::config::matrix::{Matrix, Target};
 use crate::config::recipe::{Per, Recipe};
 use crate::config::setting::Value as Setting;
@@ -62,6 +63,7 @@ pub fn renderer(
     host: &HostFacts,
     recipe: &Recipe,
     instance: &Instance,
+    versions: &Versions,
     deps: &[PackageName],
 ) -> Renderer {
     let mut variables: BTreeMap<String, Value> = BTreeMap::new();
@@ -76,12 +78,11 @@ pub fn renderer(
     add("deps", map(deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("dep:{name}")))))));
     add("package", Value::from(recipe.name.as_str()));
     add("profile", Value::from(request.profile.as_str()));
-    let versions: BTreeMap<String, String> =
-        request.versions.iter().map(|(name, version)| (name.to_string(), version.to_string())).collect();
-    add("version", Value::from(versions.get(recipe.name.as_str()).cloned().unwrap_or_default()));
-    add("versions", map(versions.into_iter().map(|(name, version)| (name, Value::from(version)))));
+    add("version", Value::from(versions.get(&recipe.name).map(Version::as_str).unwrap_or_default()));
+    add("versions", map(versions.iter().map(|(name, version)| (name.to_string(), Value::from(version.as_str())))));
     add("host", map([("arch", Value::from(host.arch.as_str()))]));
     let target = instance.target(matrix);
+    add("options", texts(&options(target, recipe, versions)));
     let mut settings = request.settings.clone();
     for (name, value) in target.into_iter().flat_map(|target| &target.set) {
         if !request.fixed.contains(name) {
@@ -100,11 +101,23 @@ pub fn renderer(
     Renderer::new(variables)
 }
 
+/// The extra words that `target` gives to `recipe`, those that hold for its version.
+pub fn options(target: Option<&Target>, recipe: &Recipe, versions: &Versions) -> Vec<String> {
+    let version = versions.get(&recipe.name);
+    let given = target.and_then(|target| target.options.get(&recipe.name)).into_iter().flatten();
+    let holds = given.filter(|option| version.is_none_or(|version| option.versions.contains(version)));
+    holds.flat_map(|option| option.add.clone()).collect()
+}
+
+fn texts(texts: &[String]) -> Value {
+    texts.iter().map(|text| Value::from(text.as_str())).collect()
+}
+
 fn setting(value: &Setting) -> Value {
     match value {
         Setting::Switch(on) => Value::from(*on),
         Setting::Text(text) => Value::from(text.as_str()),
-        Setting::List(items) => items.iter().map(|item| Value::from(item.as_str())).collect(),
+        Setting::List(items) => texts(items),
     }
 }
 
@@ -118,7 +131,6 @@ fn toolchain(target: &Target, matrix: &Matrix) -> Value {
 }
 
 fn target_value(target: &Target) -> Value {
-    let texts = |texts: &[String]| texts.iter().map(|text| Value::from(text.as_str())).collect::<Value>();
     let kernel = target.kernel.clone().unwrap_or_default();
     let kernel = map([
         ("defconfig", Value::from(kernel.defconfig)),
@@ -127,7 +139,6 @@ fn target_value(target: &Target) -> Value {
         ("image_name", Value::from(kernel.image.rsplit('/').next().unwrap_or_default())),
         ("image", Value::from(kernel.image.as_str())),
         ("make_target", Value::from(kernel.make_target)),
-        ("make_vars", texts(&kernel.make_vars)),
     ]);
     map([
         ("name", Value::from(target.name.as_str())),

@@ -8,6 +8,7 @@ pub mod graph;
 pub mod job;
 pub mod material;
 pub mod request;
+pub mod versions;
 
 pub use build::plan;
 pub use graph::{Plan, Stage, StageId, Work};

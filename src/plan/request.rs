@@ -24,8 +24,12 @@ pub struct Request {
     pub settings: BTreeMap<String, Value>,
     /// The settings the user turned, which no target may turn back.
     pub fixed: Vec<String>,
-    /// The version of each package that has versions.
+    /// The version of each package that has versions, where a target does not name its own: [`super::versions`].
     pub versions: BTreeMap<PackageName, Version>,
+    /// The packages whose version or source the user named, which no target may change.
+    pub fixed_versions: Vec<PackageName>,
+    /// Whether the user named the release set.
+    pub set_named: bool,
     /// Sources named on the command line.
     pub sources: BTreeMap<PackageName, SourceSpec>,
 }
@@ -124,9 +128,11 @@ impl Request {
             None => problems.push(unknown("release set", &release_set, matrix.release_sets.keys().map(String::as_str))),
         }
         versions.extend(matrix.defaults.with.clone());
+        let mut fixed_versions: Vec<PackageName> = matrix.defaults.with.keys().cloned().collect();
         for word in words.with {
             match with_one(config, word) {
                 Ok((name, version)) => {
+                    fixed_versions.push(name.clone());
                     versions.insert(name, version);
                 }
                 Err(problem) => problems.push(problem),
@@ -136,6 +142,7 @@ impl Request {
         for word in words.source {
             match source_one(config, word) {
                 Ok((name, source)) => {
+                    fixed_versions.push(name.clone());
                     sources.insert(name, source);
                 }
                 Err(problem) => problems.push(problem),
@@ -156,7 +163,18 @@ impl Request {
             }
         }
         if problems.is_empty() {
-            Ok(Self { targets, packages, profile, release_set, settings, fixed, versions, sources })
+            Ok(Self {
+                targets,
+                packages,
+                profile,
+                release_set,
+                settings,
+                fixed,
+                versions,
+                fixed_versions,
+                set_named: words.release_set.is_some(),
+                sources,
+            })
         } else {
             Err(problems)
         }

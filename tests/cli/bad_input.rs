@@ -21,7 +21,7 @@ fn a_typo_in_the_matrix() {
     30 | tripple = "gamma-tiny"
        | ^^^^^^^
     hint: did you mean `triple`?
-    hint: valid keys are `arch`, `expect`, `facts`, `inherits`, `kernel`, `known-failure`, `notes`, `options`, `requires`, `set`, `summary`, `tier`, `toolchain`, `triple`
+    hint: valid keys are `arch`, `expect`, `facts`, `inherits`, `kernel`, `known-failure`, `notes`, `options`, `peculiarity`, `release-set`, `requires`, `set`, `summary`, `tier`, `toolchain`, `triple`, `with`
     "#);
 }
 

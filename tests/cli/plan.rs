@@ -56,3 +56,171 @@ fn keys_do_not_depend_on_where_the_store_is() {
     there.sort();
     assert_eq!(here, there);
 }
+
+// A second version of a recipe, from the same archive.
+fn add_version(world: &World, recipe: &str, version: &str) {
+    let path = format!("data/recipes/{recipe}.toml");
+    let text = fs_err::read_to_string(world.path(&path)).unwrap();
+    let at = text.find("[[version]]").unwrap();
+    let end = text.find("[[step]]").unwrap();
+    let more = text[at..end].replace("version = \"1.0\"", &format!("version = \"{version}\""));
+    world.write(&path, &format!("{}{more}{}", &text[..end], &text[end..]));
+}
+
+// `gamma/tool 0.9`, those with a version.
+fn planned(world: &World, args: &[&str]) -> Vec<String> {
+    let args: Vec<&str> = ["plan", "--json"].into_iter().chain(args.iter().copied()).collect();
+    let json: serde_json::Value = serde_json::from_str(&world.run(&args).ok().out).unwrap();
+    let stages = json["stages"].as_array().unwrap().iter();
+    stages.map(|stage| format!("{} {}", stage["stage"].as_str().unwrap(), stage["version"].as_str().unwrap())).collect()
+}
+
+fn pinning_world(how: &str) -> World {
+    let world = World::new();
+    for recipe in ["lib", "tool", "kernel"] {
+        add_version(&world, recipe, "0.9.1");
+    }
+    world.edit("data/recipes/kernel.toml", "--level={{ set.level }}", "--by={{ versions.tool }}/{{ version }}");
+    let set = "[release-set.old]\nsummary = \"x\"\nversions = { lib = \"0.9\", tool = \"0.9\", kernel = \"0.9\" }";
+    world.write("crossmill.toml", &format!("{set}\n[target.gamma]\n{how}"));
+    world
+}
+
+#[test]
+fn a_target_may_be_built_from_its_own_versions() {
+    let world = pinning_world("with = { tool = \"0.9\" }");
+    let stages = planned(&world, &["alpha", "gamma"]);
+    for stage in
+        ["unpack/tool-1.0 1.0", "alpha/tool 1.0", "unpack/tool-0.9.1 0.9.1", "gamma/tool 0.9.1", "gamma/kernel 1.0"]
+    {
+        assert!(stages.contains(&stage.to_owned()), "{stage}: {stages:?}");
+    }
+    world.run(&["build", "alpha", "gamma"]).ok();
+    let made = |name: &str| fs_err::read_to_string(world.entry(name).join("tree/share/kernel")).unwrap();
+    assert!(made("gamma/kernel").starts_with("--by=0.9.1/1.0\n"), "{}", made("gamma/kernel"));
+    assert!(made("alpha/kernel").starts_with("--by=1.0/1.0\n"), "{}", made("alpha/kernel"));
+}
+
+#[test]
+fn a_release_set_of_a_target_holds_for_what_is_built_for_it() {
+    let world = pinning_world("release-set = \"old\"");
+    let stages = planned(&world, &["gamma"]);
+    let built: Vec<&str> = stages.iter().map(String::as_str).filter(|stage| !stage.contains("-")).collect();
+    assert_eq!(built, ["host/lib 1.0", "gamma/tool 0.9.1", "gamma/kernel 0.9.1"]);
+    // What several targets share is the owner's to choose.
+    let world = pinning_world("release-set = \"old\"\n[target.beta]\nrelease-set = \"old\"");
+    let stages = planned(&world, &["beta"]);
+    let built: Vec<&str> = stages.iter().map(String::as_str).filter(|stage| !stage.contains("-")).collect();
+    assert_eq!(built, ["host/lib 1.0", "alpha/tool 1.0", "beta/kernel 0.9.1"]);
+}
+
+#[test]
+fn what_the_user_names_wins_over_a_targets_own_versions() {
+    let world = pinning_world("with = { tool = \"0.9\", kernel = \"0.9\" }");
+    let tool = |args: &[&str]| {
+        let stages = planned(&world, &[&["gamma"], args].concat());
+        stages.into_iter().find(|stage| stage.starts_with("gamma/tool")).unwrap()
+    };
+    assert_eq!(tool(&[]), "gamma/tool 0.9.1");
+    assert_eq!(tool(&["--with", "tool=1.0"]), "gamma/tool 1.0");
+    assert_eq!(tool(&["--release-set", "now"]), "gamma/tool 1.0");
+    assert_eq!(tool(&["--source", "tool=data"]), "gamma/tool 1.0");
+    // A release set is a wish about the targets that have a choice.
+    world.edit("data/targets.toml", "versions = \"<2\"", "versions = \"<1\"");
+    assert_eq!(tool(&["--release-set", "now"]), "gamma/tool 0.9.1");
+    let message = world.run(&["plan", "gamma", "--with", "tool=1.0"]).message();
+    insta::assert_snapshot!(message, @r#"
+    exit 2
+    error: target `gamma` cannot be built with tool 1.0: it needs <1
+       --> [DIR]/data/targets.toml:36:11
+       |
+    36 | package = "tool"
+       |           ^^^^^^
+    cause: the port was removed in 2
+    hint: choose `--with tool=0.9.1`
+    "#);
+}
+
+#[test]
+fn a_version_that_a_target_cannot_choose_is_refused() {
+    let refused = |how: &str| pinning_world(how).run(&["plan", "gamma"]).message();
+    insta::assert_snapshot!(refused("with = { tool = \"3\" }"), @r#"
+    exit 2
+    error: target `gamma`: the recipe of `tool` has no version 3
+      --> crossmill.toml:5:17
+      |
+    5 | with = { tool = "3" }
+      |                 ^^^
+    hint: valid versions are `0.9.1`, `1.0`
+    hint: a local source needs no recipe entry: `--source tool=PATH`
+    "#);
+    insta::assert_snapshot!(refused("with = { lib = \"0.9\" }"), @r#"
+    exit 2
+    error: target `gamma`: `lib` is built once for all targets
+      --> crossmill.toml:5:16
+      |
+    5 | with = { lib = "0.9" }
+      |                ^^^^^
+    hint: choose its version for the whole run: `[defaults]` `with`, or `--with`
+    "#);
+    insta::assert_snapshot!(refused("with = { tol = \"0.9\" }"), @r#"
+    exit 2
+    error: target `gamma`: unknown package `tol`
+      --> crossmill.toml:5:16
+      |
+    5 | with = { tol = "0.9" }
+      |                ^^^^^
+    hint: did you mean `tool`?
+    hint: valid packages are `kernel`, `lib`, `tool`
+    "#);
+    insta::assert_snapshot!(refused("release-set = \"odl\""), @r#"
+    exit 2
+    error: unknown release set `odl`
+      --> crossmill.toml:5:15
+      |
+    5 | release-set = "odl"
+      |               ^^^^^
+    hint: did you mean `old`?
+    hint: valid release sets are `now`, `old`
+    "#);
+    insta::assert_snapshot!(refused("\n[target.beta]\nwith = { tool = \"0.9\" }"), @r#"
+    exit 2
+    error: target `beta`: its `tool` is that of `alpha`
+      --> crossmill.toml:7:17
+      |
+    7 | with = { tool = "0.9" }
+      |                 ^^^^^
+    hint: give the version to `[target.alpha]`
+    "#);
+}
+
+#[test]
+fn a_borrowed_toolchain_has_requirements_too() {
+    let world = World::new();
+    let requires = "[[target.alpha.requires]]\npackage = \"tool\"\nversions = \">=2\"\nwhy = \"x\"";
+    world.write("crossmill.toml", requires);
+    let ran = world.run(&["plan", "beta"]);
+    assert_eq!(ran.err.matches("target `alpha` cannot be built with tool 1.0: it needs >=2").count(), 1, "{}", ran.err);
+}
+
+#[test]
+fn options_of_a_target_reach_a_recipes_scripts_and_arguments_for_their_versions() {
+    let world = World::new();
+    let options = "[[target.gamma.options.kernel]]\nadd = [\"A=1\", \"B=2\"]\nwhy = \"x\"\n";
+    let other = "[[target.gamma.options.kernel]]\nadd = [\"C=3\"]\nwhy = \"x\"\nversions = \"<1\"";
+    world.write("crossmill.toml", &format!("{options}{other}"));
+    let script =
+        "run = [\"make\", \"VARS={{ options | join(' ') }}\"]\ntarget-options = true\ninterrupted = \"continue\"";
+    world.edit("data/recipes/kernel.toml", "run = [\"make\"]\ninterrupted = \"continue\"", script);
+    let run = |target: &str| {
+        world.run(&["build", target]).ok();
+        world.run(&["reproduce", &format!("{target}/kernel")]).ok().out
+    };
+    let script = run("gamma");
+    assert!(
+        script.contains("make 'VARS=A=1 B=2' A=1 B=2") || script.contains("'make' 'VARS=A=1 B=2' 'A=1' 'B=2'"),
+        "{script}"
+    );
+    assert!(!script.contains("C=3"));
+    assert!(!run("alpha").contains("A=1"));
+}
