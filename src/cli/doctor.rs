@@ -97,6 +97,15 @@ impl Host for Machine {
         find_program(name, self.env.get("PATH").map_or("", String::as_str))
     }
 
+    fn locate(&self, command: &str) -> Option<PathBuf> {
+        let own: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let said = probe("/bin/sh", &["-c", command], &own, PATIENCE).ok()?;
+        let path = PathBuf::from(said.lines().next()?.trim());
+        path.is_absolute().then_some(path).filter(|path| path.is_file())
+    }
+
     fn run(&self, argv: &[String]) -> Result<String, String> {
         let (program, args) = argv.split_first().ok_or("an empty command")?;
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
