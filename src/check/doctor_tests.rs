@@ -108,7 +108,7 @@ fn needs() -> Vec<String> {
 #[test]
 fn a_machine_with_everything_needs_nothing() {
     let programs = BTreeMap::from([("gcc", GCC), ("mawk", ""), ("apt-get", "")]);
-    let host = Fake { programs, headers: vec!["libelf.h"], root: false };
+    let host = Fake { programs, headers: vec!["libelf.h"], ..Fake::default() };
     let examination = examine(&tools(), &needs(), &host);
     assert!(examination.is_good(), "{examination:?}");
     assert_eq!(examination.install, None);
