@@ -225,6 +225,8 @@ impl Planner<'_> {
     // The unpack stage of the recipe's source and its version. `None` after a
     // problem; `Some((None, None))` for a recipe without a source.
     fn source(&mut self, recipe: &Recipe) -> Option<(Option<StageId>, Option<String>)> {
+        let config = self.config;
+        let recipe = config.recipes.get(recipe.source_package()).unwrap_or(recipe);
         if recipe.versions.is_empty() && !self.request.sources.contains_key(&recipe.name) {
             return Some((None, None));
         }
@@ -391,7 +393,7 @@ impl Planner<'_> {
     }
 
     fn target_options(&self, recipe: &Recipe, instance: &Instance) -> Vec<String> {
-        let version = self.request.versions.get(&recipe.name);
+        let version = self.request.versions.get(recipe.source_package());
         let options = instance.target(&self.config.matrix).and_then(|target| target.options.get(&recipe.name));
         let holds = options
             .into_iter()

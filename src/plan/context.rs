@@ -74,11 +74,12 @@ pub fn renderer(
         add("previous", Value::from(token("previous")));
     }
     add("deps", map(deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("dep:{name}")))))));
+    add("keys", map(deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("key:{name}")))))));
     add("package", Value::from(recipe.name.as_str()));
     add("profile", Value::from(request.profile.as_str()));
     let versions: BTreeMap<String, String> =
         request.versions.iter().map(|(name, version)| (name.to_string(), version.to_string())).collect();
-    add("version", Value::from(versions.get(recipe.name.as_str()).cloned().unwrap_or_default()));
+    add("version", Value::from(versions.get(recipe.source_package().as_str()).cloned().unwrap_or_default()));
     add("versions", map(versions.into_iter().map(|(name, version)| (name, Value::from(version)))));
     add("host", map([("arch", Value::from(host.arch.as_str()))]));
     let target = instance.target(matrix);

@@ -1,0 +1,59 @@
+// What boot/init.c does more for the check of the module kit: it loads the
+// module that load.sh put beside it, looks for its traces and unloads it.
+
+__asm__(
+	".section .rodata\n"
+	".balign 16\n"
+	".globl module_begin\n"
+	"module_begin:\n"
+	".incbin \"" MODULE_FILE "\"\n"
+	".globl module_end\n"
+	"module_end:\n"
+	".previous\n");
+
+extern const char module_begin[], module_end[];
+
+static char kernel_log[65536];
+
+// The line of the kernel's log that has `text` in it, from there on.
+static const char *logged(const char *text) {
+	int length = (int)syscall(__NR_syslog, 3, kernel_log, sizeof(kernel_log) - 1);
+	int at, same;
+	if (length < 0)
+		return NULL;
+	kernel_log[length] = 0;
+	for (at = 0; at < length; at++) {
+		for (same = 0; text[same] && kernel_log[at + same] == text[same]; same++)
+			;
+		if (!text[same]) {
+			int end = at;
+			while (kernel_log[end] && kernel_log[end] != '\n')
+				end++;
+			kernel_log[end] = 0;
+			return kernel_log + at;
+		}
+	}
+	return NULL;
+}
+
+static void tell(const char *what, const char *text) {
+	const char *found = logged(text);
+	say(what, found ? found : "nothing");
+}
+
+static void more(void) {
+	long size = module_end - module_begin;
+	int failed = (int)syscall(__NR_init_module, module_begin, size, "answer=7");
+	struct stat about;
+	if (failed) {
+		say("module refused: ", "the kernel does not take it");
+		tell("module because ", "crossmill_hello: ");
+		return;
+	}
+	tell("module loaded: ", "crossmill_hello: answer");
+	say("module parameter ", stat("/sys/module/crossmill_hello/parameters/answer", &about) < 0 ? "missing" : "there");
+	if (syscall(__NR_delete_module, "crossmill_hello", 0))
+		say("module unloaded: ", "it does not go");
+	else
+		tell("module unloaded: ", "crossmill_hello: goes after");
+}
