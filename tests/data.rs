@@ -28,8 +28,10 @@ fn names() -> Vec<String> {
     let config = crossmill::config::Config::load(root(), &[], &[]).unwrap();
     let packages = config.recipes.keys().map(ToString::to_string);
     let targets = config.matrix.targets.keys().map(ToString::to_string);
-    // Words of our own too: what several targets may share, what a stage of a plan will do, a kind of finding.
-    packages.chain(targets).filter(|name| !["toolchain", "run", "warnings"].contains(&name.as_str())).collect()
+    // Words of our own too: what several targets may share, what a stage of a plan will do, a kind of finding, a kind
+    // of archive (which package that is, targets.toml says).
+    let own = ["toolchain", "run", "warnings", "module-kit"];
+    packages.chain(targets).filter(|name| !own.contains(&name.as_str())).collect()
 }
 
 // A string literal that is exactly such a name would be code that knows it.

@@ -93,7 +93,8 @@ impl Config {
             match self.recipe(package.as_str()) {
                 Err(problem) => problems.push(placed(at, problem)),
                 Ok(recipe) if recipe.versions.is_empty() => {
-                    let with: Vec<&Recipe> = self.recipes.values().filter(|recipe| !recipe.versions.is_empty()).collect();
+                    let with: Vec<&Recipe> =
+                        self.recipes.values().filter(|recipe| !recipe.versions.is_empty()).collect();
                     let mut problem = at.error(format!("`{package}` has no source of its own"));
                     problem.hints = suggest::hints("", "packages", with.iter().map(|recipe| recipe.name.as_str()));
                     problems.push(problem);

@@ -356,7 +356,11 @@ impl Engine {
                             (dep.package.to_string(), tree)
                         })
                         .collect(),
-                    keys: job.deps.iter().map(|dep| (dep.package.to_string(), self.plan.stage(dep.stage).key)).collect(),
+                    keys: job
+                        .deps
+                        .iter()
+                        .map(|dep| (dep.package.to_string(), self.plan.stage(dep.stage).key))
+                        .collect(),
                     previous: None,
                 };
                 let (expect, material) = (stage.expect.clone(), self.plan.material(id));

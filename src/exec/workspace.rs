@@ -104,11 +104,8 @@ impl Workspace {
         if begin == AFRESH {
             files::remove_tree(root)?;
         }
-        let mut space = Self {
-            root: root.to_owned(),
-            progress: progress.unwrap_or_default(),
-            keys: places.keys.clone(),
-        };
+        let mut space =
+            Self { root: root.to_owned(), progress: progress.unwrap_or_default(), keys: places.keys.clone() };
         space.progress.done.truncate(begin.step);
         space.progress.running = None;
         space.progress.failed = false;
