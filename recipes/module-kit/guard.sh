@@ -21,7 +21,7 @@ hold() {
   found_version=$(printf '%s\n' "$found" | sed -n 1p)
   found_sha256=$(printf '%s\n' "$found" | sed -n 2p)
   found_at=$(printf '%s\n' "$found" | sed -n 3p)
-  if [ -n "$sha256" ] && [ "$found_sha256" = "$sha256" ]; then return; fi
+  if [ "$found_sha256" = "$sha256" ]; then return; fi
   trouble=yes
   {
     echo "error: module-kit: this $what is not the one that built Linux $(known release) ($(known arch))"
@@ -33,6 +33,9 @@ hold() {
 if ! command -v sha256sum > /dev/null; then
   trouble=yes
   echo "error: module-kit: compilers cannot be told apart: sha256sum is not installed" >&2
+elif [ -z "$(known cc1_sha256)" ]; then
+  trouble=yes
+  echo "error: module-kit: $kit/module-kit.json does not say which compiler built the kernel: unpack the kit again" >&2
 else
   hold compiler cc1 "$(known gcc)" "$(known cc1_sha256)" cc "$@"
   if [ -n "$(known rust_sha256)" ] && [ -n "$(find "$module" -name '*.rs' | sed -n 1p)" ]; then
