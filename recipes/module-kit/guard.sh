@@ -49,6 +49,6 @@ elif [ "${MODULE_KIT_COMPILER:-}" = any ]; then
   echo "warning: module-kit: going on, as MODULE_KIT_COMPILER=any wants it; the kernel may not take this module" >&2
   echo "go on"
 else
-  echo "hint: put the bin directory of the toolchain $(known key | cut -c 1-16) on the PATH and take CROSS_COMPILE=$(known prefix)" >&2
+  echo "hint: put the bin directory of the toolchain $(known key | cut -c 1-12) on the PATH and take CROSS_COMPILE=$(known prefix)" >&2
   echo "hint: who knows that the two compilers agree can say MODULE_KIT_COMPILER=any" >&2
 fi
