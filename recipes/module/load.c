@@ -7,11 +7,16 @@ __asm__(
 	".globl module_begin\n"
 	"module_begin:\n"
 	".incbin \"" MODULE_FILE "\"\n"
-	".globl module_end\n"
-	"module_end:\n"
+	"1:\n"
+	".balign 16\n"
+	".globl module_size\n"
+	"module_size:\n"
+	".long 1b - module_begin\n"
 	".previous\n");
 
-extern const char module_begin[], module_end[];
+// A symbol at the end could be at an odd address, which s390 has no relocation for.
+extern const char module_begin[];
+extern const unsigned int module_size;
 
 static char kernel_log[65536];
 
@@ -42,8 +47,7 @@ static void tell(const char *what, const char *text) {
 }
 
 static void more(void) {
-	long size = module_end - module_begin;
-	int failed = (int)syscall(__NR_init_module, module_begin, size, "answer=7");
+	int failed = (int)syscall(__NR_init_module, module_begin, (unsigned long)module_size, "answer=7");
 	struct stat about;
 	if (failed) {
 		say("module refused: ", "the kernel does not take it");
