@@ -101,6 +101,14 @@ if [ "${cc1##*/}" != cc1 ]; then refuse "${CROSS_COMPILE}gcc has no cc1: $identi
 cat "$DEST/module-kit.json"
 
 # A kit is used on other machines: nothing in it may name a place of this one.
+# Generated headers tell in comments which program of the source made them.
+for root in "$SOURCE" "$(cd "$SOURCE" && pwd -P)"; do
+  grep -r -l -I -F -e "$root/" "$DEST" > named || true
+  while read -r file; do
+    sed "s|$root/||g" "$file" > plain
+    cat plain > "$file"
+  done < named
+done
 for root in $ROOTS; do
   if grep -r -l -F -e "$root" "$DEST" > named; then
     refuse "files of the kit name $root: $(sed "s|^$DEST/||" named | sed -n '1,5p' | tr '\n' ' ')"
