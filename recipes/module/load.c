@@ -20,23 +20,22 @@ extern const unsigned int module_size;
 
 static char kernel_log[65536];
 
-// The line of the kernel's log that has `text` in it, from there on.
+// The last line of the kernel's log that has `text` in it, from there on.
 static const char *logged(const char *text) {
 	int length = (int)syscall(__NR_syslog, 3, kernel_log, sizeof(kernel_log) - 1);
-	int at, same;
+	int at, same, end;
 	if (length < 0)
 		return NULL;
 	kernel_log[length] = 0;
-	for (at = 0; at < length; at++) {
+	for (at = length - 1; at >= 0; at--) {
 		for (same = 0; text[same] && kernel_log[at + same] == text[same]; same++)
 			;
-		if (!text[same]) {
-			int end = at;
-			while (kernel_log[end] && kernel_log[end] != '\n')
-				end++;
-			kernel_log[end] = 0;
-			return kernel_log + at;
-		}
+		if (text[same])
+			continue;
+		for (end = at; kernel_log[end] && kernel_log[end] != '\n'; end++)
+			;
+		kernel_log[end] = 0;
+		return kernel_log + at;
 	}
 	return NULL;
 }
@@ -50,8 +49,13 @@ static void more(void) {
 	int failed = (int)syscall(__NR_init_module, module_begin, (unsigned long)module_size, "answer=7");
 	struct stat about;
 	if (failed) {
-		say("module refused: ", "the kernel does not take it");
-		tell("module because ", "crossmill_hello: ");
+		char number[] = "error 000";
+		number[6] = (char)('0' + errno / 100 % 10);
+		number[7] = (char)('0' + errno / 10 % 10);
+		number[8] = (char)('0' + errno % 10);
+		say("module refused: ", number);
+		// Its last line: what it says of ELF files has not the name of the module.
+		tell("module because ", "] ");
 		return;
 	}
 	tell("module loaded: ", "crossmill_hello: answer");

@@ -23,7 +23,7 @@ told() { sed -n "s/^crossmill: module $1//p" "$log" | sed -n 1p; }
 release=$(sed -n 's/^crossmill: version Linux version \([^ ]*\) .*/\1/p' "$log" | sed -n 1p)
 wanted="crossmill_hello: answer 49 on $release"
 loaded=$(told 'loaded: ')
-if [ -n "$(told 'refused: ')" ]; then finish fail "the kernel does not take the module: $(told 'because ')"; fi
+if [ -n "$(told 'refused: ')" ]; then finish fail "the kernel does not take the module ($(told 'refused: ')): $(told 'because ')"; fi
 if [ "$loaded" != "$wanted" ]; then finish fail "the module says \`${loaded:-nothing}\`, not \`$wanted\`"; fi
 if [ "$(told 'parameter ')" != there ]; then finish fail "the module's parameter is not in sysfs"; fi
 done=loaded

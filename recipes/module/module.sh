@@ -63,9 +63,13 @@ case "$vermagic " in
   "$release$flags "*) ;;
   *) finish fail "vermagic is \`$vermagic\`, the configuration wants \`$release$flags …\`" ;;
 esac
-# What the kernel compares it with when it loads a module.
-if ! tr '\000' '\n' < "$LINUX/vmlinux" | grep -a -F -x -q -e "$vermagic"; then
-  finish fail "vermagic is \`$vermagic\`, which the kernel does not have: $(tr '\000' '\n' < "$LINUX/vmlinux" | grep -a -m 1 "^$release " || echo 'no vermagic in vmlinux')"
+# What the kernel compares it with when it loads a module. Other data may stand right before the string.
+tr '\000' '\n' < "$LINUX/vmlinux" > strings
+if ! grep -a -q -e "$(printf '%s' "$vermagic" | sed 's/[].[*^$\]/\\&/g')\$" strings; then
+  finish fail "vermagic is \`$vermagic\`, which the kernel does not have: $(grep -a -o -e "$release [A-Za-z_].*" strings | grep -v '(' | sed -n 1p)"
+fi
+if on CONFIG_MODVERSIONS && ! "${CROSS}readelf" -SW m/crossmill_hello.ko | grep -q ' __version'; then
+  finish fail "the module has no versions of the symbols that it uses, and the kernel has CONFIG_MODVERSIONS: it would not load it"
 fi
 for symbol in kasprintf kfree; do
   if ! "${CROSS}nm" -u m/crossmill_hello.ko | grep -q " $symbol\$"; then finish fail "the module does not use the kernel's $symbol"; fi
