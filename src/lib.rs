@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`cli`] | arguments, exit codes; the only one beside `report` that prints |
 //! | [`report`] | how events and plans look on a terminal, in a log, as JSON |
+//! | [`publish`] | results as archives that are the same bytes everywhere |
 //! | [`exec`] | runs a plan: scheduling, tokens, memory, interrupts, events |
 //! | [`check`] | whether what is there is as it should be |
 //! | [`plan`] | targets x recipes as one graph of stages with keys |
@@ -26,6 +27,7 @@ pub mod exec;
 pub mod formats;
 pub mod plan;
 pub mod process;
+pub mod publish;
 pub mod report;
 pub mod source;
 pub mod store;

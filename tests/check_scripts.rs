@@ -19,6 +19,16 @@ fn every_way_a_boot_ends_has_its_own_verdict() {
 }
 
 #[test]
+fn a_module_kit_refuses_every_other_compiler_and_its_check_finds_what_is_wrong() {
+    run("module-kit/run.sh");
+}
+
+#[test]
+fn a_module_that_is_not_loaded_is_explained() {
+    run("module-load/run.sh");
+}
+
+#[test]
 fn new_warnings_are_named_and_old_ones_are_not() {
     run("warnings/run.sh");
 }

@@ -28,8 +28,10 @@ fn names() -> Vec<String> {
     let config = crossmill::config::Config::load(root(), &[], &[]).unwrap();
     let packages = config.recipes.keys().map(ToString::to_string);
     let targets = config.matrix.targets.keys().map(ToString::to_string);
-    // Words of our own too: what several targets may share, what a stage of a plan will do, a kind of finding.
-    packages.chain(targets).filter(|name| !["toolchain", "run", "warnings"].contains(&name.as_str())).collect()
+    // Words of our own too: what several targets may share, what a stage of a plan will do, a kind of finding, a kind
+    // of archive (which package that is, targets.toml says).
+    let own = ["toolchain", "run", "warnings", "module-kit"];
+    packages.chain(targets).filter(|name| !own.contains(&name.as_str())).collect()
 }
 
 // A string literal that is exactly such a name would be code that knows it.
@@ -76,6 +78,39 @@ fn every_target_plans_with_every_profile_and_release_set() {
             assert!(!stages.contains(&"i386/gcc"), "i386 uses the compiler of x86_64");
             assert_eq!(stages.iter().filter(|stage| **stage == "host/gmp").count(), 1);
         }
+    }
+}
+
+fn keys(store: &Path, args: &[&str]) -> std::collections::BTreeMap<String, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_crossmill"))
+        .args(["plan", "--all", "--json"])
+        .args(args)
+        .env("CROSSMILL_STORE", store)
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let stages = plan["stages"].as_array().unwrap().iter();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    stages.map(|stage| (text(&stage["stage"]), text(&stage["key"]))).collect()
+}
+
+// docs/module-kit.md promises it: a kit of a defconfig kernel costs no second kernel.
+#[test]
+fn the_setting_kernel_modules_makes_another_kernel_of_a_tiny_one_alone() {
+    let store = tempfile::tempdir().unwrap();
+    let of = |profile: &str, set: &str| keys(store.path(), &["--profile", profile, "--set", set]);
+    let (without, with) = (of("standard", "kernel_modules=false"), of("standard", "kernel_modules=true"));
+    assert!(without.iter().all(|(stage, key)| with[stage] == *key));
+    let kits: Vec<_> = with.keys().filter(|stage| !without.contains_key(*stage)).collect();
+    assert_eq!(kits.len(), 3 * with.keys().filter(|stage| stage.ends_with("/linux")).count(), "{kits:?}");
+    let (without, with) = (of("quick", "kernel_modules=false"), of("quick", "kernel_modules=true"));
+    for (stage, key) in &without {
+        let of_the_kernel = stage
+            .split_once('/')
+            .is_some_and(|(_, column)| ["linux", "run", "boot", "warnings", "sframe", "btf"].contains(&column));
+        assert_eq!(with[stage] == *key, !of_the_kernel, "{stage}");
     }
 }
 

@@ -1,6 +1,7 @@
 // The first and only program of the kernel that is booted: it tells what the
 // check wants to know, line by line, and ends the machine.
 //   init [restart]   `restart` where nothing can switch the machine off
+// Compiled with -DMORE="FILE", it calls the function `more` of that file before the end.
 #include <nolibc.h>
 #include <linux/reboot.h>
 
@@ -64,6 +65,10 @@ static void btf(void) {
 	say("btf ", at);
 }
 
+#ifdef MORE
+#include MORE
+#endif
+
 int main(int argc, char **argv) {
 	int restart = argc > 1 && strcmp(argv[1], "restart") == 0;
 	give_a_console();
@@ -78,6 +83,9 @@ int main(int argc, char **argv) {
 		say("cannot mount /sys", "");
 	version();
 	btf();
+#ifdef MORE
+	more();
+#endif
 	say("ends", restart ? " by a restart" : " by switching off");
 	// Let a slow console print what it has.
 	sleep(1);

@@ -6,6 +6,7 @@ use super::{Outcome, Trouble, exit};
 use crate::base::{Diagnostic, PackageName, units};
 use crate::exec::event::Stamped;
 use crate::exec::{Emitter, Engine, Options, Stop, Summary};
+use crate::plan::Request;
 use crate::process::probe;
 use crate::report::{self, Verbosity};
 use crate::store::Store;
@@ -36,9 +37,22 @@ pub struct Fetch {
     run: RunOptions,
 }
 
-/// How a run is done.
+/// How a run is done and what is made of its results.
 #[derive(Debug, Args)]
 pub(super) struct RunOptions {
+    #[command(flatten)]
+    running: Running,
+    /// Links to the results are put here as well
+    #[arg(long, short, value_name = "DIR", help_heading = "Places")]
+    out: Option<PathBuf>,
+    /// The result as JSON on stdout
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+}
+
+/// How a run is done.
+#[derive(Debug, Args)]
+pub(super) struct Running {
     /// How many jobs run at a time, over all targets together
     #[arg(short, long, value_name = "N", help_heading = "Running")]
     jobs: Option<usize>,
@@ -60,12 +74,6 @@ pub(super) struct RunOptions {
     /// Start although the disk seems too small
     #[arg(long, help_heading = "Running")]
     ignore_space: bool,
-    /// Links to the results are put here as well
-    #[arg(long, short, value_name = "DIR", help_heading = "Places")]
-    out: Option<PathBuf>,
-    /// The result as JSON on stdout
-    #[arg(long, help_heading = "Output")]
-    json: bool,
     /// Only failures and the table
     #[arg(long, short, conflicts_with = "verbose", help_heading = "Output")]
     quiet: bool,
@@ -110,9 +118,40 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
             return Err(Trouble::usage("none of the packages asked for is a check"));
         }
     }
+    let ran = execute(&session, &request, &options.running, what)?;
+    if options.json {
+        let text = report::json::text(&ran.picture).map_err(|error| Trouble::usage(error.to_string()))?;
+        super::print(&text)?;
+    }
+    if !fetch_only {
+        let flavour = format!("{}-{}", request.release_set, request.profile);
+        link_results(&ran.store, &flavour, &ran.summary, options.out.as_deref())?;
+        if !ran.summary.results.is_empty() {
+            let place = options.out.clone().unwrap_or_else(|| ran.store.root().join("results").join(&flavour));
+            eprintln!("results: {}/TARGET/PACKAGE; timeline: {}", place.display(), ran.timeline.display());
+        }
+    }
+    Ok(ran.summary.exit)
+}
+
+/// A run that is over.
+pub(super) struct Ran {
+    /// How it came out.
+    pub summary: Summary,
+    /// All that happened.
+    pub picture: report::Picture,
+    /// Where its results are.
+    pub store: Store,
+    /// Its picture for a browser.
+    pub timeline: PathBuf,
+}
+
+/// Plans and runs what is asked for, and shows it on stderr.
+pub(super) fn execute(session: &Session, request: &Request, options: &Running, what: What) -> Result<Ran, Trouble> {
+    let fetch_only = what == What::Fetch;
     let store = session.store()?;
     let fetcher = session.fetcher(&store)?;
-    let plan = session.plan(&request, &store, &fetcher)?;
+    let plan = session.plan(request, &store, &fetcher)?;
     let skips = if fetch_only { BTreeMap::new() } else { session.require_tools(&plan, &store, &fetcher)? };
     let tool_dirs = session.tool_dirs(&plan);
     let (emitter, events) = Emitter::new();
@@ -134,7 +173,7 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
         skips,
         checks_only: what == What::Check,
         today: jiff::Zoned::now().date(),
-        shared: session.shared_cells(&request, &plan),
+        shared: session.shared_cells(request, &plan),
         run,
         command: std::env::args().collect(),
     };
@@ -164,25 +203,10 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
     heard?;
     let picture =
         report::eventlog::picture(&run_dir.join("events.jsonl")).map_err(|error| Diagnostic::from_error(&error))?;
-    fs_err::write(run_dir.join("timeline.html"), report::timeline::html(&picture))?;
+    let timeline = run_dir.join("timeline.html");
+    fs_err::write(&timeline, report::timeline::html(&picture))?;
     eprint!("\n{}", report::table::text(&picture, report::Style::of(&std::io::stderr())));
-    if options.json {
-        let text = report::json::text(&picture).map_err(|error| Trouble::usage(error.to_string()))?;
-        super::print(&text)?;
-    }
-    if !fetch_only {
-        let flavour = format!("{}-{}", request.release_set, request.profile);
-        link_results(&store, &flavour, &summary, options.out.as_deref())?;
-        if !summary.results.is_empty() {
-            let place = options.out.clone().unwrap_or_else(|| store.root().join("results").join(&flavour));
-            eprintln!(
-                "results: {}/TARGET/PACKAGE; timeline: {}",
-                place.display(),
-                run_dir.join("timeline.html").display()
-            );
-        }
-    }
-    Ok(summary.exit)
+    Ok(Ran { summary, picture, store, timeline })
 }
 
 fn listen(mut events: mpsc::UnboundedReceiver<Stamped>, log: &Path, verbosity: Verbosity) -> Result<(), Trouble> {

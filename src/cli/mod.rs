@@ -9,6 +9,7 @@ mod env;
 mod inline_btf;
 mod log;
 mod options;
+mod package;
 mod plan;
 mod session;
 mod store;
@@ -56,6 +57,7 @@ enum Command {
     Build(build::Build),
     Check(check::Check),
     Fetch(build::Fetch),
+    Package(package::Package),
     Plan(plan::Plan),
     Log(log::Log),
     Reproduce(log::Reproduce),
@@ -111,6 +113,12 @@ impl From<crate::source::Error> for Trouble {
     }
 }
 
+impl From<crate::publish::Error> for Trouble {
+    fn from(error: crate::publish::Error) -> Self {
+        Self::new(exit::FAILED, Diagnostic::from_error(&error))
+    }
+}
+
 impl From<crate::process::Error> for Trouble {
     fn from(error: crate::process::Error) -> Self {
         Self::new(exit::HOST, Diagnostic::from_error(&error))
@@ -151,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Build(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Fetch(command) => command.run(),
+        Command::Package(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Log(command) => command.run(),
         Command::Reproduce(command) => command.run(),

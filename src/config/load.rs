@@ -1,7 +1,7 @@
 //! Everything a run is told, read from where it stands: `targets.toml`, the
 //! recipes, and what the user lays over both.
 
-use super::file::SourceFile;
+use super::file::{Placed, SourceFile};
 use super::matrix::{Matrix, Target};
 use super::recipe::{Per, Recipe};
 use crate::base::{Diagnostic, PackageName, suggest};
@@ -86,9 +86,32 @@ impl Config {
         let mut problems = Vec::new();
         for need in self.recipes.values().flat_map(|recipe| &recipe.needs) {
             if let Err(problem) = self.recipe(need.package.as_str()) {
-                let mut at = need.at.error(problem.message);
-                at.hints = problem.hints;
-                problems.push(at);
+                problems.push(placed(&need.at, problem));
+            }
+        }
+        for (package, at) in self.recipes.values().filter_map(|recipe| recipe.source_of.as_ref()) {
+            match self.recipe(package.as_str()) {
+                Err(problem) => problems.push(placed(at, problem)),
+                Ok(recipe) if recipe.versions.is_empty() => {
+                    let with: Vec<&Recipe> =
+                        self.recipes.values().filter(|recipe| !recipe.versions.is_empty()).collect();
+                    let mut problem = at.error(format!("`{package}` has no source of its own"));
+                    problem.hints = suggest::hints("", "packages", with.iter().map(|recipe| recipe.name.as_str()));
+                    problems.push(problem);
+                }
+                Ok(_) => {}
+            }
+        }
+        for archive in self.matrix.archives.values() {
+            for (package, at) in archive.checks.iter().chain([&archive.package]) {
+                match self.recipe(package.as_str()) {
+                    Err(problem) => problems.push(placed(at, problem)),
+                    Ok(recipe) if recipe.check != (*package != archive.package.0) => {
+                        let said = if recipe.check { "is a check, which no archive is made of" } else { "is no check" };
+                        problems.push(at.error(format!("`{package}` {said}")));
+                    }
+                    Ok(_) => {}
+                }
             }
         }
         for (set, release_set) in &self.matrix.release_sets {
@@ -143,6 +166,11 @@ impl Config {
             }
         }
     }
+}
+
+// The same problem, with the place that has it.
+fn placed(at: &Placed, problem: Diagnostic) -> Diagnostic {
+    Diagnostic { hints: problem.hints, ..at.error(problem.message) }
 }
 
 /// The versions of a recipe, as hints beside one that it lacks.

@@ -33,6 +33,8 @@ pub struct Matrix {
     pub profiles: BTreeMap<String, Profile>,
     /// Named sets of versions.
     pub release_sets: BTreeMap<String, ReleaseSet>,
+    /// What archives can be made of.
+    pub archives: BTreeMap<String, Archive>,
     /// The environment of every step.
     pub environment: BTreeMap<String, String>,
     /// What is taken when the command line says nothing.
@@ -184,6 +186,21 @@ pub struct ReleaseSet {
     pub versions: BTreeMap<PackageName, (Version, Placed)>,
 }
 
+/// What an archive is made of.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// What it is for.
+    pub summary: String,
+    /// The package whose result it holds, with its place for messages.
+    pub package: (PackageName, Placed),
+    /// A template: the archive's name without an ending, and the name of the one directory in it.
+    pub name: Placed,
+    /// The settings that its package needs.
+    pub set: BTreeMap<String, Value>,
+    /// Checks without which it is not given out, with their places.
+    pub checks: Vec<(PackageName, Placed)>,
+}
+
 /// What is taken when the command line says nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Defaults {
@@ -232,6 +249,15 @@ impl Matrix {
         Err(diagnostic)
     }
 
+    /// What an archive is made of.
+    pub fn archive(&self, name: &str) -> Result<&Archive, Diagnostic> {
+        self.archives.get(name).ok_or_else(|| {
+            let mut diagnostic = Diagnostic::new(format!("no `[archive.{name}]` is declared"));
+            diagnostic.hints = suggest::hints(name, "archives", self.archives.keys().map(String::as_str));
+            diagnostic
+        })
+    }
+
     /// The targets of a group.
     pub fn group(&self, name: &str) -> Result<&[TargetName], Diagnostic> {
         self.groups.get(name).map(Vec::as_slice).ok_or_else(|| {
@@ -258,6 +284,7 @@ impl Loader {
             facts: BTreeMap::new(),
             profiles: BTreeMap::new(),
             release_sets: BTreeMap::new(),
+            archives: BTreeMap::new(),
             environment: BTreeMap::new(),
             defaults: Defaults::default(),
         };
@@ -333,6 +360,20 @@ impl Loader {
                 })
                 .collect();
             matrix.release_sets.insert(name.get_ref().clone(), ReleaseSet { summary: set.summary.clone(), versions });
+        }
+        for (name, archive) in &raw.archive {
+            let package = |package: &Spanned<PackageName>| {
+                let text = Spanned::new(package.span(), package.get_ref().to_string());
+                (package.get_ref().clone(), file.placed(&text))
+            };
+            let archive = Archive {
+                summary: archive.summary.clone(),
+                package: package(&archive.package),
+                name: file.placed(&archive.name),
+                set: self.values(matrix, file, &archive.set),
+                checks: archive.checks.iter().map(package).collect(),
+            };
+            matrix.archives.insert(name.get_ref().clone(), archive);
         }
         let defaults = &mut matrix.defaults;
         let given = &raw.defaults;

@@ -39,6 +39,9 @@ pub struct RawMatrix {
     /// Named sets of versions.
     #[serde(default)]
     pub release_set: BTreeMap<Text, RawReleaseSet>,
+    /// What `crossmill package` makes archives of.
+    #[serde(default)]
+    pub archive: BTreeMap<Text, RawArchive>,
     /// Named lists of targets, beside the tiers.
     #[serde(default)]
     pub group: BTreeMap<Text, Vec<Spanned<TargetName>>>,
@@ -117,6 +120,24 @@ pub struct RawReleaseSet {
     pub summary: String,
     /// Package = version; a version may be a prefix (`7.2` takes the newest 7.2.x).
     pub versions: BTreeMap<Spanned<PackageName>, Spanned<Version>>,
+}
+
+/// `[archive.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawArchive {
+    /// What it is for.
+    pub summary: String,
+    /// The package whose result it holds.
+    pub package: Spanned<PackageName>,
+    /// The archive's name and that of the directory in it (a template).
+    pub name: Text,
+    /// The settings that its package needs.
+    #[serde(default)]
+    pub set: BTreeMap<Text, Spanned<toml::Value>>,
+    /// Checks without which it is not given out.
+    #[serde(default)]
+    pub checks: Vec<Spanned<PackageName>>,
 }
 
 /// `[target.NAME]`
@@ -304,6 +325,8 @@ pub struct RawRecipe {
     /// Its versions, newest first.
     #[serde(default)]
     pub version: Vec<RawVersion>,
+    /// Instead of versions of its own: the package whose source it is built from.
+    pub source_of: Option<Spanned<PackageName>>,
     /// Patches for whatever source was used.
     #[serde(default)]
     pub patch: Vec<RawPatch>,

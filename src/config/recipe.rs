@@ -40,6 +40,8 @@ pub struct Recipe {
     pub needs: Vec<Need>,
     /// Newest first; empty for a recipe without a source of its own.
     pub versions: Vec<Release>,
+    /// The package whose source it is built from instead, and its place for messages.
+    pub source_of: Option<(PackageName, Placed)>,
     /// Patches for whatever source was used.
     pub patches: Vec<RecipePatch>,
     /// Combinations that cannot work, each with the reason.
@@ -170,6 +172,11 @@ impl Recipe {
         if reader.problems.is_empty() { Ok(recipe) } else { Err(reader.problems) }
     }
 
+    /// The package whose source and version are its own: itself, unless it says `source-of`.
+    pub fn source_package(&self) -> &PackageName {
+        self.source_of.as_ref().map_or(&self.name, |(package, _)| package)
+    }
+
     /// The newest release that is `wanted` or within it (`7.2` has `7.2.13`).
     pub fn release(&self, wanted: &Version) -> Option<&Release> {
         let exact = self.versions.iter().find(|release| release.version == *wanted);
@@ -205,7 +212,16 @@ impl Reader<'_> {
         if raw.step.is_empty() {
             self.problems.push(at.error(format!("the recipe of `{name}` has no `[[step]]`")));
         }
+        let source_of = raw.source_of.as_ref().map(|package| {
+            let at = file.placed(&Spanned::new(package.span(), package.get_ref().to_string()));
+            if !raw.version.is_empty() || !raw.patch.is_empty() {
+                let problem = at.error("a recipe with `source-of` has no `[[version]]` and no `[[patch]]` of its own");
+                self.problems.push(problem.hint(format!("those of `{}` hold for both", package.get_ref())));
+            }
+            (package.get_ref().clone(), at)
+        });
         Recipe {
+            source_of,
             summary: raw.summary,
             per: per.unwrap_or(Per::Target),
             check: check.unwrap_or(false),

@@ -359,6 +359,11 @@ impl Engine {
                         })
                         .collect(),
                     tools: job.tools.iter().filter_map(|tool| shared.options.tool_dirs.get(tool).cloned()).collect(),
+                    keys: job
+                        .deps
+                        .iter()
+                        .map(|dep| (dep.package.to_string(), self.plan.stage(dep.stage).key))
+                        .collect(),
                     previous: None,
                 };
                 let (expect, material) = (stage.expect.clone(), self.plan.material(id));

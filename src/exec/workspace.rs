@@ -75,6 +75,7 @@ pub fn begin(steps: &[JobStep], progress: Option<&Progress>, stopped: Option<&St
 pub struct Workspace {
     root: PathBuf,
     progress: Progress,
+    keys: Vec<(String, Key)>,
 }
 
 /// What a job sees of the store.
@@ -86,6 +87,8 @@ pub struct Places {
     pub deps: Vec<(String, PathBuf)>,
     /// Directories of tools that are not on the PATH of every step.
     pub tools: BTreeSet<PathBuf>,
+    /// Their keys.
+    pub keys: Vec<(String, Key)>,
     /// The result of the same name before this one, where a check compares itself with it.
     pub previous: Option<PathBuf>,
 }
@@ -115,7 +118,8 @@ impl Workspace {
         if begin == AFRESH {
             files::remove_tree(root)?;
         }
-        let mut space = Self { root: root.to_owned(), progress: progress.unwrap_or_default() };
+        let mut space =
+            Self { root: root.to_owned(), progress: progress.unwrap_or_default(), keys: places.keys.clone() };
         space.progress.done.truncate(begin.step);
         space.progress.running = None;
         space.progress.failed = false;
@@ -156,9 +160,11 @@ impl Workspace {
         self.root.join("logs").join(log_name(index, &step.name))
     }
 
-    /// A step's arguments and environment with this machine's paths.
+    /// A step's arguments and environment with this machine's paths and the keys of what it needs.
     pub fn fill(&self, text: &str) -> String {
-        template::fill(text, &|name| self.place(name).map(|path| path.display().to_string()))
+        template::fill(text, &|name| {
+            key_of(&self.keys, name).or_else(|| self.place(name).map(|path| path.display().to_string()))
+        })
     }
 
     fn place(&self, name: &str) -> Option<PathBuf> {
@@ -191,6 +197,12 @@ impl Workspace {
     fn save(&self) -> io::Result<()> {
         files::write_atomic(&self.root.join("progress.json"), &serde_json::to_vec(&self.progress)?)
     }
+}
+
+// What a token for the key of a needed result stands for.
+fn key_of(keys: &[(String, Key)], name: &str) -> Option<String> {
+    let package = name.strip_prefix("key:")?;
+    keys.iter().find(|(known, _)| known == package).map(|(_, key)| key.to_string())
 }
 
 /// The name of a step's log file: in the order of the steps.
@@ -234,6 +246,9 @@ pub fn reproduce(name: &str, key: &Key, job: &Job, places: &Places) -> String {
         script += &format!("printf %s {} > {}\n", quote(content), quote(&format!("files/{file}")));
     }
     let path = |name: &str| {
+        if let Some(key) = key_of(&places.keys, name) {
+            return Some(key);
+        }
         Some(match name {
             "source" | "build" | "dest" | "files" | "previous" => format!("\u{1}/{name}"),
             "work" => "\u{1}".to_owned(),

@@ -257,6 +257,8 @@ impl Planner<'_> {
     // The unpack stage of the recipe's source and its version. `None` after a
     // problem; `Some((None, None))` for a recipe without a source.
     fn source(&mut self, recipe: &Recipe, instance: &Instance) -> Option<(Option<StageId>, Option<String>)> {
+        let config = self.config;
+        let recipe = config.recipes.get(recipe.source_package()).unwrap_or(recipe);
         if recipe.versions.is_empty() && !self.request.sources.contains_key(&recipe.name) {
             return Some((None, None));
         }

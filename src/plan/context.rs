@@ -76,9 +76,10 @@ pub fn renderer(
         add("previous", Value::from(token("previous")));
     }
     add("deps", map(deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("dep:{name}")))))));
+    add("keys", map(deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("key:{name}")))))));
     add("package", Value::from(recipe.name.as_str()));
     add("profile", Value::from(request.profile.as_str()));
-    add("version", Value::from(versions.get(&recipe.name).map(Version::as_str).unwrap_or_default()));
+    add("version", Value::from(versions.get(recipe.source_package()).map(Version::as_str).unwrap_or_default()));
     add("versions", map(versions.iter().map(|(name, version)| (name.to_string(), Value::from(version.as_str())))));
     add("host", map([("arch", Value::from(host.arch.as_str()))]));
     let target = instance.target(matrix);
@@ -101,10 +102,10 @@ pub fn renderer(
     Renderer::new(variables)
 }
 
-/// The extra words that `target` gives to `recipe`, those that hold for its version.
+/// The extra words that `target` gives to the package whose source `recipe` takes, those that hold for its version.
 pub fn options(target: Option<&Target>, recipe: &Recipe, versions: &Versions) -> Vec<String> {
-    let version = versions.get(&recipe.name);
-    let given = target.and_then(|target| target.options.get(&recipe.name)).into_iter().flatten();
+    let version = versions.get(recipe.source_package());
+    let given = target.and_then(|target| target.options.get(recipe.source_package())).into_iter().flatten();
     let holds = given.filter(|option| version.is_none_or(|version| option.versions.contains(version)));
     holds.flat_map(|option| option.add.clone()).collect()
 }

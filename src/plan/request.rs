@@ -219,6 +219,10 @@ fn with_one(config: &Config, word: &str) -> Result<(PackageName, Version), Diagn
 fn source_one(config: &Config, word: &str) -> Result<(PackageName, SourceSpec), Diagnostic> {
     let (name, place) = halves("--source", word, "gcc=/path/to/gcc")?;
     let recipe = config.recipe(name)?;
+    if let Some((owner, _)) = &recipe.source_of {
+        return Err(Diagnostic::new(format!("`--source {word}`: `{name}` is built from the source of `{owner}`"))
+            .hint(format!("write `--source {owner}={place}`")));
+    }
     let from = match place.strip_prefix("git+") {
         Some(git) => {
             let (url, rev) = git.rsplit_once('#').unwrap_or((git, "HEAD"));

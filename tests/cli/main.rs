@@ -10,6 +10,8 @@ mod bad_input;
 mod build;
 mod checks;
 mod interrupt;
+mod package;
 mod plan;
+mod source_of;
 mod trouble;
 mod world;
