@@ -23,8 +23,8 @@ finish() { # finish STATE WHY
   exit 0
 }
 
-if [ "${PROCESS:-}" = yes ]; then QEMU=./kernel; fi
 if [ "${PROCESS:-}" = yes ]; then
+  QEMU=./kernel
   cp "$KERNEL" kernel
   chmod u+x kernel
 elif ! command -v "$QEMU" > /dev/null; then
