@@ -25,6 +25,9 @@ pub struct Build {
     select: Select,
     #[command(flatten)]
     run: RunOptions,
+    /// Add what the run proves to docs/matrix.json and docs/matrix.md, as `crossmill prove` does
+    #[arg(long, help_heading = "Output")]
+    record: bool,
 }
 
 /// Bring all sources into the cache, so that a build needs no network
@@ -77,7 +80,7 @@ pub(super) struct RunOptions {
 impl Build {
     /// Builds.
     pub fn run(self) -> Outcome {
-        start(&self.select, &self.run, What::Build)
+        start(&self.select, &self.run, if self.record { What::Record } else { What::Build })
     }
 }
 
@@ -86,6 +89,8 @@ impl Build {
 pub(super) enum What {
     /// Everything.
     Build,
+    /// Everything, and what it proves is kept.
+    Record,
     /// The sources alone.
     Fetch,
     /// The checks alone, on what is built already.
@@ -102,6 +107,9 @@ impl Fetch {
 pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcome {
     let fetch_only = what == What::Fetch;
     let session = Session::open(&select.place)?;
+    if what == What::Record {
+        super::prove::docs(&session, None)?;
+    }
     let mut request = session.request(select, fetch_only)?;
     if what == What::Check {
         let is_check = |name: &PackageName| session.config.recipes.get(name).is_some_and(|recipe| recipe.check);
@@ -129,11 +137,12 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
         ignore_space: options.ignore_space,
         grace: crate::process::group::GRACE,
         label: request.profile.clone(),
+        choice: session::choice(&request),
         skips,
         checks_only: what == What::Check,
         today: jiff::Zoned::now().date(),
         shared: session.shared_cells(&request, &plan),
-        run,
+        run: run.clone(),
         command: std::env::args().collect(),
     };
     let verbosity = match (options.quiet, options.verbose) {
@@ -179,6 +188,9 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
                 run_dir.join("timeline.html").display()
             );
         }
+    }
+    if what == What::Record {
+        super::prove::record(&session, &run)?;
     }
     Ok(summary.exit)
 }

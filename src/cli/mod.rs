@@ -10,6 +10,7 @@ mod inline_btf;
 mod log;
 mod options;
 mod plan;
+mod prove;
 mod session;
 mod store;
 mod targets;
@@ -65,6 +66,7 @@ enum Command {
     Doctor(doctor::Doctor),
     InlineBtf(inline_btf::InlineBtf),
     Targets(targets::Targets),
+    Prove(prove::Prove),
     Store(store::StoreCommand),
 }
 
@@ -160,6 +162,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(command) => command.run(),
         Command::InlineBtf(command) => command.run(),
         Command::Targets(command) => command.run(),
+        Command::Prove(command) => command.run(),
         Command::Store(command) => command.run(),
     };
     ExitCode::from(outcome.unwrap_or_else(|trouble| {

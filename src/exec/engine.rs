@@ -54,6 +54,8 @@ pub struct Options {
     pub label: String,
     /// Cells of the table that stand for another row's stage.
     pub shared: Vec<SharedCell>,
+    /// What was asked for, for the log.
+    pub choice: super::event::Choice,
     /// Checks that this machine cannot run, by stage name: what it lacks.
     pub skips: BTreeMap<String, String>,
     /// Run checks on what is built already, and build nothing.
@@ -226,6 +228,7 @@ impl Engine {
             memory,
             stages: stages.collect(),
             shared: options.shared.clone(),
+            choice: Some(options.choice.clone()),
         });
         for (stage, why) in damaged {
             emitter.notice(Some(&stage), true, format!("{why}; it will be built anew"));
