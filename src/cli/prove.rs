@@ -208,7 +208,7 @@ fn chosen<'a>(
         told.extend(open.map(|(name, _)| format!("{name} did not come to an end, or goes on: not read unless named")));
         return Ok(all.values().filter(|picture| picture.totals.is_some()).collect());
     };
-    for name in names.iter().filter(|name| !all.contains_key(*name)) {
+    if let Some(name) = names.iter().find(|name| !all.contains_key(*name)) {
         let mut problem = Diagnostic::new(format!("the store has no run `{name}`"));
         problem.hints = crate::base::suggest::hints(name, "runs", all.keys().map(String::as_str));
         return Err(problem.into());

@@ -11,5 +11,6 @@ mod build;
 mod checks;
 mod interrupt;
 mod plan;
+mod prove;
 mod trouble;
 mod world;

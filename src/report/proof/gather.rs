@@ -77,7 +77,8 @@ pub fn gather(picture: &Picture, world: &World<'_>) -> Gathered {
         let owner = target.toolchain.as_str();
         let versions = picture.stages.values().filter(|stage| {
             let here = stage.info.row == row || stage.info.row == owner && per(world, stage) == "toolchain";
-            here && stage.info.kind == Kind::Build && !stage.info.version.is_empty()
+            let told = matches!(&stage.phase, Phase::Over(state) if *state != State::Interrupted);
+            here && told && stage.info.kind == Kind::Build && !stage.info.version.is_empty()
         });
         let versions = versions.map(|stage| (stage.info.column.clone(), stage.info.version.clone()));
         let chosen = picture.run.choice.clone().unwrap_or_default();

@@ -168,7 +168,7 @@ fn findings(record: &Record, out: &mut String) {
         }
         let _ = write!(
             out,
-            "\n<details><summary>{}: {} targets</summary>\n\n| target | |\n|---|---|\n",
+            "\n<details><summary>{} ({})</summary>\n\n| target | |\n|---|---|\n",
             escape(check),
             here.len()
         );
@@ -236,7 +236,10 @@ fn figures(record: &Record, out: &mut String) {
     out.push_str("\n## The figures\n\n");
     let _ = writeln!(
         out,
-        "{toolchains} toolchains and {kernels} kernels; {passed} checks passed. From nothing that is {} of processor time and {} of results.",
+        "{}, {}, {} passed. From nothing that is {} of processor time and {} of results.",
+        counted(toolchains, "toolchain"),
+        counted(kernels, "kernel"),
+        counted(passed, "check"),
         seconds(cpu),
         units::bytes(disk)
     );
@@ -247,8 +250,8 @@ fn figures(record: &Record, out: &mut String) {
     let peak = runs.iter().map(|run| run.peak_kib).max().unwrap_or(0);
     let _ = writeln!(
         out,
-        "\nThe {} runs that made them: {} of wall-clock time, {} of processor time, {}, at most {} of memory at a time.\n",
-        runs.len(),
+        "\nMade by {}: {} of wall-clock time, {} of processor time, {} of the jobs, at most {} of memory at a time.\n",
+        counted(runs.len(), "run"),
         seconds(wall),
         seconds(spent),
         share(spent, could),
@@ -271,22 +274,24 @@ fn figures(record: &Record, out: &mut String) {
             units::bytes(run.peak_kib * 1024)
         );
     }
-    let machines: BTreeSet<String> = record
-        .runs
-        .values()
-        .map(|run| {
-            let tools: Vec<String> = run.tools.values().map(|tool| escape(tool)).collect();
-            format!("{} cores, {} of memory to plan with; {}", run.cores, about(run.memory), tools.join("; "))
-        })
-        .collect();
-    for machine in machines {
-        let _ = writeln!(out, "\nOn {machine}.");
+    let mut machines: BTreeMap<(usize, String), u64> = BTreeMap::new();
+    for run in record.runs.values() {
+        let tools: Vec<String> = run.tools.values().map(|tool| escape(tool)).collect();
+        let memory = machines.entry((run.cores, tools.join("; "))).or_default();
+        *memory = run.memory.max(*memory);
+    }
+    for ((cores, tools), memory) in machines {
+        let _ = writeln!(out, "\nOn {}, {} of memory to plan with; {tools}.", counted(cores, "core"), about(memory));
     }
 }
 
 // What is free differs a little from run to run.
 fn about(bytes: u64) -> String {
     format!("{} GiB", (bytes + (1 << 29)) >> 30)
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn share(cpu: f64, could: f64) -> String {

@@ -206,5 +206,5 @@ impl Default for Record {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+#[path = "record_tests.rs"]
 mod tests;
