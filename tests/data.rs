@@ -115,6 +115,51 @@ fn the_setting_kernel_modules_makes_another_kernel_of_a_tiny_one_alone() {
 }
 
 #[test]
+fn the_kept_proof_names_targets_of_the_matrix_and_its_page_is_drawn_from_it() {
+    use crossmill::report::proof::{self, Record};
+    let read = |name: &str| fs_err::read_to_string(root().join("docs").join(name)).unwrap();
+    let config = crossmill::config::Config::load(root(), &[], &[]).unwrap();
+    let json = read(proof::JSON);
+    let record = Record::parse(&json).unwrap();
+    for name in record.targets.keys() {
+        assert!(config.matrix.targets.contains_key(name.as_str()), "docs/{} names `{name}`", proof::JSON);
+    }
+    let again = "they are generated: run `crossmill prove --no-runs`";
+    assert_eq!(proof::text(&record).unwrap(), json, "{again}");
+    // So it can name no other target either.
+    assert_eq!(proof::markdown::text(&record), read(proof::MARKDOWN), "{again}");
+    for text in [json, read(proof::MARKDOWN)] {
+        assert!(!text.contains("/home/") && !text.contains("/root"), "a path of some machine");
+    }
+}
+
+#[test]
+fn every_peculiarity_says_why_and_who_found_out() {
+    let config = crossmill::config::Config::load(root(), &[], &[]).unwrap();
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for target in config.matrix.targets.values() {
+        let options = target.options.iter().flat_map(|(package, options)| {
+            options
+                .iter()
+                .map(move |option| (format!("{package} {}", option.add.join(" ")), &option.why, option.from.as_deref()))
+        });
+        let requires = target.requires.iter().map(|requires| {
+            (format!("needs {} {}", requires.package, requires.versions), &requires.why, requires.from.as_deref())
+        });
+        let told = target.peculiarities.iter().map(|told| (told.what.clone(), &told.why, Some(told.from.as_str())));
+        for (what, why, from) in options.chain(requires).chain(told) {
+            seen += 1;
+            if why.trim().is_empty() || from.is_none_or(|from| from.trim().is_empty()) {
+                wrong.push(format!("target `{}`: {what}", target.name));
+            }
+        }
+    }
+    assert!(seen > 3, "only {seen} were found");
+    assert!(wrong.is_empty(), "these lack `why` or `from`:\n{}", wrong.join("\n"));
+}
+
+#[test]
 fn the_committed_keyring_holds_the_keys_it_names() {
     let text = fs_err::read_to_string(root().join("recipes/keys/kernel.org.asc")).unwrap();
     let keys = crossmill::source::pgp::read_keyring(&text).unwrap();

@@ -26,6 +26,9 @@ pub struct Build {
     select: Select,
     #[command(flatten)]
     run: RunOptions,
+    /// Add what the run proves to docs/matrix.json and docs/matrix.md, as `crossmill prove` does
+    #[arg(long, help_heading = "Output")]
+    record: bool,
 }
 
 /// Bring all sources into the cache, so that a build needs no network
@@ -85,7 +88,7 @@ pub(super) struct Running {
 impl Build {
     /// Builds.
     pub fn run(self) -> Outcome {
-        start(&self.select, &self.run, What::Build)
+        start(&self.select, &self.run, if self.record { What::Record } else { What::Build })
     }
 }
 
@@ -94,6 +97,8 @@ impl Build {
 pub(super) enum What {
     /// Everything.
     Build,
+    /// Everything, and what it proves is kept.
+    Record,
     /// The sources alone.
     Fetch,
     /// The checks alone, on what is built already.
@@ -110,6 +115,9 @@ impl Fetch {
 pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcome {
     let fetch_only = what == What::Fetch;
     let session = Session::open(&select.place)?;
+    if what == What::Record {
+        super::prove::docs(&session, None)?;
+    }
     let mut request = session.request(select, fetch_only)?;
     if what == What::Check {
         let is_check = |name: &PackageName| session.config.recipes.get(name).is_some_and(|recipe| recipe.check);
@@ -131,11 +139,16 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
             eprintln!("results: {}/TARGET/PACKAGE; timeline: {}", place.display(), ran.timeline.display());
         }
     }
+    if what == What::Record {
+        super::prove::record(&session, &ran.run)?;
+    }
     Ok(ran.summary.exit)
 }
 
 /// A run that is over.
 pub(super) struct Ran {
+    /// Its name.
+    pub run: String,
     /// How it came out.
     pub summary: Summary,
     /// All that happened.
@@ -170,11 +183,12 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
         grace: crate::process::group::GRACE,
         label: request.profile.clone(),
         tool_dirs,
+        choice: session::choice(request),
         skips,
         checks_only: what == What::Check,
         today: jiff::Zoned::now().date(),
         shared: session.shared_cells(request, &plan),
-        run,
+        run: run.clone(),
         command: std::env::args().collect(),
     };
     let verbosity = match (options.quiet, options.verbose) {
@@ -206,7 +220,7 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
     let timeline = run_dir.join("timeline.html");
     fs_err::write(&timeline, report::timeline::html(&picture))?;
     eprint!("\n{}", report::table::text(&picture, report::Style::of(&std::io::stderr())));
-    Ok(Ran { summary, picture, store, timeline })
+    Ok(Ran { run, summary, picture, store, timeline })
 }
 
 fn listen(mut events: mpsc::UnboundedReceiver<Stamped>, log: &Path, verbosity: Verbosity) -> Result<(), Trouble> {

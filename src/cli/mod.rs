@@ -11,6 +11,7 @@ mod log;
 mod options;
 mod package;
 mod plan;
+mod prove;
 mod session;
 mod store;
 mod targets;
@@ -67,6 +68,7 @@ enum Command {
     Doctor(doctor::Doctor),
     InlineBtf(inline_btf::InlineBtf),
     Targets(targets::Targets),
+    Prove(prove::Prove),
     Store(store::StoreCommand),
 }
 
@@ -169,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(command) => command.run(),
         Command::InlineBtf(command) => command.run(),
         Command::Targets(command) => command.run(),
+        Command::Prove(command) => command.run(),
         Command::Store(command) => command.run(),
     };
     ExitCode::from(outcome.unwrap_or_else(|trouble| {

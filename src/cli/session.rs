@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::config::host_tools::HostTools;
 use crate::config::recipe::Per;
 use crate::config::source::{Pin, SourceSpec};
-use crate::exec::event::SharedCell;
+use crate::exec::event::{Choice, SharedCell};
 use crate::exec::states::{States, Status};
 use crate::exec::survey;
 use crate::plan::graph::Chosen;
@@ -28,6 +28,8 @@ pub struct Session {
     pub config: Config,
     /// The host tools that recipes name.
     pub tools: HostTools,
+    /// Where targets.toml and recipes/ are.
+    pub data: PathBuf,
     place: Place,
 }
 
@@ -46,7 +48,7 @@ impl Session {
         let config = Config::load(&data, &overlays, &place.recipes)?;
         let path = data.join("recipes/host-tools.toml");
         let tools = HostTools::parse(&path, &fs_err::read_to_string(&path)?).map_err(|problem| *problem)?;
-        let session = Self { config, tools, place: place.clone() };
+        let session = Self { config, tools, data, place: place.clone() };
         session.check_tool_names()?;
         Ok(session)
     }
@@ -280,6 +282,15 @@ fn default_store() -> PathBuf {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
     base.unwrap_or_else(|| PathBuf::from(".")).join("crossmill")
+}
+
+/// What a request asks for beside targets and packages.
+pub fn choice(request: &Request) -> Choice {
+    Choice {
+        profile: Some(request.profile.clone()),
+        release_set: Some(request.release_set.clone()),
+        set: request.settings.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
+    }
 }
 
 /// A fresh name for a run: the time, and the process for two in one second.

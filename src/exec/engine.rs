@@ -56,6 +56,8 @@ pub struct Options {
     pub shared: Vec<SharedCell>,
     /// Where tools are that steps need and that are not on their PATH, by the tools' names.
     pub tool_dirs: BTreeMap<String, PathBuf>,
+    /// What was asked for, for the log.
+    pub choice: super::event::Choice,
     /// Checks that this machine cannot run, by stage name: what it lacks.
     pub skips: BTreeMap<String, String>,
     /// Run checks on what is built already, and build nothing.
@@ -228,6 +230,7 @@ impl Engine {
             memory,
             stages: stages.collect(),
             shared: options.shared.clone(),
+            choice: Some(options.choice.clone()),
         });
         for (stage, why) in damaged {
             emitter.notice(Some(&stage), true, format!("{why}; it will be built anew"));

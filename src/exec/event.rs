@@ -106,6 +106,17 @@ pub struct SharedCell {
     pub with: String,
 }
 
+/// What was asked for, where it is no part of a stage's name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The profile.
+    pub profile: Option<String>,
+    /// The release set.
+    pub release_set: Option<String>,
+    /// Every setting, as text.
+    pub set: std::collections::BTreeMap<String, String>,
+}
+
 /// What happens in a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
@@ -129,6 +140,9 @@ pub enum Event {
         /// Cells of the table that stand for another row's stage.
         #[serde(default)]
         shared: Vec<SharedCell>,
+        /// What was asked for; older logs do not tell.
+        #[serde(default)]
+        choice: Option<Choice>,
     },
     /// A stage has begun.
     StageStarted {

@@ -106,6 +106,7 @@ mod tests {
                 memory: 0,
                 stages,
                 shared: Vec::new(),
+                choice: None,
             },
         );
         picture

@@ -16,6 +16,7 @@ pub mod meter;
 pub mod model;
 pub mod plain;
 pub mod plan;
+pub mod proof;
 #[cfg(test)]
 mod sample;
 pub mod sframe;

@@ -4,7 +4,9 @@
 //! since the run began. Events in any order, even of a torn log, make a picture.
 
 pub use super::download::Download;
-use crate::exec::event::{Account, Event, Failure, Kind, SharedCell, StageInfo, StageName, Stamped, State, Usage};
+use crate::exec::event::{
+    Account, Choice, Event, Failure, Kind, SharedCell, StageInfo, StageName, Stamped, State, Usage,
+};
 use indexmap::IndexMap;
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ pub struct Run {
     pub memory: u64,
     /// Cells that stand for another row's stage.
     pub shared: Vec<SharedCell>,
+    /// What was asked for; older logs do not tell.
+    pub choice: Option<Choice>,
 }
 
 /// One stage as it stands.
@@ -197,7 +201,7 @@ impl Picture {
         let at = stamped.at_ms;
         self.latest_ms = self.latest_ms.max(at);
         match &stamped.event {
-            Event::RunStarted { run, version, command, started, jobs, memory, stages, shared } => {
+            Event::RunStarted { run, version, command, started, jobs, memory, stages, shared, choice } => {
                 self.run = Run {
                     name: run.clone(),
                     version: version.clone(),
@@ -206,6 +210,7 @@ impl Picture {
                     jobs: *jobs,
                     memory: *memory,
                     shared: shared.clone(),
+                    choice: choice.clone(),
                 };
                 self.stages = stages.iter().map(|info| (info.name.clone(), Stage::new(info.clone()))).collect();
             }

@@ -123,6 +123,7 @@ fn started() -> Event {
         shared: ["binutils", "gcc"]
             .map(|column| SharedCell { row: "i386".into(), column: column.into(), with: "x86_64".into() })
             .to_vec(),
+        choice: None,
     }
 }
 

@@ -203,7 +203,7 @@ pub fn markdown(picture: &Picture) -> String {
 }
 
 /// What Markdown or HTML in it would take for its own.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {

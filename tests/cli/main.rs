@@ -12,6 +12,7 @@ mod checks;
 mod interrupt;
 mod package;
 mod plan;
+mod prove;
 mod source_of;
 mod trouble;
 mod world;

@@ -1,0 +1,241 @@
+//! `crossmill prove`, and `crossmill build --record`.
+
+use super::options::Place;
+use super::session::Session;
+use super::{Outcome, Trouble, exit};
+use crate::base::{Diagnostic, Key, files};
+use crate::config::Config;
+use crate::plan::Material;
+use crate::process::{Usage, probe};
+use crate::report::proof::{self, History, Looked, Record, gather::World};
+use crate::report::{Picture, eventlog};
+use crate::store::Store;
+use clap::Args;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Keep what runs proved, in docs/matrix.json and docs/matrix.md
+///
+/// The newest proof of each target is laid over what the files already hold;
+/// a target that no run tells of keeps its older proof. Without names, all runs
+/// of the store that came to an end are read.
+#[derive(Debug, Args)]
+pub struct Prove {
+    /// Runs to read, by their names (`ls $(crossmill store path)/runs`)
+    runs: Vec<String>,
+    /// Where matrix.json and matrix.md are, instead of docs/ beside targets.toml
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Write nothing; exit 1 if the files are not what would be written
+    #[arg(long)]
+    check: bool,
+    /// Read no run: look at the files alone, or draw matrix.md from matrix.json again
+    #[arg(long, conflicts_with = "runs")]
+    no_runs: bool,
+    /// Print the record as JSON as well
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Prove {
+    /// Writes or checks.
+    pub fn run(self) -> Outcome {
+        let session = Session::open(&self.place)?;
+        let docs = docs(&session, self.out.as_deref())?;
+        let wanted = match (self.no_runs, self.runs.is_empty()) {
+            (true, _) => Wanted::None,
+            (false, true) => Wanted::Ended,
+            (false, false) => Wanted::Named(self.runs),
+        };
+        let files = Files::of(&session, &docs, &wanted)?;
+        if self.json {
+            super::print(&files.json)?;
+        }
+        if self.check { files.check(&docs) } else { files.write(&docs) }
+    }
+}
+
+/// Which runs are read.
+pub(super) enum Wanted {
+    None,
+    /// Every one that came to an end.
+    Ended,
+    Named(Vec<String>),
+}
+
+/// Adds what a run proved to the files.
+pub(super) fn record(session: &Session, run: &str) -> Result<(), Trouble> {
+    let docs = docs(session, None)?;
+    let files = Files::of(session, &docs, &Wanted::Named(vec![run.to_owned()]))?;
+    files.write(&docs).map(|_| ())
+}
+
+/// Where the files are to be; refused before an hour of building rather than after it.
+pub(super) fn docs(session: &Session, out: Option<&Path>) -> Result<PathBuf, Trouble> {
+    let docs = out.map_or_else(|| session.data.join("docs"), Path::to_owned);
+    if docs.is_dir() {
+        return Ok(docs);
+    }
+    let problem = Diagnostic::new(format!("there is no directory `{}`", docs.display()));
+    Err(problem.hint("`crossmill prove --out DIR` writes matrix.json and matrix.md elsewhere").into())
+}
+
+/// The record that is kept beside the targets, if there is one.
+pub(super) fn kept(session: &Session) -> Result<Option<Record>, Trouble> {
+    read(&session.data.join("docs").join(proof::JSON))
+}
+
+fn read(path: &Path) -> Result<Option<Record>, Trouble> {
+    let text = match fs_err::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let record = Record::parse(&text).map_err(|why| {
+        let problem = Diagnostic::new(format!("{} is not what `crossmill prove` writes", path.display())).cause(why);
+        problem.hint("restore the file, or remove it and prove anew")
+    })?;
+    Ok(Some(record))
+}
+
+// The files as they are to be.
+struct Files {
+    json: String,
+    markdown: String,
+    told: Vec<String>,
+    unknown: Vec<String>,
+}
+
+impl Files {
+    fn of(session: &Session, docs: &Path, wanted: &Wanted) -> Result<Self, Trouble> {
+        let mut record = read(&docs.join(proof::JSON))?.unwrap_or_default();
+        // Files that are kept beside targets.toml speak of its targets, not of a user's own.
+        let bare = if docs == session.data.join("docs") { Some(Config::load(&session.data, &[], &[])?) } else { None };
+        let config = bare.as_ref().unwrap_or(&session.config);
+        let mut told = Vec::new();
+        if !matches!(wanted, Wanted::None) {
+            let store = session.store()?;
+            // Every log is read, for a run that found a result ready does not know what it took.
+            let all = pictures(&store, &mut told)?;
+            let history = History::of(all.values());
+            let world = World {
+                config,
+                history: &history,
+                look: &|key| look(&store, key),
+                hide: &|text| hide(&store, &session.data, text),
+                cores: probe::processors(),
+            };
+            for picture in chosen(&all, wanted, &mut told)? {
+                told.extend(proof::merge(&mut record, proof::gather(picture, &world)));
+            }
+        }
+        let unknown: Vec<String> =
+            record.targets.keys().filter(|name| !config.matrix.targets.contains_key(name.as_str())).cloned().collect();
+        record.targets.retain(|name, _| !unknown.contains(name));
+        let json = proof::text(&record).map_err(|error| Trouble::usage(error.to_string()))?;
+        Ok(Self { json, markdown: proof::markdown::text(&record), told, unknown })
+    }
+
+    fn each(&self) -> [(&'static str, &str); 2] {
+        [(proof::JSON, &self.json), (proof::MARKDOWN, &self.markdown)]
+    }
+
+    fn write(&self, docs: &Path) -> Outcome {
+        self.tell();
+        for name in &self.unknown {
+            eprintln!("warning: `{name}` is no target any more; its proof is dropped");
+        }
+        for (name, text) in self.each() {
+            let path = docs.join(name);
+            files::write_atomic(&path, text.as_bytes())?;
+            eprintln!("wrote {}", path.display());
+        }
+        Ok(exit::DONE)
+    }
+
+    fn check(&self, docs: &Path) -> Outcome {
+        self.tell();
+        let mut good = true;
+        for name in &self.unknown {
+            eprintln!("error: {} names `{name}`, which is no target of the matrix", docs.join(proof::JSON).display());
+            good = false;
+        }
+        for (name, text) in self.each() {
+            let path = docs.join(name);
+            if fs_err::read_to_string(&path).ok().as_deref() != Some(text) {
+                eprintln!("error: {} is not what `crossmill prove` writes", path.display());
+                good = false;
+            }
+        }
+        Ok(if good { exit::DONE } else { exit::FAILED })
+    }
+
+    fn tell(&self) {
+        for line in &self.told {
+            eprintln!("note: {line}");
+        }
+    }
+}
+
+// All runs of the store in the order they began; the names begin with the time.
+fn pictures(store: &Store, told: &mut Vec<String>) -> Result<BTreeMap<String, Picture>, Trouble> {
+    let mut pictures = BTreeMap::new();
+    for entry in fs_err::read_dir(store.root().join("runs"))? {
+        let Ok(name) = entry?.file_name().into_string() else { continue };
+        let log = store.run_dir(&name).join("events.jsonl");
+        if !log.is_file() {
+            continue;
+        }
+        match eventlog::picture(&log) {
+            Ok(picture) => {
+                pictures.insert(name, picture);
+            }
+            Err(error) => told.push(format!("{name} cannot be read: {}", Diagnostic::from_error(&error).message)),
+        }
+    }
+    Ok(pictures)
+}
+
+fn chosen<'a>(
+    all: &'a BTreeMap<String, Picture>,
+    wanted: &Wanted,
+    told: &mut Vec<String>,
+) -> Result<Vec<&'a Picture>, Trouble> {
+    let Wanted::Named(names) = wanted else {
+        let open = all.iter().filter(|(_, picture)| picture.totals.is_none());
+        told.extend(open.map(|(name, _)| format!("{name} did not come to an end, or goes on: not read unless named")));
+        return Ok(all.values().filter(|picture| picture.totals.is_some()).collect());
+    };
+    if let Some(name) = names.iter().find(|name| !all.contains_key(*name)) {
+        let mut problem = Diagnostic::new(format!("the store has no run `{name}`"));
+        problem.hints = crate::base::suggest::hints(name, "runs", all.keys().map(String::as_str));
+        return Err(problem.into());
+    }
+    Ok(all.iter().filter(|(name, _)| names.contains(name)).map(|(_, picture)| picture).collect())
+}
+
+fn look(store: &Store, key: &Key) -> Option<Looked> {
+    let record = store.record::<Material>(key).ok()?;
+    let tools = record.material.facts().iter().filter_map(|fact| {
+        let name = fact.what.strip_prefix("host tool `")?.strip_suffix('`')?;
+        Some((name.to_owned(), fact.value.clone()))
+    });
+    let tools = tools.collect();
+    let usage = Usage { wall: record.wall, user: record.cpu, system: 0.0, max_rss_kib: record.max_rss_kib };
+    Some(Looked { usage, bytes: record.bytes, tools })
+}
+
+// What is published must not tell how this machine is laid out.
+fn hide(store: &Store, data: &Path, text: &str) -> String {
+    let home = std::env::var("HOME").ok().filter(|home| home.len() > 1);
+    let mut text = text.replace(&store.root().display().to_string(), "STORE");
+    if let Ok(data) = fs_err::canonicalize(data) {
+        text = text.replace(&data.display().to_string(), "DATA");
+    }
+    if let Some(home) = home {
+        text = text.replace(&home, "~");
+    }
+    text
+}

@@ -1,0 +1,69 @@
+//! Laying what a run proved over what was proven before.
+
+use super::{Gathered, Outcome, Proof, Record, StageProof};
+use std::collections::BTreeSet;
+
+/// Adds what a run proved to the record; answers what was not taken, and why.
+/// Runs are given in the order they began: the newest has the last word.
+///
+/// A target of which nothing new is told keeps its proof, and so does each of
+/// its stages, as long as the same versions and settings were proven again.
+pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
+    let mut told = Vec::new();
+    for row in &run.unknown {
+        told.push(format!("{}: `{row}` is no target of the matrix", run.run));
+    }
+    lay(&mut record.host, run.host);
+    for (name, new) in run.targets {
+        match record.targets.get_mut(&name) {
+            None => {
+                record.targets.insert(name, new);
+            }
+            Some(old) if old.proven > new.proven => {}
+            Some(old) if same(old, &new) => {
+                let mut stages = std::mem::take(&mut old.stages);
+                lay(&mut stages, new.stages);
+                let mut versions = std::mem::take(&mut old.versions);
+                versions.extend(new.versions);
+                *old = Proof { stages, versions, ..new };
+            }
+            Some(old) if covers(&new, old) => *old = new,
+            Some(old) => told.push(format!(
+                "{}: `{name}` keeps its proof of {}, which was made with other versions or settings and tells more",
+                run.run, old.run
+            )),
+        }
+    }
+    record.runs.insert(run.run, run.figures);
+    forget_runs(record);
+    told
+}
+
+// What was there keeps its place, what is new comes last.
+fn lay(stages: &mut Vec<StageProof>, new: Vec<StageProof>) {
+    for stage in new {
+        match stages.iter_mut().find(|other| other.package == stage.package) {
+            // That this machine could not look does not undo that another did.
+            Some(other) if stage.state == Outcome::Skipped && other.key == stage.key => {}
+            Some(other) => *other = stage,
+            None => stages.push(stage),
+        }
+    }
+}
+
+fn same(old: &Proof, new: &Proof) -> bool {
+    let versions = new.versions.iter().all(|(name, version)| old.versions.get(name).is_none_or(|was| was == version));
+    versions
+        && old.toolchain == new.toolchain
+        && old.profile == new.profile
+        && (old.set == new.set || old.set.is_empty() || new.set.is_empty())
+}
+
+fn covers(new: &Proof, old: &Proof) -> bool {
+    old.stages.iter().all(|stage| new.stages.iter().any(|other| other.package == stage.package))
+}
+
+fn forget_runs(record: &mut Record) {
+    let named: BTreeSet<String> = record.stages().filter_map(|(_, stage)| stage.run.clone()).collect();
+    record.runs.retain(|name, _| named.contains(name));
+}

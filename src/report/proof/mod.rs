@@ -1,0 +1,210 @@
+//! What was proven of each target, kept from run to run: `docs/matrix.json`
+//! is the record, `docs/matrix.md` what people read of it.
+//!
+//! A record is only ever added to from event logs ([`gather`]), newest last;
+//! the page is drawn from the record alone, so the two cannot disagree.
+
+pub mod gather;
+pub mod history;
+mod lines;
+pub mod markdown;
+mod merge;
+mod words;
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub use gather::{Gathered, Looked, gather};
+pub use history::History;
+pub use lines::text;
+pub use merge::merge;
+pub use words::{Standing, standing};
+
+/// The number of the form.
+pub const SCHEMA: u32 = 1;
+/// The record's file name.
+pub const JSON: &str = "matrix.json";
+/// The page's.
+pub const MARKDOWN: &str = "matrix.md";
+
+/// What was proven of the whole matrix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// How this file came to be, for whoever opens it.
+    pub generated: String,
+    /// What is built once for the machine.
+    pub host: Vec<StageProof>,
+    /// By the target's name.
+    pub targets: BTreeMap<String, Proof>,
+    /// The runs that made what is told here, by their names.
+    pub runs: BTreeMap<String, RunFigures>,
+}
+
+/// What was proven of a target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// The GNU triple of its toolchain.
+    pub triple: String,
+    /// The kernel's `ARCH`.
+    pub arch: String,
+    /// Its tier.
+    pub tier: String,
+    /// The target whose toolchain it uses: often itself.
+    pub toolchain: String,
+    /// When the newest run that told of it began: RFC 3339, UTC.
+    pub proven: String,
+    /// That run.
+    pub run: String,
+    /// The profile, as far as its log tells.
+    pub profile: Option<String>,
+    /// The release set, likewise.
+    pub release_set: Option<String>,
+    /// The settings.
+    pub set: BTreeMap<String, String>,
+    /// The versions it was built from, those of a shared toolchain too.
+    pub versions: BTreeMap<String, String>,
+    /// What was built for it and what was looked at, in the order of the run.
+    pub stages: Vec<StageProof>,
+}
+
+/// What one stage came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageProof {
+    /// The package.
+    pub package: String,
+    /// What there is one of it for: `host`, `toolchain`, `target`.
+    pub per: String,
+    /// Whether it proves something instead of building.
+    pub check: bool,
+    /// Empty for a package without a source.
+    pub version: String,
+    /// How it came out.
+    pub state: Outcome,
+    /// Why it is not `built` or `pass`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// What a check found, in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// What a check counted and measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub figures: BTreeMap<String, f64>,
+    /// What the log of a failure says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Evidence>,
+    /// Its key.
+    pub key: String,
+    /// The run that made it, and not one that found it ready; `None` if its log is gone.
+    pub run: Option<String>,
+    /// Seconds of wall-clock time it took.
+    pub wall: f64,
+    /// Seconds of processor time.
+    pub cpu: f64,
+    /// The largest process, KiB.
+    pub memory_kib: u64,
+    /// Bytes of the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// How a stage came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Its result is there.
+    Built,
+    /// A check that found all as it should be.
+    Pass,
+    /// It failed.
+    Failed,
+    /// What it needs failed.
+    Blocked,
+    /// The target or these versions have no such thing.
+    Unsupported,
+    /// The machine could not look.
+    Skipped,
+    /// It failed as the matrix says.
+    KnownFailure,
+}
+
+/// What the log of a failure says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// The step that failed.
+    pub step: String,
+    /// How it ended.
+    pub ended: String,
+    /// The first real error lines.
+    pub excerpt: Vec<String>,
+}
+
+/// What a run took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunFigures {
+    /// When it began: RFC 3339, UTC.
+    pub started: String,
+    /// The crossmill version.
+    pub crossmill: String,
+    /// Job tokens.
+    pub jobs: usize,
+    /// Cores of the machine.
+    pub cores: usize,
+    /// Bytes of memory it planned with.
+    pub memory: u64,
+    /// Whether it came to its end, however.
+    pub ended: bool,
+    /// Seconds of wall-clock time.
+    pub wall: f64,
+    /// Seconds of processor time of all steps.
+    pub cpu: f64,
+    /// Seconds outside fetch and the final tail.
+    pub busy_wall: f64,
+    /// Processor seconds within them.
+    pub busy_cpu: f64,
+    /// The largest sum of memory in use by steps, KiB; 0 when not measured.
+    pub peak_kib: u64,
+    /// The host tools that belong to keys.
+    pub tools: BTreeMap<String, String>,
+}
+
+impl Record {
+    /// Of nothing yet.
+    pub fn new() -> Self {
+        Self {
+            schema: SCHEMA,
+            generated: "by `crossmill prove`, which adds what newer runs prove; never edited".to_owned(),
+            host: Vec::new(),
+            targets: BTreeMap::new(),
+            runs: BTreeMap::new(),
+        }
+    }
+
+    /// Reads a record.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let record: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if record.schema == SCHEMA { Ok(record) } else { Err(format!("its schema is {}, not {SCHEMA}", record.schema)) }
+    }
+
+    /// Every stage, with the row it belongs to.
+    pub fn stages(&self) -> impl Iterator<Item = (&str, &StageProof)> {
+        let targets = self.targets.iter().flat_map(|(name, proof)| proof.stages.iter().map(|s| (name.as_str(), s)));
+        self.host.iter().map(|stage| ("host", stage)).chain(targets)
+    }
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+#[path = "record_tests.rs"]
+mod tests;

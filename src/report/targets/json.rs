@@ -1,0 +1,77 @@
+//! The matrix for programs.
+
+use crate::config::matrix::{Matrix, Target};
+use crate::report::proof::{Record, standing};
+use serde_json::{Map, Value, json};
+
+/// All targets, and those that cannot be built.
+pub fn list(matrix: &Matrix, record: &Record) -> String {
+    let targets: Vec<Value> = matrix.targets.values().map(|target| value(target, record)).collect();
+    let not_built = matrix
+        .not_built
+        .iter()
+        .map(|(name, known)| json!({ "name": name.as_str(), "why": known.why, "last": known.last }));
+    let not_built: Vec<Value> = not_built.collect();
+    format!("{:#}\n", json!({ "schema": 1, "targets": targets, "not_built": not_built }))
+}
+
+/// One, with the whole of its last proof.
+pub fn one(target: &Target, record: &Record) -> String {
+    let mut value = value(target, record);
+    if let Some(proof) = record.targets.get(target.name.as_str())
+        && let Ok(whole) = serde_json::to_value(proof)
+    {
+        value["proof"]["record"] = whole;
+    }
+    format!("{value:#}\n")
+}
+
+fn value(target: &Target, record: &Record) -> Value {
+    let options: Map<_, _> = target
+        .options
+        .iter()
+        .map(|(package, options)| {
+            let options: Vec<_> = options
+                .iter()
+                .map(|option| {
+                    json!({ "add": option.add, "why": option.why, "from": option.from, "versions": option.versions.to_string() })
+                })
+                .collect();
+            (package.to_string(), json!(options))
+        })
+        .collect();
+    let ranges = |versions: &std::collections::BTreeMap<
+        crate::base::PackageName,
+        crate::config::version_range::VersionRange,
+    >| {
+        versions.iter().map(|(name, range)| (name.to_string(), json!(range.to_string()))).collect::<Map<_, _>>()
+    };
+    json!({
+        "name": target.name.as_str(), "summary": target.summary, "tier": target.tier, "triple": target.triple,
+        "arch": target.arch, "toolchain": target.toolchain.as_str(), "options": options,
+        "release_set": target.release_set,
+        "with": target.pins.iter().map(|(name, pin)| (name.to_string(), json!(pin.version.as_str()))).collect::<Map<_, _>>(),
+        "set": target.set.iter().map(|(name, value)| (name.clone(), json!(value.to_string()))).collect::<Map<_, _>>(),
+        "kernel": target.kernel.as_ref().map(|kernel| json!({
+            "defconfig": kernel.defconfig, "fragments": kernel.fragments, "tiny-fragments": kernel.tiny_fragments,
+            "image": kernel.image, "make-target": kernel.make_target,
+        })),
+        "requires": target.requires.iter().map(|requires| json!({
+            "package": requires.package.as_str(), "versions": requires.versions.to_string(), "why": requires.why,
+            "from": requires.from,
+        })).collect::<Vec<_>>(),
+        "peculiarities": target.peculiarities.iter().map(|told| json!({
+            "what": told.what, "why": told.why, "from": told.from, "versions": ranges(&told.versions),
+        })).collect::<Vec<_>>(),
+        "expect": target.expect.iter().map(|(check, word)| (check.to_string(), json!(word))).collect::<Map<_, _>>(),
+        "known_failures": target.known_failures.iter().map(|(check, known)| (check.to_string(), json!({
+            "why": known.why, "until": known.until.map(|day| day.to_string()), "versions": ranges(&known.versions),
+        }))).collect::<Map<_, _>>(),
+        "facts": target.facts,
+        "notes": target.notes,
+        "proof": record.targets.get(target.name.as_str()).map(|proof| {
+            let standing = standing(proof);
+            json!({ "state": standing.state, "day": standing.day })
+        }),
+    })
+}

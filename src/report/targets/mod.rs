@@ -1,0 +1,59 @@
+//! The matrix on paper: as text, as Markdown and as JSON.
+
+mod json;
+mod list;
+mod one;
+mod peculiar;
+mod settings;
+
+use super::proof::{Record, standing};
+use crate::config::matrix::{Matrix, Target};
+
+pub use settings::settings;
+
+/// How something is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For a terminal.
+    Text,
+    /// For a page.
+    Markdown,
+    /// For a program.
+    Json,
+}
+
+/// The whole matrix, a line a target, with what was last proven of it.
+pub fn list(matrix: &Matrix, record: &Record, form: Form) -> String {
+    match form {
+        Form::Text => list::text(matrix, record),
+        Form::Markdown => list::markdown(matrix, record),
+        Form::Json => json::list(matrix, record),
+    }
+}
+
+/// Everything known of one.
+pub fn one(target: &Target, matrix: &Matrix, record: &Record, form: Form) -> String {
+    match form {
+        Form::Text => one::text(target, matrix, record),
+        Form::Markdown => one::markdown(target, matrix, record),
+        Form::Json => json::one(target, record),
+    }
+}
+
+// `built, boot pass, 2026-11-25`, or nothing.
+fn last_proof(record: &Record, target: &Target) -> String {
+    let standing = record.targets.get(target.name.as_str()).map(standing);
+    standing.map_or_else(String::new, |standing| format!("{} {}", standing.day, standing.state))
+}
+
+// What is expected of checks, where that is not that they pass.
+fn expectations(target: &Target) -> String {
+    let words = target.expect.iter().filter(|(_, word)| **word != crate::config::expect::Word::Pass);
+    let words = words.map(|(check, word)| format!("{check} {word}"));
+    let known = target.known_failures.keys().map(|check| format!("{check} known to fail"));
+    words.chain(known).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+#[path = "form_tests.rs"]
+mod tests;
