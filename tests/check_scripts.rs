@@ -22,3 +22,8 @@ fn every_way_a_boot_ends_has_its_own_verdict() {
 fn new_warnings_are_named_and_old_ones_are_not() {
     run("warnings/run.sh");
 }
+
+#[test]
+fn what_a_rust_compiler_cannot_do_differs_from_what_breaks_it() {
+    run("gccrs/run.sh");
+}
