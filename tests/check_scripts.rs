@@ -32,3 +32,8 @@ fn a_module_that_is_not_loaded_is_explained() {
 fn new_warnings_are_named_and_old_ones_are_not() {
     run("warnings/run.sh");
 }
+
+#[test]
+fn what_a_rust_compiler_cannot_do_differs_from_what_breaks_it() {
+    run("gccrs/run.sh");
+}
