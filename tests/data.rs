@@ -104,7 +104,11 @@ fn the_setting_kernel_modules_makes_another_kernel_of_a_tiny_one_alone() {
     let (without, with) = (of("standard", "kernel_modules=false"), of("standard", "kernel_modules=true"));
     assert!(without.iter().all(|(stage, key)| with[stage] == *key));
     let kits: Vec<_> = with.keys().filter(|stage| !without.contains_key(*stage)).collect();
-    assert_eq!(kits.len(), 3 * with.keys().filter(|stage| stage.ends_with("/linux")).count(), "{kits:?}");
+    // A kernel that this machine's own compiler makes gets no kit; it has no check of a toolchain either.
+    let has_smoke = |stage: &&String| {
+        stage.strip_suffix("/linux").is_some_and(|target| with.contains_key(&format!("{target}/smoke")))
+    };
+    assert_eq!(kits.len(), 3 * with.keys().filter(has_smoke).count(), "{kits:?}");
     let (without, with) = (of("quick", "kernel_modules=false"), of("quick", "kernel_modules=true"));
     for (stage, key) in &without {
         let of_the_kernel = stage
