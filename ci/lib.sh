@@ -30,3 +30,28 @@ bootstrap() {
     echo "hint: install Rust with rustup (https://rustup.rs), then start this again" >&2; exit 3
   fi
 }
+
+# Installs what the build and the checks need. What a build cannot do without
+# is refused by the build itself; a check without its tool is `skipped`.
+host_tools() {
+  matching_backports
+  "$1" doctor --install || say "some tools are not there: see above for what is left out"
+}
+
+# Debian's qemu packages fit together only in one version. Where an image has
+# one of them from backports, the others must come from there too: from the same
+# mirror that apt is set up with.
+matching_backports() {
+  command -v dpkg-query >/dev/null || return 0
+  dpkg-query -W -f '${Version}\n' qemu-utils 2>/dev/null | grep -q '~bpo' || return 0
+  codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  if ! apt-cache policy | grep -q "n=$codename-backports"; then
+    mirror=$(apt-get indextargets --format '$(SITE) $(CODENAME)' | sed -n "s/ $codename\$//p" | head -n 1)
+    [ -n "$mirror" ] || return 0
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $codename-backports main" |
+      as_root tee /etc/apt/sources.list.d/crossmill-backports.list >/dev/null
+    as_root apt-get update -q
+  fi
+  printf 'Package: src:qemu\nPin: release n=%s-backports\nPin-Priority: 500\n' "$codename" |
+    as_root tee /etc/apt/preferences.d/crossmill-qemu >/dev/null
+}

@@ -3,9 +3,10 @@
 # goes to $DEST/verdict, the console to $DEST/console.log.
 #
 # Environment: QEMU (the program), QEMU_MACHINE, QEMU_CPU (may be empty),
-# QEMU_MEMORY, CONSOLE (the kernel's name of it), END (`poweroff` or `restart`),
+# QEMU_SERIAL (its serial ports; `stdio` if not given), QEMU_MEMORY, CONSOLE (the kernel's name of it), END (`poweroff` or `restart`),
 # KERNEL, INITRD, DEST, LIMIT (seconds), LOG_BYTES, COMPILER and LINKER (the first
-# lines of their --version), BTF (bytes of /sys/kernel/btf/vmlinux, or `none`)
+# lines of their --version), PROCESS (`yes`: KERNEL is a program of this machine, and
+# qemu is not used), BTF (bytes of /sys/kernel/btf/vmlinux, or `none`)
 set -eu
 
 log=$DEST/console.log
@@ -22,14 +23,24 @@ finish() { # finish STATE WHY
   exit 0
 }
 
-if ! command -v "$QEMU" > /dev/null; then finish skipped "$QEMU is not installed"; fi
+if [ "${PROCESS:-}" = yes ]; then QEMU=./kernel; fi
+if [ "${PROCESS:-}" = yes ]; then
+  cp "$KERNEL" kernel
+  chmod u+x kernel
+elif ! command -v "$QEMU" > /dev/null; then
+  finish skipped "$QEMU is not installed"
+fi
 
-set -- -display none -no-reboot -monitor none -nic none -serial stdio -M "$QEMU_MACHINE" -m "$QEMU_MEMORY"
+set -- -display none -no-reboot -monitor none -nic none -serial ${QEMU_SERIAL:-stdio} -M "$QEMU_MACHINE" -m "$QEMU_MEMORY"
 if [ -n "$QEMU_CPU" ]; then set -- "$@" -cpu "$QEMU_CPU"; fi
 append="console=$CONSOLE panic=-1"
 # What follows the dashes are init's arguments.
 if [ "$END" = restart ]; then append="$append -- restart"; fi
 set -- "$@" -kernel "$KERNEL" -initrd "$INITRD" -append "$append"
+if [ "${PROCESS:-}" = yes ]; then
+  # Its console is this step's standard output; its other terminals lead nowhere.
+  set -- "mem=$QEMU_MEMORY" "initrd=$INITRD" "uml_dir=$(pwd)/" con=null con0=null,fd:1 "console=$CONSOLE" panic=-1
+fi
 echo "$QEMU $*"
 
 # qemu stays in this step's process group where timeout can be told so: whoever ends the step ends it.

@@ -5,7 +5,8 @@
 #
 # Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
 # (further ones for programs), LINUX (a result of the linux recipe), NAME (the
-# target's), KERNEL (the image), MACHINE (readelf's word), QEMU
+# target's), KERNEL (the image), MACHINE (readelf's word), QEMU, PROCESS (`yes` where the
+# kernel is a program of this machine)
 set -eu
 
 finish() { # finish STATE WHY
@@ -16,7 +17,7 @@ finish() { # finish STATE WHY
 
 cause() { grep -m 1 -i -e error -e 'undefined reference' "$1" || tail -n 1 "$1"; }
 
-if [ -z "$QEMU" ]; then finish unsupported "qemu has no machine for $NAME"; fi
+if [ -z "$QEMU" ] && [ "${PROCESS:-}" != yes ]; then finish unsupported "qemu has no machine for $NAME"; fi
 for file in "$LINUX/nolibc/nolibc.h" "$LINUX/headers/include/linux/types.h"; do
   if [ ! -f "$file" ]; then finish unsupported "this kernel has no nolibc (${file#"$LINUX/"} is missing in its result)"; fi
 done

@@ -6,12 +6,15 @@
 use crate::base::Version;
 use crate::config::host_tools::{Find, HostTools, Manager, Tool};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What is asked of a machine.
 pub trait Host {
     /// Where a program is on PATH.
     fn find_program(&self, name: &str) -> Option<PathBuf>;
+    /// The program that a shell command of the caller's own environment prints, if it is one.
+    fn locate(&self, command: &str) -> Option<PathBuf>;
     /// What a command prints (stdout, then stderr), or why it did not run or succeed.
     fn run(&self, argv: &[String]) -> Result<String, String>;
     /// Whether a C program compiles and links, or what the compiler said.
@@ -108,13 +111,23 @@ pub fn examine(tools: &HostTools, needs: &[String], host: &dyn Host) -> Examinat
 /// tool whose version belongs to the keys of stages, in the file's order.
 pub fn identity(tools: &HostTools, host: &dyn Host) -> Vec<(String, String)> {
     let line = |tool: &Tool| {
-        let Find::Program { names, version_args, .. } = &tool.find else { return None };
-        let (_, path) = found(names, host)?;
+        let Find::Program { names, version_args, locate, .. } = &tool.find else { return None };
+        let path = found(names, locate.as_deref(), host).next()?;
         let said = ask(&path, version_args, host).unwrap_or_default();
         let first = said.lines().next().unwrap_or("").trim().to_owned();
         Some((tool.name.clone(), first))
     };
     tools.identity().filter_map(line).collect()
+}
+
+/// The directory of each tool that is found elsewhere than on the PATH of steps.
+pub fn places(tools: &HostTools, needs: &[String], host: &dyn Host) -> BTreeMap<String, PathBuf> {
+    let dir = |tool: &Tool| {
+        let Find::Program { locate: Some(command), .. } = &tool.find else { return None };
+        let path = host.locate(command)?;
+        Some((tool.name.clone(), path.parent()?.to_owned()))
+    };
+    tools.named(needs).filter_map(dir).collect()
 }
 
 fn one(tool: &Tool, manager: Option<&Manager>, host: &dyn Host) -> Examined {
@@ -128,11 +141,10 @@ fn status(find: &Find, host: &dyn Host) -> Status {
             Ok(()) => Status::Found { path: None, version: None },
             Err(said) => Status::Missing { why: first_error(&said) },
         },
-        Find::Program { names, version_args, minimum } => {
+        Find::Program { names, version_args, minimum, locate } => {
             // Another of the names may be new enough where the first is not.
             let mut refused = None;
-            for name in names {
-                let Some(path) = host.find_program(name) else { continue };
+            for path in found(names, locate.as_deref(), host) {
                 match program(path, version_args, minimum.as_ref(), host) {
                     good @ Status::Found { .. } => return good,
                     bad => refused = refused.or(Some(bad)),
@@ -163,8 +175,10 @@ fn program(path: PathBuf, version_args: &[String], minimum: Option<&Version>, ho
     }
 }
 
-fn found<'a>(names: &'a [String], host: &dyn Host) -> Option<(&'a str, PathBuf)> {
-    names.iter().find_map(|name| host.find_program(name).map(|path| (name.as_str(), path)))
+// Where it may be, the best place first.
+fn found<'a>(names: &'a [String], locate: Option<&'a str>, host: &'a dyn Host) -> impl Iterator<Item = PathBuf> + 'a {
+    let located = locate.into_iter().filter_map(|command| host.locate(command));
+    located.chain(names.iter().filter_map(|name| host.find_program(name)))
 }
 
 fn ask(path: &Path, version_args: &[String], host: &dyn Host) -> Result<String, String> {

@@ -7,12 +7,17 @@ use std::process::Command;
 struct Fake {
     programs: BTreeMap<&'static str, &'static str>,
     headers: Vec<&'static str>,
+    located: BTreeMap<&'static str, &'static str>,
     root: bool,
 }
 
 impl Host for Fake {
     fn find_program(&self, name: &str) -> Option<PathBuf> {
         self.programs.contains_key(name).then(|| PathBuf::from("/usr/bin").join(name))
+    }
+
+    fn locate(&self, command: &str) -> Option<PathBuf> {
+        self.located.get(command).map(PathBuf::from)
     }
 
     fn run(&self, argv: &[String]) -> Result<String, String> {
@@ -42,6 +47,10 @@ impl Host for Real {
     fn find_program(&self, name: &str) -> Option<PathBuf> {
         let path = std::env::var_os("PATH")?;
         std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
+    }
+
+    fn locate(&self, _: &str) -> Option<PathBuf> {
+        None
     }
 
     fn run(&self, argv: &[String]) -> Result<String, String> {
@@ -99,7 +108,7 @@ fn needs() -> Vec<String> {
 #[test]
 fn a_machine_with_everything_needs_nothing() {
     let programs = BTreeMap::from([("gcc", GCC), ("mawk", ""), ("apt-get", "")]);
-    let host = Fake { programs, headers: vec!["libelf.h"], root: false };
+    let host = Fake { programs, headers: vec!["libelf.h"], ..Fake::default() };
     let examination = examine(&tools(), &needs(), &host);
     assert!(examination.is_good(), "{examination:?}");
     assert_eq!(examination.install, None);

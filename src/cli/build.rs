@@ -122,6 +122,7 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
     let fetcher = session.fetcher(&store)?;
     let plan = session.plan(&request, &store, &fetcher)?;
     let skips = if fetch_only { BTreeMap::new() } else { session.require_tools(&plan, &store, &fetcher)? };
+    let tool_dirs = session.tool_dirs(&plan);
     let (emitter, events) = Emitter::new();
     let run = session::run_name();
     let run_dir = store.run_dir(&run);
@@ -138,6 +139,7 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
         grace: crate::process::group::GRACE,
         label: request.profile.clone(),
         choice: session::choice(&request),
+        tool_dirs,
         skips,
         checks_only: what == What::Check,
         today: jiff::Zoned::now().date(),

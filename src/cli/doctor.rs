@@ -53,28 +53,49 @@ fn install(examination: &Examination) -> Result<(), Trouble> {
             .hint("`crossmill doctor` lists what is missing: install it by hand");
         return Err(Trouble::new(exit::HOST, problem));
     };
-    eprintln!("installing: {}", command.join(" "));
-    let mut runs = vec![command.clone()];
     // A fresh image has no package lists, and apt then finds nothing.
     if let Some(at) = command.iter().position(|word| word == "apt-get") {
-        let mut update = command[..=at].to_vec();
-        update.push("update".into());
-        runs.insert(0, update);
+        let update: Vec<String> = command[..=at].iter().cloned().chain(["update".to_owned()]).collect();
+        start(&update).map_err(failed)?;
     }
-    for argv in runs {
-        let status = std::process::Command::new(&argv[0])
-            .args(&argv[1..])
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdout(std::io::stderr())
-            .status();
-        let said = match status {
-            Ok(status) if status.success() => continue,
-            Ok(status) => format!("`{}` ended with {status}", argv.join(" ")),
-            Err(error) => format!("`{}` cannot be started: {error}", argv.join(" ")),
-        };
-        return Err(Trouble::new(exit::HOST, Diagnostic::new(said).hint("run it by hand to see what it says")));
+    let Err(said) = start(command) else { return Ok(()) };
+    // One package that this distribution lacks, or that another stands in the way of, must not keep the rest away.
+    let of_tools = |word: &&String| examination.tools.iter().any(|tool| tool.packages.contains(word));
+    let (packages, manager): (Vec<_>, Vec<_>) = command.iter().partition(of_tools);
+    if packages.len() < 2 {
+        return Err(failed(said));
+    }
+    eprintln!("{said}; trying the packages one by one");
+    let mut refused = Vec::new();
+    for package in packages {
+        let argv: Vec<String> = manager.iter().copied().chain([package]).cloned().collect();
+        if let Err(said) = start(&argv) {
+            eprintln!("{said}");
+            refused.push(package.as_str());
+        }
+    }
+    if !refused.is_empty() {
+        eprintln!("not installed: {}", refused.join(" "));
     }
     Ok(())
+}
+
+fn failed(said: String) -> Trouble {
+    Trouble::new(exit::HOST, Diagnostic::new(said).hint("run it by hand to see what it says"))
+}
+
+fn start(argv: &[String]) -> Result<(), String> {
+    eprintln!("running: {}", argv.join(" "));
+    let status = std::process::Command::new(&argv[0])
+        .args(&argv[1..])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(std::io::stderr())
+        .status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{}` ended with {status}", argv.join(" "))),
+        Err(error) => Err(format!("`{}` cannot be started: {error}", argv.join(" "))),
+    }
 }
 
 /// This machine, as steps see it.
@@ -95,6 +116,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 impl Host for Machine {
     fn find_program(&self, name: &str) -> Option<PathBuf> {
         find_program(name, self.env.get("PATH").map_or("", String::as_str))
+    }
+
+    fn locate(&self, command: &str) -> Option<PathBuf> {
+        let own: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let said = probe("/bin/sh", &["-c", command], &own, PATIENCE).ok()?;
+        let path = PathBuf::from(said.lines().next()?.trim());
+        path.is_absolute().then_some(path).filter(|path| path.is_file())
     }
 
     fn run(&self, argv: &[String]) -> Result<String, String> {

@@ -1,5 +1,6 @@
 //! Options that several commands share.
 
+use crate::base::Diagnostic;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -27,6 +28,9 @@ pub struct Select {
     /// Turn a setting (see `crossmill targets --settings`)
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
+    /// What GCC compiles: c,rust; the same as `--set languages=…`
+    #[arg(long, value_name = "LANGUAGES")]
+    pub languages: Option<String>,
     /// Take a package's source from a directory, an archive or `git+URL#REVISION`
     #[arg(long, value_name = "PACKAGE=PLACE")]
     pub source: Vec<String>,
@@ -35,6 +39,24 @@ pub struct Select {
     pub package: Vec<String>,
     #[command(flatten)]
     pub place: Place,
+}
+
+impl Select {
+    /// The settings that the user turned, as `NAME=VALUE`.
+    pub fn settings(&self) -> Result<Vec<String>, Diagnostic> {
+        let mut set = self.set.clone();
+        if let Some(languages) = &self.languages {
+            match set.iter().rev().find_map(|word| word.strip_prefix("languages=")) {
+                Some(other) if other != languages => {
+                    let said = format!("`--languages {languages}` and `--set languages={other}` contradict each other");
+                    return Err(Diagnostic::new(said).hint("give one of them"));
+                }
+                Some(_) => {}
+                None => set.push(format!("languages={languages}")),
+            }
+        }
+        Ok(set)
+    }
 }
 
 /// Where things are.

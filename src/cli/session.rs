@@ -100,13 +100,14 @@ impl Session {
                 .hint("for example `crossmill build arm64`; `crossmill targets` lists them, `--all` takes every one");
             return Err(Trouble::new(exit::USAGE, problem));
         }
+        let set = select.settings().map_err(|problem| Trouble::new(exit::USAGE, problem))?;
         let words = Words {
             targets: &select.targets,
             groups: &groups,
             profile: select.profile.as_deref(),
             release_set: select.release_set.as_deref(),
             with: &select.with,
-            set: &select.set,
+            set: &set,
             source: &select.source,
             packages: &select.package,
         };
@@ -145,6 +146,11 @@ impl Session {
             }
         }
         if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
+    }
+
+    /// The directories of tools that steps need and that are not on their PATH.
+    pub fn tool_dirs(&self, plan: &Plan) -> BTreeMap<String, PathBuf> {
+        doctor::places(&self.tools, &tools_of(plan, plan.ids()), &self.machine())
     }
 
     /// Cells of the table for targets that use another's toolchain.

@@ -43,6 +43,8 @@ pub enum Find {
         version_args: Vec<String>,
         /// The oldest version that will do.
         minimum: Option<Version>,
+        /// A shell command that prints where it is, in the caller's own environment.
+        locate: Option<String>,
     },
     /// A header or library: a C program that must compile and link.
     Compile {
@@ -127,6 +129,7 @@ struct RawTool {
     #[serde(default)]
     version_args: Vec<String>,
     minimum: Option<Version>,
+    locate: Option<String>,
     #[serde(default)]
     identity: bool,
     why: String,
@@ -164,6 +167,9 @@ impl RawTool {
                     "remove `version-args`, `minimum` and `identity`",
                 );
             }
+            (Some(_), true) if self.locate.is_some() => {
+                return wrong(format!("tool `{name}` is compiled, so there is nothing to locate"), "remove `locate`");
+            }
             (Some(source), true) => Find::Compile { source, link: self.link },
             (None, false) if !self.link.is_empty() => {
                 return wrong(format!("tool `{name}` has `link` without `compile`"), "remove `link`");
@@ -174,7 +180,9 @@ impl RawTool {
                     "add `version-args = [\"--version\"]`",
                 );
             }
-            (None, false) => Find::Program { names, version_args: self.version_args, minimum: self.minimum },
+            (None, false) => {
+                Find::Program { names, version_args: self.version_args, minimum: self.minimum, locate: self.locate }
+            }
         };
         Ok(Tool { name: name.to_owned(), find, identity: self.identity, why: self.why, packages: self.packages })
     }
@@ -206,7 +214,7 @@ mod tests {
             }
         }
         let identity: Vec<_> = tools.identity().map(|tool| tool.name.as_str()).collect();
-        assert_eq!(identity, ["cc", "cxx", "ld"]);
+        assert_eq!(identity, ["cc", "cxx", "cargo", "rustc", "ld"]);
     }
 
     #[test]
@@ -235,6 +243,10 @@ mod tests {
         insta::assert_snapshot!(
             "both",
             refused("[tool.b]\nprogram = \"b\"\ncompile = \"int x;\"\nwhy = \"x\"\npackages = {}\n")
+        );
+        insta::assert_snapshot!(
+            "nothing_to_locate",
+            refused("[tool.b]\nlocate = \"which b\"\ncompile = \"int x;\"\nwhy = \"x\"\npackages = {}\n")
         );
         insta::assert_snapshot!(
             "bad_version",

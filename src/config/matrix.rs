@@ -11,6 +11,8 @@ use crate::base::{Diagnostic, PackageName, TargetName, Version, suggest};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
+/// The `toolchain` of a target for which none is built: this machine's compiler.
+pub const HOST: &str = "host";
 /// The tiers, as in buildall.
 pub const TIERS: [&str; 3] = ["primary", "secondary", "tertiary"];
 
@@ -50,6 +52,8 @@ pub struct Target {
     pub triple: String,
     /// The target whose toolchain it uses: often itself.
     pub toolchain: TargetName,
+    /// Whether none is built for it: this machine's own compiler makes its kernel.
+    pub host_toolchain: bool,
     /// The kernel's `ARCH`.
     pub arch: String,
     /// How its kernel is built; `None` for a target that has only a toolchain.
@@ -438,7 +442,12 @@ impl Loader {
             summary: raw.summary.unwrap_or_default(),
             tier,
             triple,
-            toolchain: raw.toolchain.map_or_else(|| name.clone(), Spanned::into_inner),
+            host_toolchain: raw.toolchain.as_ref().is_some_and(|owner| owner.get_ref().as_str() == HOST),
+            toolchain: raw
+                .toolchain
+                .map(Spanned::into_inner)
+                .filter(|owner| owner.as_str() != HOST)
+                .unwrap_or_else(|| name.clone()),
             arch,
             kernel: raw.kernel.as_ref().map(kernel),
             release_set: raw.release_set.map(Spanned::into_inner),

@@ -131,7 +131,7 @@ pub struct RawTarget {
     pub tier: Option<Text>,
     /// The GNU triple of the toolchain.
     pub triple: Option<Text>,
-    /// Use this target's toolchain instead of building one.
+    /// Use this target's toolchain instead of building one; `host` is this machine's own compiler.
     pub toolchain: Option<Spanned<TargetName>>,
     /// The kernel's `ARCH`.
     pub arch: Option<Text>,

@@ -56,6 +56,8 @@ pub struct Options {
     pub shared: Vec<SharedCell>,
     /// What was asked for, for the log.
     pub choice: super::event::Choice,
+    /// Where tools are that steps need and that are not on their PATH, by the tools' names.
+    pub tool_dirs: BTreeMap<String, PathBuf>,
     /// Checks that this machine cannot run, by stage name: what it lacks.
     pub skips: BTreeMap<String, String>,
     /// Run checks on what is built already, and build nothing.
@@ -359,6 +361,7 @@ impl Engine {
                             (dep.package.to_string(), tree)
                         })
                         .collect(),
+                    tools: job.tools.iter().filter_map(|tool| shared.options.tool_dirs.get(tool).cloned()).collect(),
                     previous: None,
                 };
                 let (expect, material) = (stage.expect.clone(), self.plan.material(id));

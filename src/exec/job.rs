@@ -257,8 +257,11 @@ impl Runner<'_> {
 
     fn command(&self, space: &Workspace, lock: &Lock, step: &JobStep, log: &Path) -> process::Command {
         let path = |name: &str| space.root().join(name).display().to_string();
-        let mut env: std::collections::BTreeMap<String, String> =
-            step.env.iter().map(|(name, value)| (name.clone(), space.fill(value))).collect();
+        let mut env: std::collections::BTreeMap<String, String> = step
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), self.work.places.on_path(name, space.fill(value))))
+            .collect();
         env.insert("HOME".into(), path("home"));
         env.insert("TMPDIR".into(), path("tmp"));
         env.insert("MAKEFLAGS".into(), self.shared.jobs.makeflags());

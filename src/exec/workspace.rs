@@ -19,6 +19,7 @@ use crate::plan::context::CROSSMILL;
 use crate::plan::job::{Job, JobStep};
 use crate::process::StopRecord;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -83,8 +84,21 @@ pub struct Places {
     pub source: Option<PathBuf>,
     /// The results it needs, by package.
     pub deps: Vec<(String, PathBuf)>,
+    /// Directories of tools that are not on the PATH of every step.
+    pub tools: BTreeSet<PathBuf>,
     /// The result of the same name before this one, where a check compares itself with it.
     pub previous: Option<PathBuf>,
+}
+
+impl Places {
+    /// The value of a step's variable as this machine needs it.
+    pub fn on_path(&self, name: &str, value: String) -> String {
+        if name != "PATH" || self.tools.is_empty() {
+            return value;
+        }
+        let dirs: Vec<_> = self.tools.iter().map(|dir| dir.display().to_string()).collect();
+        format!("{}:{value}", dirs.join(":"))
+    }
 }
 
 impl Workspace {
@@ -236,7 +250,7 @@ pub fn reproduce(name: &str, key: &Key, job: &Job, places: &Places) -> String {
         );
         script += "  MAKEFLAGS=\"-j$(getconf _NPROCESSORS_ONLN)\" \\\n";
         for (name, value) in &step.env {
-            script += &format!("  {name}={} \\\n", word(value));
+            script += &format!("  {name}={} \\\n", word(&places.on_path(name, value.clone())));
         }
         let argv: Vec<_> = step.argv.iter().map(|argument| word(argument)).collect();
         script += &format!("  {}\n", argv.join(" "));
@@ -319,7 +333,7 @@ mod tests {
             build_bytes: 0,
             result_bytes: 0,
         };
-        let places = Places { source: None, deps: vec![("gmp".into(), "/store/gmp".into())], previous: None };
+        let places = Places { source: None, deps: vec![("gmp".into(), "/store/gmp".into())], ..Places::default() };
         let dir = tempfile::tempdir().unwrap();
         fs_err::write(dir.path().join("r.sh"), reproduce("t/x", &Key::of(b"k"), &job, &places)).unwrap();
         let work = dir.path().join("work");

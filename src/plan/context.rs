@@ -126,6 +126,8 @@ fn toolchain(target: &Target, matrix: &Matrix) -> Value {
     map([
         ("name", Value::from(owner.name.as_str())),
         ("triple", Value::from(owner.triple.as_str())),
+        ("host", Value::from(owner.host_toolchain)),
+        ("cross", Value::from(if owner.host_toolchain { String::new() } else { format!("{}-", owner.triple) })),
         ("arch", Value::from(owner.arch.as_str())),
     ])
 }
