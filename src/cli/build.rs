@@ -1,5 +1,6 @@
 //! `crossmill build` and `crossmill fetch`.
 
+use super::ccache;
 use super::options::Select;
 use super::session::{self, Session};
 use super::{Outcome, Trouble, exit};
@@ -28,6 +29,9 @@ pub struct Build {
     /// Add what the run proves to docs/matrix.json and docs/matrix.md, as `crossmill prove` does
     #[arg(long, help_heading = "Output")]
     record: bool,
+    /// Let ccache remember what the host's compilers make: pays when a target is built again after a small change
+    #[arg(long, help_heading = "Running")]
+    ccache: bool,
 }
 
 /// Bring all sources into the cache, so that a build needs no network
@@ -80,7 +84,7 @@ pub(super) struct RunOptions {
 impl Build {
     /// Builds.
     pub fn run(self) -> Outcome {
-        start(&self.select, &self.run, if self.record { What::Record } else { What::Build })
+        start(&self.select, &self.run, What::Build { record: self.record, ccache: self.ccache })
     }
 }
 
@@ -88,9 +92,12 @@ impl Build {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     /// Everything.
-    Build,
-    /// Everything, and what it proves is kept.
-    Record,
+    Build {
+        /// Whether what it proves is kept.
+        record: bool,
+        /// Whether a compiler cache stands before the host's compilers.
+        ccache: bool,
+    },
     /// The sources alone.
     Fetch,
     /// The checks alone, on what is built already.
@@ -107,7 +114,11 @@ impl Fetch {
 pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcome {
     let fetch_only = what == What::Fetch;
     let session = Session::open(&select.place)?;
-    if what == What::Record {
+    let (record, cached) = match what {
+        What::Build { record, ccache } => (record, ccache),
+        What::Fetch | What::Check => (false, false),
+    };
+    if record {
         super::prove::docs(&session, None)?;
     }
     let mut request = session.request(select, fetch_only)?;
@@ -139,6 +150,7 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
         grace: crate::process::group::GRACE,
         label: request.profile.clone(),
         choice: session::choice(&request),
+        wrapper: if cached { Some(ccache::wrapper(&session, &store)?) } else { None },
         tool_dirs,
         skips,
         checks_only: what == What::Check,
@@ -191,7 +203,7 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
             );
         }
     }
-    if what == What::Record {
+    if record {
         super::prove::record(&session, &run)?;
     }
     Ok(summary.exit)
