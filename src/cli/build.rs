@@ -1,5 +1,6 @@
 //! `crossmill build` and `crossmill fetch`.
 
+use super::ccache;
 use super::options::Select;
 use super::session::{self, Session};
 use super::{Outcome, Trouble, exit};
@@ -29,6 +30,9 @@ pub struct Build {
     /// Add what the run proves to docs/matrix.json and docs/matrix.md, as `crossmill prove` does
     #[arg(long, help_heading = "Output")]
     record: bool,
+    /// Let ccache remember what the host's compilers make: pays when a target is built again after a small change
+    #[arg(long, help_heading = "Running")]
+    ccache: bool,
 }
 
 /// Bring all sources into the cache, so that a build needs no network
@@ -88,7 +92,7 @@ pub(super) struct Running {
 impl Build {
     /// Builds.
     pub fn run(self) -> Outcome {
-        start(&self.select, &self.run, if self.record { What::Record } else { What::Build })
+        start(&self.select, &self.run, What::Build { record: self.record, ccache: self.ccache })
     }
 }
 
@@ -96,9 +100,12 @@ impl Build {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum What {
     /// Everything.
-    Build,
-    /// Everything, and what it proves is kept.
-    Record,
+    Build {
+        /// Whether what it proves is kept.
+        record: bool,
+        /// Whether a compiler cache stands before the host's compilers.
+        ccache: bool,
+    },
     /// The sources alone.
     Fetch,
     /// The checks alone, on what is built already.
@@ -115,7 +122,8 @@ impl Fetch {
 pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcome {
     let fetch_only = what == What::Fetch;
     let session = Session::open(&select.place)?;
-    if what == What::Record {
+    let record = matches!(what, What::Build { record: true, .. });
+    if record {
         super::prove::docs(&session, None)?;
     }
     let mut request = session.request(select, fetch_only)?;
@@ -139,7 +147,7 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
             eprintln!("results: {}/TARGET/PACKAGE; timeline: {}", place.display(), ran.timeline.display());
         }
     }
-    if what == What::Record {
+    if record {
         super::prove::record(&session, &ran.run)?;
     }
     Ok(ran.summary.exit)
@@ -162,6 +170,7 @@ pub(super) struct Ran {
 /// Plans and runs what is asked for, and shows it on stderr.
 pub(super) fn execute(session: &Session, request: &Request, options: &Running, what: What) -> Result<Ran, Trouble> {
     let fetch_only = what == What::Fetch;
+    let cached = matches!(what, What::Build { ccache: true, .. });
     let store = session.store()?;
     let fetcher = session.fetcher(&store)?;
     let plan = session.plan(request, &store, &fetcher)?;
@@ -182,8 +191,9 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
         ignore_space: options.ignore_space,
         grace: crate::process::group::GRACE,
         label: request.profile.clone(),
-        tool_dirs,
         choice: session::choice(request),
+        wrapper: if cached { Some(ccache::wrapper(session, &store)?) } else { None },
+        tool_dirs,
         skips,
         checks_only: what == What::Check,
         today: jiff::Zoned::now().date(),

@@ -17,6 +17,9 @@ use std::time::Duration;
 pub struct Doctor {
     #[command(flatten)]
     select: Select,
+    /// Look for what `build --ccache` needs as well
+    #[arg(long)]
+    ccache: bool,
     /// Install what is missing
     #[arg(long)]
     install: bool,
@@ -30,7 +33,10 @@ impl Doctor {
     pub fn run(self) -> Outcome {
         let session = Session::open(&self.select.place)?;
         let request = session.request(&self.select, true)?;
-        let names = session.tools_for(&request)?;
+        let mut names = session.tools_for(&request)?;
+        if self.ccache {
+            names.extend(session.tools.cache().map(|(tool, _)| tool.name.clone()));
+        }
         let host = session.machine();
         let mut examination = doctor::examine(&session.tools, &names, &host);
         if self.install && !examination.is_good() {

@@ -3,6 +3,7 @@
 
 mod btf;
 mod build;
+mod ccache;
 mod check;
 mod doctor;
 mod env;

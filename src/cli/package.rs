@@ -70,7 +70,7 @@ impl Package {
         let recipe = session.config.recipe(archive.package.0.as_str())?.clone();
         let request = session.request(&selected(&self.select, &archive)?, false)?;
         let wanted = wanted(&session, &request, &archive, &recipe)?;
-        let ran = execute(&session, &request, &self.running, What::Build)?;
+        let ran = execute(&session, &request, &self.running, What::Build { record: false, ccache: false })?;
         let mut written = Vec::new();
         for archive in &wanted {
             let tree = match fit(archive, &ran.summary) {

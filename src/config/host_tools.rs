@@ -26,10 +26,21 @@ pub struct Tool {
     pub find: Find,
     /// Whether its version belongs to the keys of stages.
     pub identity: bool,
+    /// For a compiler cache: what it stands before.
+    pub cache: Option<Cache>,
     /// What it is needed for, for people.
     pub why: String,
     /// What to install, by package manager.
     pub packages: BTreeMap<String, Vec<String>>,
+}
+
+/// What a compiler cache stands before: it changes no result and no key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    /// The programs, by name.
+    pub wraps: Vec<String>,
+    /// The environment variable that tells it where to keep what it remembers.
+    pub variable: String,
 }
 
 /// How a tool is found.
@@ -93,6 +104,11 @@ impl HostTools {
         self.tools.iter().filter(|tool| names.contains(&tool.name))
     }
 
+    /// The compiler cache, if one is described.
+    pub fn cache(&self) -> Option<(&Tool, &Cache)> {
+        self.tools.iter().find_map(|tool| Some((tool, tool.cache.as_ref()?)))
+    }
+
     /// The tools whose version belongs to the keys of stages.
     pub fn identity(&self) -> impl Iterator<Item = &Tool> {
         self.tools.iter().filter(|tool| tool.identity)
@@ -132,6 +148,9 @@ struct RawTool {
     locate: Option<String>,
     #[serde(default)]
     identity: bool,
+    #[serde(default)]
+    wraps: Vec<String>,
+    cache_variable: Option<String>,
     why: String,
     packages: BTreeMap<String, Vec<String>>,
 }
@@ -150,6 +169,16 @@ impl RawTool {
             let hints = suggest::hints(other, "package managers", managers.iter().copied());
             return Err(Box::new(hints.into_iter().fold(said, Diagnostic::hint)));
         }
+        let cache = match (self.wraps, self.cache_variable) {
+            (wraps, None) if wraps.is_empty() => None,
+            (wraps, Some(variable)) if !wraps.is_empty() => Some(Cache { wraps, variable }),
+            _ => {
+                return wrong(
+                    format!("tool `{name}` has one of `wraps` and `cache-variable` without the other"),
+                    "a compiler cache needs both",
+                );
+            }
+        };
         let names: Vec<String> = self.program.into_iter().chain(self.any_of).collect();
         let find = match (self.compile, names.is_empty()) {
             (Some(_), false) => {
@@ -184,7 +213,7 @@ impl RawTool {
                 Find::Program { names, version_args: self.version_args, minimum: self.minimum, locate: self.locate }
             }
         };
-        Ok(Tool { name: name.to_owned(), find, identity: self.identity, why: self.why, packages: self.packages })
+        Ok(Tool { name: name.to_owned(), find, identity: self.identity, cache, why: self.why, packages: self.packages })
     }
 }
 
@@ -239,6 +268,10 @@ mod tests {
         insta::assert_snapshot!(
             "no_version",
             refused("[tool.b]\nprogram = \"b\"\nminimum = \"3.0\"\nwhy = \"x\"\npackages = {}\n")
+        );
+        insta::assert_snapshot!(
+            "half_a_cache",
+            refused("[tool.b]\nprogram = \"b\"\nwraps = [\"cc\"]\nwhy = \"x\"\npackages = {}\n")
         );
         insta::assert_snapshot!(
             "both",

@@ -54,10 +54,12 @@ pub struct Options {
     pub label: String,
     /// Cells of the table that stand for another row's stage.
     pub shared: Vec<SharedCell>,
-    /// Where tools are that steps need and that are not on their PATH, by the tools' names.
-    pub tool_dirs: BTreeMap<String, PathBuf>,
     /// What was asked for, for the log.
     pub choice: super::event::Choice,
+    /// Where tools are that steps need and that are not on their PATH, by the tools' names.
+    pub tool_dirs: BTreeMap<String, PathBuf>,
+    /// What stands before the host's compilers. It changes no result, so no key knows it.
+    pub wrapper: Option<Wrapper>,
     /// Checks that this machine cannot run, by stage name: what it lacks.
     pub skips: BTreeMap<String, String>,
     /// Run checks on what is built already, and build nothing.
@@ -68,6 +70,15 @@ pub struct Options {
     pub run: String,
     /// The command line, for people.
     pub command: Vec<String>,
+}
+
+/// What stands before the host's compilers in build steps.
+#[derive(Debug, Clone)]
+pub struct Wrapper {
+    /// The directory of its links, which are called as the compilers are.
+    pub bin: PathBuf,
+    /// The variable that tells it where to keep what it remembers, and where that is.
+    pub variable: (String, PathBuf),
 }
 
 /// How many downloads go on at a time.

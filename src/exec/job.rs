@@ -265,6 +265,12 @@ impl Runner<'_> {
         env.insert("HOME".into(), path("home"));
         env.insert("TMPDIR".into(), path("tmp"));
         env.insert("MAKEFLAGS".into(), self.shared.jobs.makeflags());
+        if let Some(wrapper) = &self.shared.options.wrapper {
+            let before = env.get("PATH").map(|path| format!(":{path}")).unwrap_or_default();
+            env.insert("PATH".into(), format!("{}{before}", wrapper.bin.display()));
+            let (name, dir) = &wrapper.variable;
+            env.insert(name.clone(), dir.display().to_string());
+        }
         process::Command {
             step: step.name.clone(),
             argv: step.argv.iter().map(|word| space.fill(word)).collect(),

@@ -13,7 +13,7 @@ pub mod watch;
 pub mod workspace;
 
 pub use emit::Emitter;
-pub use engine::{Engine, Options, Summary};
+pub use engine::{Engine, Options, Summary, Wrapper};
 
 use crate::base::Diagnose;
 use crate::{process, source, store};

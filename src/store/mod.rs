@@ -10,6 +10,7 @@
 //!   locks/KEY         one file each, locked while a process works on KEY
 //!   names/            the last key of each stage name, for logs and explanations
 //!   runs/RUN/         event logs
+//!   ccache/           what a compiler cache remembers, if a build was told to use one
 //!   results/…         links to the newest results, for people
 //!   times.json        how long stages took here
 //! ```

@@ -124,3 +124,38 @@ fn a_shell_has_the_targets_tools_on_its_path() {
     let lines: Vec<&str> = ran.out.lines().collect();
     assert_eq!(lines, ["gamma gamma-tiny-", "[DIR]/store/stages/[HASH]/tree/bin"]);
 }
+
+// A compiler cache that leaves a word and hands on to the compiler behind it on the PATH.
+const CCACHE: &str = r#"#!/bin/sh
+case ${0##*/} in tiny-ccache) echo 'ccache version 4.8'; exit 0;; esac
+echo "cached ${0##*/} in ${CCACHE_DIR##*/}" >> @COUNT@
+PATH=${PATH#*:}
+exec "${0##*/}" "$@"
+"#;
+
+#[test]
+fn a_compiler_cache_stands_before_the_compilers_and_is_no_part_of_any_key() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new();
+    let describe = "[tool.ccache]\nprogram = \"tiny-ccache\"\nversion-args = [\"--version\"]\nwraps = [\"cc\", \"nocc\"]\n\
+                    cache-variable = \"CCACHE_DIR\"\nwhy = \"remembers\"\npackages = { apt = [\"ccache\"] }\n[manager.apt]";
+    world.edit("data/recipes/host-tools.toml", "[manager.apt]", describe);
+    let path = format!("PATH = \"{}:/usr/local/bin:/usr/bin:/bin\"", world.path("tools").display());
+    world.edit("data/targets.toml", "PATH = \"/usr/local/bin:/usr/bin:/bin\"", &path);
+    world.edit("data/recipes/tool.toml", "run = [\"make\"]", "run = [\"sh\", \"-c\", \"cc --version && make\"]");
+    let ran = world.run(&["build", "gamma", "--ccache"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains("`ccache` is not installed") && world.counts().is_empty(), "{}", ran.err);
+    world.write("tools/tiny-ccache", &CCACHE.replace("@COUNT@", &world.path("count").display().to_string()));
+    fs_err::set_permissions(world.path("tools/tiny-ccache"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(world.run(&["doctor", "gamma", "--ccache"]).ok().out.contains("ccache"));
+    assert!(!world.run(&["doctor", "gamma"]).ok().out.contains("ccache"));
+    world.run(&["build", "gamma", "--ccache"]).ok();
+    assert_eq!(world.count("cached cc in cache"), 1, "{:?}", world.counts());
+    assert!(!world.store().join("ccache/bin/nocc").exists());
+    assert!(!world.run(&["reproduce", "gamma/tool"]).ok().out.contains("ccache"));
+    // The same key without it: nothing is left to do.
+    world.forget_counts();
+    world.run(&["build", "gamma"]).ok();
+    assert!(world.counts().is_empty(), "{:?}", world.counts());
+}

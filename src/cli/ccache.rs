@@ -1,0 +1,48 @@
+//! `--ccache`: links that are called as the host's compilers are and stand
+//! before them on the PATH of build steps.
+//!
+//! What comes out is the same as without: so no key, no recipe and no
+//! `reproduce` script knows of it.
+
+use super::session::Session;
+use super::{Trouble, exit};
+use crate::base::Diagnostic;
+use crate::check::doctor::{self, Host as _};
+use crate::exec::Wrapper;
+use crate::store::Store;
+
+/// Makes the links below the store; refused where the cache is not installed.
+pub(super) fn wrapper(session: &Session, store: &Store) -> Result<Wrapper, Trouble> {
+    let Some((tool, cache)) = session.tools.cache() else {
+        return Err(Trouble::usage("host-tools.toml describes no compiler cache (a tool with `wraps`)"));
+    };
+    let machine = session.machine();
+    let examination = doctor::examine(&session.tools, std::slice::from_ref(&tool.name), &machine);
+    let crate::config::host_tools::Find::Program { names, .. } = &tool.find else {
+        return Err(Trouble::usage(format!("host-tools.toml: `{}` is no program", tool.name)));
+    };
+    let program = names.iter().find_map(|name| machine.find_program(name)).filter(|_| examination.is_good());
+    let Some(program) = program else {
+        let mut problem = Diagnostic::new(format!("`{}` is not installed", tool.name));
+        if let Some(command) = &examination.install {
+            problem = problem.hint(format!("install it: `{}`", command.join(" ")));
+        }
+        return Err(Trouble::new(exit::HOST, problem.hint("or build without `--ccache`: the results are the same")));
+    };
+    let dir = store.root().join("ccache");
+    let bin = dir.join("bin");
+    fs_err::create_dir_all(&bin)?;
+    for name in &cache.wraps {
+        let link = bin.join(name);
+        // A compiler that is not there must not seem to be.
+        if machine.find_program(name).is_none() {
+            let _ = fs_err::remove_file(&link);
+            continue;
+        }
+        let fresh = bin.join(format!(".{name}.{}", std::process::id()));
+        let _ = fs_err::remove_file(&fresh);
+        fs_err::os::unix::fs::symlink(&program, &fresh)?;
+        fs_err::rename(&fresh, &link)?;
+    }
+    Ok(Wrapper { bin, variable: (cache.variable.clone(), dir.join("cache")) })
+}
