@@ -108,7 +108,7 @@ fn needs() -> Vec<String> {
 #[test]
 fn a_machine_with_everything_needs_nothing() {
     let programs = BTreeMap::from([("gcc", GCC), ("mawk", ""), ("apt-get", "")]);
-    let host = Fake { programs, headers: vec!["libelf.h"], root: false };
+    let host = Fake { programs, headers: vec!["libelf.h"], ..Fake::default() };
     let examination = examine(&tools(), &needs(), &host);
     assert!(examination.is_good(), "{examination:?}");
     assert_eq!(examination.install, None);
@@ -160,6 +160,25 @@ fn an_old_and_a_broken_program_are_told_apart() {
     assert!(matches!(with("gcc (GCC) 4.8.5 20150623"), Status::TooOld { version, .. } if version == "4.8.5"));
     assert!(matches!(with(""), Status::Broken { why, .. } if why.contains("cannot execute")));
     assert!(matches!(with("hello"), Status::Broken { why, .. } if why.contains("no version")));
+}
+
+#[test]
+fn a_located_program_comes_before_one_on_the_path() {
+    let text = "[tool.x]\nprogram = \"x\"\nlocate = \"where x\"\nversion-args = [\"-V\"]\nminimum = \"2.0\"\n\
+                identity = true\nwhy = \"w\"\npackages = {}\n[manager.apt]\nprogram = \"apt\"\ninstall = []\n";
+    let tools = HostTools::parse(Path::new("host-tools.toml"), text).unwrap();
+    let (needs, at) = (["x".to_owned()], "/home/user/toolchain/bin/x");
+    let located = BTreeMap::from([("where x", at)]);
+    let host = Fake { programs: BTreeMap::from([("x", "x 2.1")]), located, ..Fake::default() };
+    let found = Status::Found { path: Some(at.into()), version: Some("2.1".to_owned()) };
+    assert_eq!(examine(&tools, &needs, &host).tools[0].status, found);
+    assert_eq!(places(&tools, &needs, &host), BTreeMap::from([("x".to_owned(), "/home/user/toolchain/bin".into())]));
+    assert_eq!(identity(&tools, &host), [("x".to_owned(), "x 2.1".to_owned())]);
+    // Nobody needs it, or nothing is located: nothing is added to anybody's PATH.
+    assert!(places(&tools, &[], &host).is_empty());
+    let host = Fake { programs: BTreeMap::from([("x", "x 2.1")]), ..Fake::default() };
+    assert!(places(&tools, &needs, &host).is_empty());
+    assert!(examine(&tools, &needs, &host).is_good());
 }
 
 #[test]
