@@ -165,6 +165,41 @@ fn every_peculiarity_says_why_and_who_found_out() {
 }
 
 #[test]
+fn the_rust_compiler_is_planned_only_where_it_is_asked_for() {
+    let config = crossmill::config::Config::load(root(), &[], &[]).unwrap();
+    let host = crossmill::plan::HostFacts::default();
+    let planned = |gcc: &str, languages: &str| {
+        let targets = ["arm64".to_owned()];
+        let (with, set) = ([format!("gcc={gcc}")], [format!("languages={languages}")]);
+        // Another version than the recipe's is built from a source of one's own.
+        let source = if gcc == "12.5" { vec!["gcc=/".to_owned()] } else { Vec::new() };
+        let words = crossmill::plan::request::Words {
+            targets: &targets,
+            with: &with,
+            set: &set,
+            source: &source,
+            ..Default::default()
+        };
+        let request = crossmill::plan::Request::new(&config, &words).unwrap();
+        crossmill::plan::plan(&config, &request, &host, &|_, _| None)
+    };
+    let gcc = |gcc: &str, languages: &str| {
+        let plan = planned(gcc, languages).unwrap();
+        let named = |name: &str| plan.stages.iter().position(|stage| stage.name == name);
+        let stage = &plan.stages[named("arm64/gcc").unwrap()];
+        let job = stage.job().unwrap();
+        let needs_cargo = job.tools.iter().any(|tool| tool == "cargo") && job.tools.iter().any(|tool| tool == "rustc");
+        (needs_cargo, job.result.iter().any(|file| file.ends_with("/crab1")), named("arm64/gccrs").is_some())
+    };
+    assert_eq!(gcc("16.2", "c"), (false, false, false));
+    assert_eq!(gcc("16.2", "c,c++"), (false, false, false));
+    assert_eq!(gcc("16.2", "c,rust"), (true, true, true));
+    assert_eq!(gcc("14.2", "rust"), (false, true, true));
+    let refused = planned("12.5", "c,rust").unwrap_err();
+    assert!(refused.iter().any(|problem| problem.to_string().contains("gccrs came with GCC 13")), "{refused:?}");
+}
+
+#[test]
 fn the_committed_keyring_holds_the_keys_it_names() {
     let text = fs_err::read_to_string(root().join("recipes/keys/kernel.org.asc")).unwrap();
     let keys = crossmill::source::pgp::read_keyring(&text).unwrap();

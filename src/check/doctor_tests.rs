@@ -163,6 +163,25 @@ fn an_old_and_a_broken_program_are_told_apart() {
 }
 
 #[test]
+fn a_located_program_comes_before_one_on_the_path() {
+    let text = "[tool.x]\nprogram = \"x\"\nlocate = \"where x\"\nversion-args = [\"-V\"]\nminimum = \"2.0\"\n\
+                identity = true\nwhy = \"w\"\npackages = {}\n[manager.apt]\nprogram = \"apt\"\ninstall = []\n";
+    let tools = HostTools::parse(Path::new("host-tools.toml"), text).unwrap();
+    let (needs, at) = (["x".to_owned()], "/home/user/toolchain/bin/x");
+    let located = BTreeMap::from([("where x", at)]);
+    let host = Fake { programs: BTreeMap::from([("x", "x 2.1")]), located, ..Fake::default() };
+    let found = Status::Found { path: Some(at.into()), version: Some("2.1".to_owned()) };
+    assert_eq!(examine(&tools, &needs, &host).tools[0].status, found);
+    assert_eq!(places(&tools, &needs, &host), BTreeMap::from([("x".to_owned(), "/home/user/toolchain/bin".into())]));
+    assert_eq!(identity(&tools, &host), [("x".to_owned(), "x 2.1".to_owned())]);
+    // Nobody needs it, or nothing is located: nothing is added to anybody's PATH.
+    assert!(places(&tools, &[], &host).is_empty());
+    let host = Fake { programs: BTreeMap::from([("x", "x 2.1")]), ..Fake::default() };
+    assert!(places(&tools, &needs, &host).is_empty());
+    assert!(examine(&tools, &needs, &host).is_good());
+}
+
+#[test]
 fn versions_are_read_as_programs_print_them() {
     for (said, version) in [
         (GCC, "12.2.0"),

@@ -334,6 +334,15 @@ mod tests {
     }
 
     #[test]
+    fn a_tools_directory_goes_before_the_path_and_nowhere_else() {
+        let none = Places::default();
+        assert_eq!(none.on_path("PATH", "/bin".into()), "/bin");
+        let places = Places { tools: BTreeSet::from(["/t/bin".into(), "/u/bin".into()]), ..none };
+        assert_eq!(places.on_path("PATH", "/bin".into()), "/t/bin:/u/bin:/bin");
+        assert_eq!(places.on_path("LIBRARY_PATH", "/lib".into()), "/lib");
+    }
+
+    #[test]
     fn the_script_quotes_what_a_shell_would_split() {
         let mut job_step = step("build", Interrupted::Restart);
         job_step.argv = vec!["sh".into(), "-c".into(), "echo 'it' > @{dest}/x y".into()];

@@ -148,6 +148,23 @@ fn a_setting_with_a_value_it_cannot_have() {
 }
 
 #[test]
+fn languages_said_twice() {
+    let args = ["build", "gamma", "--languages", "c,rust", "--set", "languages=c"];
+    insta::assert_snapshot!(refused(|_| {}, &args), @r#"
+    exit 2
+    error: `--languages c,rust` and `--set languages=c` contradict each other
+    hint: give one of them
+    "#);
+    // Said alike it is a setting like any other, which this matrix does not have.
+    let args = ["build", "gamma", "--languages", "c,rust", "--set", "languages=c,rust"];
+    insta::assert_snapshot!(refused(|_| {}, &args), @r#"
+    exit 2
+    error: unknown setting `languages`
+    hint: valid settings are `level`
+    "#);
+}
+
+#[test]
 fn an_impossible_combination() {
     let change = |world: &World| {
         let text = fs_err::read_to_string(world.path("data/recipes/tool.toml")).unwrap();
