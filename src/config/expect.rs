@@ -1,7 +1,7 @@
 //! What is expected of a check for a target, and failures that are known.
 
 use super::file::SourceFile;
-use super::matrix::unknown;
+use super::matrix_load::unknown;
 use super::raw::{RawKnownFailure, RawTarget};
 use super::version_range::VersionRange;
 use crate::base::{Diagnostic, PackageName, Version};

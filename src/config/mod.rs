@@ -6,6 +6,7 @@ pub mod file;
 pub mod host_tools;
 pub mod load;
 pub mod matrix;
+mod matrix_load;
 pub mod overlay;
 pub mod raw;
 pub mod recipe;
