@@ -70,12 +70,20 @@ part_debug() {
 }
 
 part_tools() {
-  "${CROSS}as" "$FILES/word.s" -o word.o || die "as does not assemble"
+  # Where GCC must be told this target, only it knows what as and ld are to be told.
+  if [ -z "$FLAGS" ]; then
+    assemble() { "${CROSS}as" "$@"; }
+    relink() { "${CROSS}ld" -r "$@"; }
+  else
+    assemble() { "${CROSS}gcc" $FLAGS -c "$@"; }
+    relink() { "${CROSS}gcc" $FLAGS -nostdlib -r "$@"; }
+  fi
+  assemble "$FILES/word.s" -o word.o || die "as does not assemble"
   "${CROSS}nm" word.o | grep ' D crossmill_word$' >/dev/null || die "nm does not list the symbol in .data"
   rm -f libword.a
   "${CROSS}ar" rcs libword.a word.o
   [ "$("${CROSS}ar" t libword.a)" = word.o ] || die "ar does not list its member"
-  "${CROSS}ld" -r word.o -o relinked.o
+  relink word.o -o relinked.o
   "${CROSS}nm" relinked.o | grep ' D crossmill_word$' >/dev/null || die "ld -r lost the symbol"
   "${CROSS}objcopy" -O binary -j .data relinked.o word.bin
   # as puts nothing after the word but, on some machines, alignment.
@@ -103,7 +111,7 @@ part_moved() {
   cp -a "$real" "moved/a new place"
   bin="$here/moved/a new place/bin"
   # With a space in its path, and without the first place anywhere on PATH.
-  PATH=$bin:/usr/bin:/bin "$bin/${CROSS}gcc" $FLAGS -v -O2 -ffreestanding -nostdlib -static "$FILES/libgcc.c" "$FILES/freestanding.c" -lgcc -o moved.out 2> moved.log ||
+  PATH=$bin:/usr/bin:/bin "$bin/${CROSS}gcc" $FLAGS -v -O2 -ffreestanding -nostdlib -static "$FILES/libgcc.c" "$FILES/freestanding.c" -lgcc -o moved.out > moved.said 2> moved.log ||
     die "moved, it does not compile and link: $(grep -m 1 -i error moved.log || tail -n 1 moved.log)"
   if grep -F -m 1 -e "$real/" -e "$PREFIX/" moved.log > moved.back; then die "moved, it still uses its first place: $(cut -c 1-200 moved.back)"; fi
   rm -rf moved
