@@ -281,7 +281,9 @@ fn figures(record: &Record, out: &mut String) {
         *memory = run.memory.max(*memory);
     }
     for ((cores, tools), memory) in machines {
-        let _ = writeln!(out, "\nOn {}, {} of memory to plan with; {tools}.", counted(cores, "core"), about(memory));
+        // A run that found everything ready asked for no compiler.
+        let tools = if tools.is_empty() { tools } else { format!("; {tools}") };
+        let _ = writeln!(out, "\nOn {}, {} of memory to plan with{tools}.", counted(cores, "core"), about(memory));
     }
 }
 
