@@ -11,17 +11,8 @@ set -eu
 
 log=$DEST/console.log
 
-finish() { # finish STATE WHY
-  echo "$1: $2"
-  if [ -s "$log" ]; then tail -n 15 "$log"; fi
-  {
-    echo "state $1"
-    echo "why $2"
-    if [ -n "${seconds:-}" ]; then echo "figure seconds $seconds"; fi
-    for file in console.log qemu.log; do if [ -s "$DEST/$file" ]; then echo "evidence $file"; fi; done
-  } > "$DEST/verdict"
-  exit 0
-}
+EVIDENCE="console.log qemu.log"
+. "${0%/*}/../check/verdict.sh"
 
 if [ "${PROCESS:-}" = yes ]; then
   QEMU=./kernel

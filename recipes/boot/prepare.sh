@@ -9,29 +9,11 @@
 # kernel is a program of this machine)
 set -eu
 
-finish() { # finish STATE WHY
-  echo "$1: $2"
-  { echo "state $1"; echo "why $2"; if [ -s "$DEST/build.log" ]; then echo "evidence build.log"; fi; } > "$DEST/verdict"
-  exit 0
-}
-
-cause() { grep -m 1 -i -e error -e 'undefined reference' "$1" || tail -n 1 "$1"; }
-
+EVIDENCE=build.log
+. "${0%/*}/../check/verdict.sh"
 if [ -z "$QEMU" ] && [ "${PROCESS:-}" != yes ]; then finish unsupported "qemu has no machine for $NAME"; fi
-for file in "$LINUX/nolibc/nolibc.h" "$LINUX/headers/include/linux/types.h"; do
-  if [ ! -f "$file" ]; then finish unsupported "this kernel has no nolibc (${file#"$LINUX/"} is missing in its result)"; fi
-done
 if [ ! -f "$KERNEL" ]; then finish fail "the kernel's build left no ${KERNEL##*/}"; fi
-compile() {
-  "${CROSS}gcc" $FLAGS $USER_FLAGS -I "$LINUX/nolibc" -I "$LINUX/headers/include" "$@"
-}
-if ! echo '#include "nolibc.h"' | compile -E -x c - > nolibc.i 2> nolibc.log; then
-  if grep 'Unsupported Architecture' nolibc.log > unknown; then
-    finish unsupported "nolibc of this kernel does not know $NAME: $(sed -n 's/.*#error/#error/p' unknown | head -n 1)"
-  fi
-  cp nolibc.log "$DEST/build.log"
-  finish fail "nolibc does not compile: $(cause nolibc.log)"
-fi
+. "${0%/*}/../check/nolibc.sh"
 if ! compile -Os -static -nostdlib -Wall "$FILES/init.c" -lgcc -o init > "$DEST/build.log" 2>&1; then
   finish fail "init does not compile: $(cause "$DEST/build.log")"
 fi

@@ -6,11 +6,8 @@
 # of sites with every parameter), DEST. The account goes to $DEST/verdict.
 set -eu
 
-unsupported() {
-  echo "unsupported: $1"
-  { echo "state unsupported"; echo "why $1"; } > "$DEST/verdict"
-  exit 0
-}
+. "${0%/*}/../check/verdict.sh"
+unsupported() { finish unsupported "$1"; }
 
 if ! grep -q '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config"; then
   pahole=$(sed -n 's/^CONFIG_PAHOLE_VERSION=//p' "$LINUX/config")

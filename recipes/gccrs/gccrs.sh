@@ -14,21 +14,8 @@
 # LIMIT (seconds that a compiler may take)
 set -eu
 
-finish() { # finish STATE WHY
-  echo "$1: $2"
-  {
-    echo "state $1"
-    echo "why $2"
-    for file in features.txt metadata.txt output.txt build.log; do
-      if [ -s "$DEST/$file" ]; then echo "evidence $file"; fi
-    done
-  } > "$DEST/verdict"
-  exit 0
-}
-
-cause() {
-  grep -m 1 -e 'internal compiler error' "$1" || grep -m 1 -i -e 'error:' -e 'sorry, unimplemented' -e 'undefined reference' "$1" || tail -n 1 "$1"
-}
+EVIDENCE="features.txt metadata.txt output.txt build.log"
+. "${0%/*}/../check/verdict.sh"
 
 fault_of() { sed -n -e '2s/^\/\/ fault \([0-9.]*\): \([-0-9]*\)$/\1 \2/p' "$1"; }
 
@@ -126,21 +113,12 @@ for crate in $linked; do
 done
 
 # 3. It links with C and runs.
-for file in "$LINUX/nolibc/nolibc.h" "$LINUX/headers/include/linux/types.h"; do
-  if [ ! -f "$file" ]; then finish unsupported "it compiles, but this kernel has no nolibc to run it with (${file#"$LINUX/"} is missing in its result)"; fi
-done
-compile() {
-  "${CROSS}gcc" $FLAGS $USER_FLAGS -I "$LINUX/nolibc" -I "$LINUX/headers/include" -I . "$@"
-}
-if ! echo '#include "nolibc.h"' | compile -E -x c - > nolibc.i 2> nolibc.log; then
-  if grep -q 'Unsupported Architecture' nolibc.log; then finish unsupported "it compiles, but nolibc of this kernel does not know $NAME"; fi
-  cp nolibc.log "$DEST/build.log"
-  finish fail "nolibc does not compile: $(cause nolibc.log)"
-fi
+SO_FAR="it compiles, but "
+. "${0%/*}/../check/nolibc.sh"
 for level in 0 2; do
   rusts=
   for feature in $able; do rusts="$rusts $feature-O$level.o"; done
-  if ! { compile -O$level -c "$FILES/main.c" -o "main-O$level.o" &&
+  if ! { compile -I . -O$level -c "$FILES/main.c" -o "main-O$level.o" &&
     "${CROSS}gcc" $FLAGS $USER_FLAGS -static -nostdlib "main-O$level.o" $rusts $objects -lgcc -o "program-O$level"; } > "$DEST/build.log" 2>&1; then
     finish fail "-O$level: it does not link with C: $(cause "$DEST/build.log")"
   fi

@@ -12,12 +12,8 @@ sh -eu "$FILES/boot.sh"
 if ! grep -q '^state pass' "$DEST/verdict"; then exit 0; fi
 
 log=$DEST/console.log
-finish() { # finish STATE WHY
-  echo "$1: $2"
-  grep '^crossmill: ' "$log" || true
-  { echo "state $1"; echo "why $2"; echo "evidence console.log"; } > "$DEST/verdict"
-  exit 0
-}
+EVIDENCE=console.log
+. "${0%/*}/../check/verdict.sh"
 told() { sed -n "s/^crossmill: module $1//p" "$log" | sed -n 1p; }
 
 release=$(sed -n 's/^crossmill: version Linux version \([^ ]*\) .*/\1/p' "$log" | sed -n 1p)

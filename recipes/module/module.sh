@@ -10,11 +10,8 @@ set -eu
 log=$DEST/module.log
 : > "$log"
 
-finish() { # finish STATE WHY
-  echo "$1: $2"
-  { echo "state $1"; echo "why $2"; echo "evidence module.log"; } > "$DEST/verdict"
-  exit 0
-}
+EVIDENCE=module.log
+. "${0%/*}/../check/verdict.sh"
 manifest() { sed -n "s/^ *\"$1\": \"\(.*\)\",\{0,1\}\$/\1/p" kit/module-kit.json; }
 on() { grep -q "^$1=y" "$LINUX/config"; }
 

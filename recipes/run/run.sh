@@ -7,28 +7,10 @@
 # target's), MACHINE (readelf's word), QEMU_USER (qemu's name of the machine)
 set -eu
 
-finish() { # finish STATE WHY
-  echo "$1: $2"
-  { echo "state $1"; echo "why $2"; for file in build.log output.txt; do if [ -s "$DEST/$file" ]; then echo "evidence $file"; fi; done; } > "$DEST/verdict"
-  exit 0
-}
-
-cause() { grep -m 1 -i -e error -e 'undefined reference' "$1" || tail -n 1 "$1"; }
-
+EVIDENCE="build.log output.txt"
+. "${0%/*}/../check/verdict.sh"
 if [ -z "$QEMU_USER" ]; then finish unsupported "qemu-user has no machine for $NAME"; fi
-for file in "$LINUX/nolibc/nolibc.h" "$LINUX/headers/include/linux/types.h"; do
-  if [ ! -f "$file" ]; then finish unsupported "this kernel has no nolibc (${file#"$LINUX/"} is missing in its result)"; fi
-done
-compile() {
-  "${CROSS}gcc" $FLAGS $USER_FLAGS -I "$LINUX/nolibc" -I "$LINUX/headers/include" "$@"
-}
-if ! echo '#include "nolibc.h"' | compile -E -x c - > nolibc.i 2> nolibc.log; then
-  if grep 'Unsupported Architecture' nolibc.log > unknown; then
-    finish unsupported "nolibc of this kernel does not know $NAME: $(sed -n 's/.*#error/#error/p' unknown | head -n 1)"
-  fi
-  cp nolibc.log "$DEST/build.log"
-  finish fail "nolibc does not compile: $(cause nolibc.log)"
-fi
+. "${0%/*}/../check/nolibc.sh"
 emulator=
 for program in "qemu-$QEMU_USER-static" "qemu-$QEMU_USER"; do
   if command -v "$program" > /dev/null; then emulator=$program; break; fi

@@ -10,17 +10,18 @@ set -eu
 log=$DEST/sframe.log
 : > "$log"
 
-finish() { # finish STATE WHY
-  echo "$1: $2"
-  { echo "state $1"; echo "why $2"; echo "evidence sframe.log"; } > "$DEST/verdict"
-  exit 0
-}
+EVIDENCE=sframe.log
+. "${0%/*}/../check/verdict.sh"
 
 # The assembler is silent about its target until there is something to describe.
 echo 'int probe(int a) { return a + 1; }' > probe.c
 if ! "${CROSS}gcc" $FLAGS -O2 -fasynchronous-unwind-tables -Wa,--gsframe-3 -c probe.c -o probe.o > said 2>&1; then
   cat said >> "$log"
   finish unsupported "as: $(sed -n 's/^.*\(Error: .*\)$/\1/p; s/^.*as: //p' said | head -n 1)"
+fi
+# Without call frame information there is nothing that SFrame could say.
+if ! "${CROSS}readelf" -SW probe.o | grep ' \.sframe ' > /dev/null; then
+  finish unsupported "the compiler describes no call frames, so as writes no .sframe"
 fi
 
 # --- the corpus: NAME SOURCE OPTION…

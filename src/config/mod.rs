@@ -9,6 +9,7 @@ pub mod matrix;
 mod matrix_load;
 pub mod overlay;
 pub mod raw;
+pub mod raw_recipe;
 pub mod recipe;
 pub mod setting;
 pub mod source;

@@ -2,7 +2,7 @@
 //! with places: [`crate::plan`] renders them for each target.
 
 use super::file::{Placed, SourceFile};
-use super::raw::{RawRecipe, RawSource, RawStep, RawVersion};
+use super::raw_recipe::{RawRecipe, RawSource, RawStep, RawVersion};
 use super::source::{Keyring, Origin, PatchFrom, PatchSpec, Pin, SourceSpec};
 use super::version_range::VersionRange;
 use crate::base::{Diagnostic, PackageName, Version, suggest, units};

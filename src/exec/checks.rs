@@ -1,7 +1,7 @@
 //! From what a check says of itself to the state of its stage.
 
-use super::engine::StageEnd;
 use super::event::{Failure, State, Usage};
+use super::shared::StageEnd;
 use crate::check::judge::{Judgement, judge};
 use crate::config::expect::Expectation;
 use crate::formats::verdict::{Account, Verdict};

@@ -2,8 +2,8 @@
 //! one rename into the store.
 
 use super::checks;
-use super::engine::{Shared, StageEnd};
 use super::event::{Event, Failure, State, Usage};
+use super::shared::{Shared, StageEnd};
 use super::watch::Grant;
 use super::workspace::{self, Begin, Places, Workspace};
 use super::{Error, Stop};

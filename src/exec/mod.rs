@@ -6,6 +6,7 @@ mod emit;
 pub mod engine;
 pub mod event;
 pub mod job;
+pub mod shared;
 pub mod sources;
 pub mod states;
 pub mod survey;
@@ -13,7 +14,8 @@ pub mod watch;
 pub mod workspace;
 
 pub use emit::Emitter;
-pub use engine::{Engine, Options, Summary, Wrapper};
+pub use engine::Engine;
+pub use shared::{Options, Summary, Wrapper};
 
 use crate::base::Diagnose;
 use crate::{process, source, store};

@@ -1,7 +1,7 @@
 //! Fetch and unpack stages: the source layer's work as stages of a run.
 
-use super::engine::{Shared, StageEnd};
 use super::event::{Event, State, Usage};
+use super::shared::{Shared, StageEnd};
 use super::{Error, Stop};
 use crate::base::{Key, files};
 use crate::plan::graph::{Chosen, SourceSet};

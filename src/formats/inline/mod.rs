@@ -14,6 +14,7 @@
 //! file, lists are looked at a bounded number of times in all, and of an
 //! expression a bounded part.
 
+mod attribute;
 pub mod compare;
 pub mod dwarf;
 pub mod expression;

@@ -1,0 +1,233 @@
+//! The shape of `recipes/NAME.toml`, exactly as written, as [`super::raw`] is
+//! that of the target matrix.
+
+use super::raw::Text;
+use super::version_range::VersionRange;
+use crate::base::{PackageName, Sha256, Version};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+/// `recipes/NAME.toml`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawRecipe {
+    /// The version of this format; 1.
+    pub schema: u32,
+    /// The package; the file is called the same.
+    pub name: Spanned<PackageName>,
+    /// One line for people.
+    pub summary: String,
+    /// What there is one build for: `host`, `toolchain` or `target`.
+    pub per: Text,
+    /// `build` (the default) or `check`.
+    pub kind: Option<Text>,
+    /// Only for the targets for which this holds; the others have no such stage.
+    pub when: Option<Text>,
+    /// Host tools it needs, as named in `host-tools.toml`.
+    #[serde(default)]
+    pub tools: Vec<Text>,
+    /// Packages whose results it needs.
+    #[serde(default)]
+    pub needs: Vec<RawNeed>,
+    /// Its versions, newest first.
+    #[serde(default)]
+    pub version: Vec<RawVersion>,
+    /// Instead of versions of its own: the package whose source it is built from.
+    pub source_of: Option<Spanned<PackageName>>,
+    /// Patches for whatever source was used.
+    #[serde(default)]
+    pub patch: Vec<RawPatch>,
+    /// Combinations that cannot work.
+    #[serde(default)]
+    pub refuse: Vec<RawRefuse>,
+    /// For a check: combinations with which `unsupported` is expected of every target.
+    #[serde(default)]
+    pub unsupported: Vec<RawRefuse>,
+    /// Files of the recipe directory that steps read.
+    #[serde(default)]
+    pub files: Vec<Text>,
+    /// Environment of every step.
+    #[serde(default)]
+    pub env: BTreeMap<Text, Text>,
+    /// The steps, in order.
+    #[serde(default)]
+    pub step: Vec<RawStep>,
+    /// What it leaves.
+    #[serde(default)]
+    pub result: RawResult,
+    /// What it costs, roughly.
+    #[serde(default)]
+    pub cost: RawCost,
+}
+
+/// `[[needs]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawNeed {
+    /// The package.
+    pub package: Spanned<PackageName>,
+    /// Only if this holds.
+    pub when: Option<Text>,
+    /// Directories of its result that go on the `PATH`.
+    #[serde(default)]
+    pub path: Vec<String>,
+}
+
+/// `[[version]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawVersion {
+    /// The version.
+    pub version: Spanned<Version>,
+    /// The size of its unpacked tree.
+    pub unpacked: Option<Text>,
+    /// Where it can come from, in order.
+    #[serde(default)]
+    pub source: Vec<Spanned<RawSource>>,
+}
+
+/// `[[version.source]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSource {
+    /// An upstream or mirror URL.
+    pub url: Option<Text>,
+    /// A path below the Debian mirror's base.
+    pub debian: Option<Text>,
+    /// A file or directory, relative to the recipe.
+    pub file: Option<Text>,
+    /// A git repository.
+    pub git: Option<Text>,
+    /// What to take from it.
+    pub rev: Option<Text>,
+    /// The digest of the file as downloaded.
+    pub sha256: Option<Sha256>,
+    /// Instead of a digest: a detached signature.
+    pub signature: Option<RawSignature>,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// The archive within a `.deb`.
+    pub member: Option<String>,
+    /// Leading path components to drop; 1 when not given.
+    pub strip: Option<u32>,
+    /// Patches this candidate alone needs.
+    #[serde(default)]
+    pub patches: Vec<RawSourcePatch>,
+}
+
+/// `signature = { url = …, keyring = …, uncompressed = true }`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSignature {
+    /// Where the signature is.
+    pub url: Text,
+    /// An armoured keyring, a file of the recipe directory.
+    pub keyring: Text,
+    /// Whether it signs the decompressed archive.
+    #[serde(default)]
+    pub uncompressed: bool,
+}
+
+/// `patches = [{ member = …, strip = 2 }]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSourcePatch {
+    /// A member of the same `.deb`.
+    pub member: Option<Text>,
+    /// A file of the recipe directory.
+    pub file: Option<Text>,
+    /// `patch -p`; 1 when not given.
+    pub strip: Option<u32>,
+}
+
+/// `[[patch]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawPatch {
+    /// A file of the recipe directory.
+    pub file: Text,
+    /// `patch -p`; 1 when not given.
+    pub strip: Option<u32>,
+    /// The versions it is for.
+    pub versions: Option<VersionRange>,
+    /// Why it is needed.
+    pub why: String,
+    /// Where upstream has it.
+    pub upstream: Option<String>,
+}
+
+/// `[[refuse]]` and `[[unsupported]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawRefuse {
+    /// The combination.
+    pub when: Text,
+    /// Why it cannot work and what to do instead.
+    pub why: String,
+}
+
+/// `[[step]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawStep {
+    /// Its name, in logs and on the screen.
+    pub name: Text,
+    /// Only if this holds.
+    pub when: Option<Text>,
+    /// A program and its arguments.
+    pub run: Option<Vec<Text>>,
+    /// Or a script for `sh -eu`.
+    pub script: Option<Text>,
+    /// Whether the target's extra options for this package are appended.
+    #[serde(default)]
+    pub target_options: bool,
+    /// Environment of this step.
+    #[serde(default)]
+    pub env: BTreeMap<Text, Text>,
+    /// Additions under conditions.
+    #[serde(default)]
+    pub with: Vec<RawWith>,
+    /// What a run does that finds this step interrupted: `restart` the stage (the default),
+    /// `continue` in the build tree if the stop was clean, or `redo` it with an empty destination.
+    pub interrupted: Option<Text>,
+    /// The rough peak of memory, all its processes.
+    pub memory: Option<Text>,
+}
+
+/// `[[step.with]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawWith {
+    /// If this holds …
+    pub when: Text,
+    /// … these arguments are appended …
+    #[serde(default)]
+    pub args: Vec<Text>,
+    /// … and these variables set.
+    #[serde(default)]
+    pub env: BTreeMap<Text, Text>,
+    /// For people.
+    pub why: Option<String>,
+}
+
+/// `[result]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawResult {
+    /// Files that must be there when the steps are over.
+    #[serde(default)]
+    pub files: Vec<Text>,
+}
+
+/// `[cost]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawCost {
+    /// Processor time, on the machine this was written on.
+    pub time: Option<Text>,
+    /// The build tree's size.
+    pub build: Option<Text>,
+    /// The result's size.
+    pub result: Option<Text>,
+}
