@@ -44,5 +44,9 @@ pub(super) fn wrapper(session: &Session, store: &Store) -> Result<Wrapper, Troub
         fs_err::os::unix::fs::symlink(&program, &fresh)?;
         fs_err::rename(&fresh, &link)?;
     }
-    Ok(Wrapper { bin, variable: (cache.variable.clone(), dir.join("cache")) })
+    // A changed source makes another key, and by it another work directory: without this, every
+    // object that a header of a dependency is in would be compiled again.
+    let base = cache.base_variable.clone().map(|name| (name, store.root().to_owned()));
+    let variables = std::iter::once((cache.variable.clone(), dir.join("cache"))).chain(base).collect();
+    Ok(Wrapper { bin, variables })
 }

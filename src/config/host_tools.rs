@@ -41,6 +41,8 @@ pub struct Cache {
     pub wraps: Vec<String>,
     /// The environment variable that tells it where to keep what it remembers.
     pub variable: String,
+    /// The one that names the directory below which it takes paths as relative: the work directories are there.
+    pub base_variable: Option<String>,
 }
 
 /// How a tool is found.
@@ -151,6 +153,7 @@ struct RawTool {
     #[serde(default)]
     wraps: Vec<String>,
     cache_variable: Option<String>,
+    base_variable: Option<String>,
     why: String,
     packages: BTreeMap<String, Vec<String>>,
 }
@@ -169,9 +172,10 @@ impl RawTool {
             let hints = suggest::hints(other, "package managers", managers.iter().copied());
             return Err(Box::new(hints.into_iter().fold(said, Diagnostic::hint)));
         }
+        let base_variable = self.base_variable;
         let cache = match (self.wraps, self.cache_variable) {
-            (wraps, None) if wraps.is_empty() => None,
-            (wraps, Some(variable)) if !wraps.is_empty() => Some(Cache { wraps, variable }),
+            (wraps, None) if wraps.is_empty() && base_variable.is_none() => None,
+            (wraps, Some(variable)) if !wraps.is_empty() => Some(Cache { wraps, variable, base_variable }),
             _ => {
                 return wrong(
                     format!("tool `{name}` has one of `wraps` and `cache-variable` without the other"),

@@ -268,8 +268,7 @@ impl Runner<'_> {
         if let Some(wrapper) = &self.shared.options.wrapper {
             let before = env.get("PATH").map(|path| format!(":{path}")).unwrap_or_default();
             env.insert("PATH".into(), format!("{}{before}", wrapper.bin.display()));
-            let (name, dir) = &wrapper.variable;
-            env.insert(name.clone(), dir.display().to_string());
+            env.extend(wrapper.variables.iter().map(|(name, dir)| (name.clone(), dir.display().to_string())));
         }
         process::Command {
             step: step.name.clone(),

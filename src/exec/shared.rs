@@ -64,8 +64,8 @@ pub struct Options {
 pub struct Wrapper {
     /// The directory of its links, which are called as the compilers are.
     pub bin: PathBuf,
-    /// The variable that tells it where to keep what it remembers, and where that is.
-    pub variable: (String, PathBuf),
+    /// What its variables say: where it keeps what it remembers, and below which directory paths are relative.
+    pub variables: Vec<(String, PathBuf)>,
 }
 
 /// What stages share.

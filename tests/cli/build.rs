@@ -128,7 +128,7 @@ fn a_shell_has_the_targets_tools_on_its_path() {
 // A compiler cache that leaves a word and hands on to the compiler behind it on the PATH.
 const CCACHE: &str = r#"#!/bin/sh
 case ${0##*/} in tiny-ccache) echo 'ccache version 4.8'; exit 0;; esac
-echo "cached ${0##*/} in ${CCACHE_DIR##*/}" >> @COUNT@
+echo "cached ${0##*/} in ${CCACHE_DIR##*/} below ${CCACHE_BASEDIR##*/}" >> @COUNT@
 PATH=${PATH#*:}
 exec "${0##*/}" "$@"
 "#;
@@ -138,7 +138,7 @@ fn a_compiler_cache_stands_before_the_compilers_and_is_no_part_of_any_key() {
     use std::os::unix::fs::PermissionsExt as _;
     let world = World::new();
     let describe = "[tool.ccache]\nprogram = \"tiny-ccache\"\nversion-args = [\"--version\"]\nwraps = [\"cc\", \"nocc\"]\n\
-                    cache-variable = \"CCACHE_DIR\"\nwhy = \"remembers\"\npackages = { apt = [\"ccache\"] }\n[manager.apt]";
+                    cache-variable = \"CCACHE_DIR\"\nbase-variable = \"CCACHE_BASEDIR\"\nwhy = \"remembers\"\npackages = { apt = [\"ccache\"] }\n[manager.apt]";
     world.edit("data/recipes/host-tools.toml", "[manager.apt]", describe);
     let path = format!("PATH = \"{}:/usr/local/bin:/usr/bin:/bin\"", world.path("tools").display());
     world.edit("data/targets.toml", "PATH = \"/usr/local/bin:/usr/bin:/bin\"", &path);
@@ -151,7 +151,7 @@ fn a_compiler_cache_stands_before_the_compilers_and_is_no_part_of_any_key() {
     assert!(world.run(&["doctor", "gamma", "--ccache"]).ok().out.contains("ccache"));
     assert!(!world.run(&["doctor", "gamma"]).ok().out.contains("ccache"));
     world.run(&["build", "gamma", "--ccache"]).ok();
-    assert_eq!(world.count("cached cc in cache"), 1, "{:?}", world.counts());
+    assert_eq!(world.count("cached cc in cache below store"), 1, "{:?}", world.counts());
     assert!(!world.store().join("ccache/bin/nocc").exists());
     assert!(!world.run(&["reproduce", "gamma/tool"]).ok().out.contains("ccache"));
     // The same key without it: nothing is left to do.

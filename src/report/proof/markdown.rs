@@ -71,7 +71,12 @@ fn overview(record: &Record, out: &mut String) {
     let built = packages(record, |stage| !stage.check && !stage.version.is_empty());
     let checks = packages(record, |stage| stage.check);
     out.push_str("\n## The matrix\n\n");
-    let heads: Vec<String> = built.iter().chain(&checks).map(|name| escape(name)).collect();
+    let profiles: BTreeSet<_> = record.targets.values().map(|proof| &proof.profile).collect();
+    let mixed = profiles.len() > 1;
+    let mut heads: Vec<String> = built.iter().chain(&checks).map(|name| escape(name)).collect();
+    if mixed {
+        heads.insert(0, "profile".to_owned());
+    }
     let _ = writeln!(out, "| target | toolchain | {} | proven |", heads.join(" | "));
     let _ = writeln!(out, "|---|---|{}---|", "---|".repeat(heads.len()));
     for (name, proof) in &record.targets {
@@ -81,7 +86,10 @@ fn overview(record: &Record, out: &mut String) {
             built.iter().map(|package| built_cell(proof, package)).chain(checks.iter().map(|package| {
                 stage(proof, package).map_or_else(String::new, |stage| check_word(stage.state).to_owned())
             }));
-        let cells: Vec<String> = cells.collect();
+        let mut cells: Vec<String> = cells.collect();
+        if mixed {
+            cells.insert(0, escape(proof.profile.as_deref().unwrap_or_default()));
+        }
         let _ =
             writeln!(out, "| **{}** | {toolchain} | {} | {} |", escape(name), cells.join(" | "), day(&proof.proven));
     }

@@ -189,6 +189,15 @@ fn a_record_is_read_as_it_was_written_and_drawn() {
     assert_eq!(Record::parse(&written).unwrap(), record);
     insta::assert_snapshot!("json", written);
     insta::assert_snapshot!("markdown", markdown::text(&record));
+    // Rows of several profiles say which; where all are of one, the line above the table does.
+    assert!(!markdown::text(&record).contains("| profile |"));
+    let mut other = gathered("2026-01-03", vec![proof("tool", Outcome::Built)], "draft");
+    let of_b = other.targets.remove("a").unwrap();
+    other.targets.insert("b".to_owned(), of_b);
+    merge(&mut record, other);
+    let page = markdown::text(&record);
+    assert!(page.contains("| target | toolchain | profile | tool |"), "{page}");
+    assert!(page.contains("| **b** | a's | draft | 1 |"), "{page}");
     assert!(Record::parse("{}").is_err() && Record::parse(&written.replace("\"host\"", "\"hots\"")).is_err());
 }
 
