@@ -21,7 +21,7 @@ if ! "${CROSS}gcc" $FLAGS -O2 -fasynchronous-unwind-tables -Wa,--gsframe-3 -c pr
 fi
 # Without call frame information there is nothing that SFrame could say.
 if ! "${CROSS}readelf" -SW probe.o | grep ' \.sframe ' > /dev/null; then
-  finish unsupported "the compiler describes no call frames, so as writes no .sframe"
+  finish unsupported "the compiler gives as no call frame information (CFI), which .sframe is made from"
 fi
 
 # --- the corpus: NAME SOURCE OPTION…
