@@ -38,7 +38,9 @@ part_link() {
 part_libgcc() {
   "${CROSS}gcc" $FLAGS -O2 -ffreestanding -c "$FILES/libgcc.c" -o libgcc.o
   "${CROSS}gcc" $FLAGS -O2 -ffreestanding -c "$FILES/freestanding.c" -o freestanding.o
-  helpers=$("${CROSS}nm" -u libgcc.o | awk '$NF ~ /^_/ { print $NF }' | sort)
+  # Not what the linker itself defines, as MIPS's __gnu_local_gp.
+  "${CROSS}nm" --defined-only "$("${CROSS}gcc" $FLAGS -print-libgcc-file-name)" | awk 'NF == 3 { print $3 }' | sort -u > libgcc.has
+  helpers=$("${CROSS}nm" -u libgcc.o | awk '{ print $NF }' | sort -u | comm -12 - libgcc.has)
   [ -n "$helpers" ] || die "GCC calls no helper of libgcc, not even for 128-bit or 64-bit division"
   "${CROSS}gcc" $FLAGS -nostdlib -static libgcc.o freestanding.o -lgcc -o libgcc
   "${CROSS}nm" libgcc > libgcc.nm
