@@ -4,7 +4,8 @@
 #
 # Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
 # (further ones for programs), LINUX (a result of the linux recipe), NAME (the
-# target's), MACHINE (readelf's word), QEMU_USER (qemu's name of the machine)
+# target's), MACHINE (readelf's word), QEMU_USER (qemu's name of the machine), LEVELS (of
+# optimisation)
 set -eu
 
 EVIDENCE="build.log output.txt"
@@ -17,7 +18,7 @@ for program in "qemu-$QEMU_USER-static" "qemu-$QEMU_USER"; do
 done
 if [ -z "$emulator" ]; then finish skipped "qemu-$QEMU_USER is not installed"; fi
 
-for level in 0 2; do
+for level in $LEVELS; do
   if ! { compile -O$level -Wall -c "$FILES/run.c" -o "run-O$level.o" &&
     "${CROSS}gcc" $FLAGS $USER_FLAGS -static -nostdlib "run-O$level.o" -lgcc -o "run-O$level"; } > "$DEST/build.log" 2>&1; then
     finish fail "-O$level: $(cause "$DEST/build.log")"
@@ -48,9 +49,9 @@ for level in 0 2; do
   done
 done
 # nolibc is headers only, so what is not in the object is libgcc's.
-helpers=$("${CROSS}nm" -u run-O2.o | grep -c ' __' || true)
+helpers=$("${CROSS}nm" -u "run-O$level.o" | grep -c ' __' || true)
 lines=$(wc -l < "$FILES/expected.txt")
-echo "ok: $lines lines as expected at -O0 and -O2 under $emulator"
+echo "ok: $lines lines as expected at each of -O $LEVELS under $emulator"
 {
   echo "state pass"
   echo "summary $lines values"

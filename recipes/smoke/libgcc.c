@@ -12,12 +12,15 @@ volatile wide results[16];
 volatile unsigned __int128 g = 1;
 volatile __int128 h = -3;
 #endif
-// Where long double is a quad that is computed by software (or by the vector unit).
-#if __LDBL_MANT_DIG__ == 113
-volatile long double q = 1.25L;
-#endif
+// Where long double is a quad that is computed by software (or by the vector unit). 64-bit SPARC's
+// helpers for it are the C library's by its ABI.
 #if defined(__x86_64__) || defined(__i386__)
-volatile __float128 q = 1.25;
+#define QUAD __float128
+#elif __LDBL_MANT_DIG__ == 113 && !(defined(__sparc__) && defined(__arch64__))
+#define QUAD long double
+#endif
+#ifdef QUAD
+volatile QUAD q = 1.25;
 #endif
 
 void _start(void) {
@@ -36,7 +39,7 @@ void _start(void) {
 	h = h / c % d;
 	results[10] = (wide)g + (wide)h;
 #endif
-#if __LDBL_MANT_DIG__ == 113 || defined(__x86_64__) || defined(__i386__)
+#ifdef QUAD
 	q = q * q + q / 3;
 	results[11] = (wide)q;
 #endif
