@@ -83,7 +83,7 @@ fn overview(record: &Record, out: &mut String) {
         let own = proof.toolchain == *name;
         let toolchain = if own { escape(&proof.triple) } else { format!("{}'s", escape(&proof.toolchain)) };
         let cells =
-            built.iter().map(|package| built_cell(proof, package)).chain(checks.iter().map(|package| {
+            built.iter().map(|package| built_cell(record, proof, package)).chain(checks.iter().map(|package| {
                 stage(proof, package).map_or_else(String::new, |stage| check_word(stage.state).to_owned())
             }));
         let mut cells: Vec<String> = cells.collect();
@@ -96,8 +96,12 @@ fn overview(record: &Record, out: &mut String) {
     out.push_str("\nA check that says – has nothing to look at: the target, or these versions, have no such thing.\n");
 }
 
-fn built_cell(proof: &Proof, package: &str) -> String {
-    let version = proof.versions.get(package).map(|version| escape(version)).unwrap_or_default();
+fn built_cell(record: &Record, proof: &Proof, package: &str) -> String {
+    // A run that found the shared toolchain ready does not tell what it was made from; its owner's row does.
+    let owner = record.targets.get(&proof.toolchain);
+    let owned = owner.and_then(|owner| stage(owner, package)).filter(|stage| stage.per == "toolchain");
+    let version = proof.versions.get(package).or_else(|| owned.map(|stage| &stage.version));
+    let version = version.map(|version| escape(version)).unwrap_or_default();
     match stage(proof, package).map(|stage| stage.state) {
         Some(Outcome::Failed) => format!("**failed** {version}"),
         Some(Outcome::Blocked) => "blocked".to_owned(),

@@ -1,7 +1,7 @@
 //! Laying what a run proved over what was proven before.
 
 use super::{Gathered, Outcome, Proof, Record, StageProof};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Adds what a run proved to the record; answers what was not taken, and why.
 /// Runs are given in the order they began: the newest has the last word.
@@ -51,12 +51,17 @@ fn lay(stages: &mut Vec<StageProof>, new: Vec<StageProof>) {
     }
 }
 
+// What only one of them names is no difference: a run of checks alone tells of no compiler's version, and a
+// setting that was declared since then is, by default, what was done before.
 fn same(old: &Proof, new: &Proof) -> bool {
-    let versions = new.versions.iter().all(|(name, version)| old.versions.get(name).is_none_or(|was| was == version));
-    versions
+    agree(&old.versions, &new.versions)
+        && agree(&old.set, &new.set)
         && old.toolchain == new.toolchain
         && old.profile == new.profile
-        && (old.set == new.set || old.set.is_empty() || new.set.is_empty())
+}
+
+fn agree<V: PartialEq>(old: &BTreeMap<String, V>, new: &BTreeMap<String, V>) -> bool {
+    new.iter().all(|(name, value)| old.get(name).is_none_or(|was| was == value))
 }
 
 fn covers(new: &Proof, old: &Proof) -> bool {

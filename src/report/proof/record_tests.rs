@@ -167,6 +167,11 @@ fn the_newest_proof_has_the_last_word_and_nothing_else_is_lost() {
     // A part of the same is laid over it; a machine that cannot look undoes nothing.
     merge(&mut record, gathered("2026-01-03", vec![proof("kernel", Failed), proof("boot", Skipped)], "quick"));
     assert_eq!(of(&record), is(&[("tool", Built), ("kernel", Failed), ("boot", Pass)]));
+    // A setting that did not exist then is no other setting.
+    let mut run = gathered("2026-01-03", vec![proof("kernel", Built)], "quick");
+    run.targets.get_mut("a").unwrap().set.insert("new".into(), "yes".into());
+    assert!(merge(&mut record, run).is_empty());
+    assert_eq!(of(&record), is(&[("tool", Built), ("kernel", Built), ("boot", Pass)]));
     // Less of something else is no proof of the whole.
     let told = merge(&mut record, gathered("2026-01-04", vec![proof("tool", Built)], "standard"));
     assert_eq!(
@@ -198,6 +203,11 @@ fn a_record_is_read_as_it_was_written_and_drawn() {
     let page = markdown::text(&record);
     assert!(page.contains("| target | toolchain | profile | tool |"), "{page}");
     assert!(page.contains("| **b** | a's | draft | 1 |"), "{page}");
+    // What made the shared toolchain is told by its owner's row where this run did not.
+    let found_ready = record.targets.get_mut("b").unwrap();
+    found_ready.versions.clear();
+    found_ready.stages.clear();
+    assert!(markdown::text(&record).contains("| **b** | a's | draft | 1 |"));
     assert!(Record::parse("{}").is_err() && Record::parse(&written.replace("\"host\"", "\"hots\"")).is_err());
 }
 
