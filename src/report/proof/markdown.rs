@@ -35,7 +35,7 @@ fn builds(record: &Record, out: &mut String) {
     let mut kinds: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (name, proof) in &record.targets {
         let mut words: Vec<String> =
-            proof.versions.iter().map(|(package, version)| format!("{package} {version}")).collect();
+            versions(record, proof).iter().map(|(package, version)| format!("{package} {version}")).collect();
         words.extend(proof.profile.as_ref().map(|profile| format!("profile {profile}")));
         kinds.entry(words.join(", ")).or_default().push(name);
     }
@@ -45,6 +45,15 @@ fn builds(record: &Record, out: &mut String) {
     for (words, names) in kinds {
         let _ = writeln!(out, "- {}: {}", escape(&words), list(&names));
     }
+}
+
+// A run that found the shared toolchain ready does not tell what it was made from; its owner's row does.
+fn versions<'a>(record: &'a Record, proof: &'a Proof) -> BTreeMap<&'a str, &'a str> {
+    let owner = record.targets.get(&proof.toolchain).into_iter().flat_map(|owner| &owner.stages);
+    let owned = owner.filter(|stage| stage.per == "toolchain" && !stage.version.is_empty());
+    let mut all: BTreeMap<&str, &str> = owned.map(|stage| (stage.package.as_str(), stage.version.as_str())).collect();
+    all.extend(proof.versions.iter().map(|(package, version)| (package.as_str(), version.as_str())));
+    all
 }
 
 fn list(names: &[&str]) -> String {
@@ -97,11 +106,7 @@ fn overview(record: &Record, out: &mut String) {
 }
 
 fn built_cell(record: &Record, proof: &Proof, package: &str) -> String {
-    // A run that found the shared toolchain ready does not tell what it was made from; its owner's row does.
-    let owner = record.targets.get(&proof.toolchain);
-    let owned = owner.and_then(|owner| stage(owner, package)).filter(|stage| stage.per == "toolchain");
-    let version = proof.versions.get(package).or_else(|| owned.map(|stage| &stage.version));
-    let version = version.map(|version| escape(version)).unwrap_or_default();
+    let version = versions(record, proof).get(package).map(|version| escape(version)).unwrap_or_default();
     match stage(proof, package).map(|stage| stage.state) {
         Some(Outcome::Failed) => format!("**failed** {version}"),
         Some(Outcome::Blocked) => "blocked".to_owned(),
