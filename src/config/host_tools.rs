@@ -247,7 +247,7 @@ mod tests {
             }
         }
         let identity: Vec<_> = tools.identity().map(|tool| tool.name.as_str()).collect();
-        assert_eq!(identity, ["cc", "cxx", "cargo", "rustc", "ld"]);
+        assert_eq!(identity, ["cc", "cxx", "clang", "clangxx", "cargo", "rustc", "ld"]);
     }
 
     #[test]

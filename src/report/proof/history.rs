@@ -29,8 +29,16 @@ impl History {
         let mut stopped: BTreeMap<Key, (String, Usage)> = BTreeMap::new();
         for picture in runs {
             for stage in picture.stages.values() {
-                let Some(first) = stage.steps.first() else { continue };
                 let key = key_of(stage);
+                let Some(first) = stage.steps.first() else {
+                    // Every step was done by a run that then missed something in the result.
+                    if stage.phase == Phase::Over(State::Done)
+                        && let Some((_, usage)) = stopped.remove(&key)
+                    {
+                        history.made.insert(key, Made { run: picture.run.name.clone(), usage });
+                    }
+                    continue;
+                };
                 let before = stopped.remove(&key).filter(|(name, _)| first.resumed || *name != first.name);
                 let mut usage = used(stage);
                 let mut began_with = first.name.clone();
@@ -42,8 +50,7 @@ impl History {
                     Phase::Over(State::Done | State::Unsupported { .. }) => {
                         history.made.insert(key, Made { run: picture.run.name.clone(), usage });
                     }
-                    // What failed by itself is never continued.
-                    Phase::Over(_) if !matches!(stage.phase, Phase::Over(State::Interrupted)) => {}
+                    // Stopped, killed or failed; what a failed step left is never continued, and its first step tells.
                     _ => {
                         stopped.insert(key, (began_with, usage));
                     }

@@ -72,6 +72,11 @@ fn what_went_on_where_a_run_was_stopped_took_the_time_of_both() {
     let killed = run("1", &[("configure", false)], None);
     assert_eq!(made(&[killed, resumed, run("3", &[], None)]), Some(("2".to_owned(), 3.0)));
     assert_eq!(made(&[stopped, run("2", &[], None)]), None);
+    // All steps of a failed run were good and its result was not: the next one only looks again.
+    let why = || Some(State::Failed { why: "left no file".into() });
+    let failed = run("1", &[("configure", false), ("build", false)], why());
+    assert_eq!(made(&[failed.clone(), run("2", &[], Some(State::Done))]), Some(("2".to_owned(), 2.0)));
+    assert_eq!(made(&[failed, anew]), Some(("2".to_owned(), 3.0)));
 }
 
 #[test]
