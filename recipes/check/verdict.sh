@@ -1,7 +1,7 @@
 # verdict.sh: what check scripts have in common, read with `.`.
 #
 # Environment: DEST. EVIDENCE holds names of files below it, the most telling first;
-# a script changes it as it goes on.
+# a script changes it as it goes on. `seconds`, once it is set, becomes a figure.
 
 # finish STATE WHY: ends the script with a verdict and the evidence that there is.
 finish() {

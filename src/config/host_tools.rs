@@ -178,8 +178,8 @@ impl RawTool {
             (wraps, Some(variable)) if !wraps.is_empty() => Some(Cache { wraps, variable, base_variable }),
             _ => {
                 return wrong(
-                    format!("tool `{name}` has one of `wraps` and `cache-variable` without the other"),
-                    "a compiler cache needs both",
+                    format!("tool `{name}` is only a part of a compiler cache"),
+                    "a compiler cache needs both `wraps` and `cache-variable`; `base-variable` is one more of it",
                 );
             }
         };
@@ -277,6 +277,8 @@ mod tests {
             "half_a_cache",
             refused("[tool.b]\nprogram = \"b\"\nwraps = [\"cc\"]\nwhy = \"x\"\npackages = {}\n")
         );
+        let base = refused("[tool.b]\nprogram = \"b\"\nbase-variable = \"B\"\nwhy = \"x\"\npackages = {}\n");
+        assert!(base.to_string().contains("is only a part of a compiler cache"), "{base}");
         insta::assert_snapshot!(
             "both",
             refused("[tool.b]\nprogram = \"b\"\ncompile = \"int x;\"\nwhy = \"x\"\npackages = {}\n")
