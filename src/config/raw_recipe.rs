@@ -151,6 +151,8 @@ pub struct RawPatch {
     pub strip: Option<u32>,
     /// The versions it is for.
     pub versions: Option<VersionRange>,
+    /// A condition: where it does not hold, the tree is the unpatched one.
+    pub when: Option<Text>,
     /// Why it is needed.
     pub why: String,
     /// Where upstream has it.

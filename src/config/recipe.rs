@@ -95,6 +95,8 @@ pub struct RecipePatch {
     pub patch: PatchSpec,
     /// The versions it is for.
     pub versions: VersionRange,
+    /// For which targets; all if not given.
+    pub when: Option<Placed>,
 }
 
 /// What becomes of a step that was running when a run was stopped.
@@ -244,7 +246,11 @@ impl Reader<'_> {
                 .filter_map(|patch| {
                     let from = self.patch_file(&patch.file)?;
                     let patch_spec = PatchSpec { from, strip: patch.strip.unwrap_or(1) };
-                    Some(RecipePatch { patch: patch_spec, versions: patch.versions.clone().unwrap_or_default() })
+                    Some(RecipePatch {
+                        patch: patch_spec,
+                        versions: patch.versions.clone().unwrap_or_default(),
+                        when: patch.when.as_ref().map(|when| file.placed(when)),
+                    })
                 })
                 .collect(),
             refuse: raw.refuse.into_iter().map(|refuse| (file.placed(&refuse.when), refuse.why)).collect(),

@@ -5,7 +5,7 @@
 
 use crate::base::Sha256;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One place a source may come from, with what proves it is the right one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -78,6 +78,17 @@ pub struct PatchSpec {
     pub from: PatchFrom,
     /// `patch -p`.
     pub strip: u32,
+}
+
+impl PatchSpec {
+    /// Its file's name without directory and extension.
+    pub fn stem(&self) -> String {
+        let path = match &self.from {
+            PatchFrom::Member(member) => Path::new(member),
+            PatchFrom::File { path, .. } => path,
+        };
+        path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+    }
 }
 
 /// Where a patch's text is.

@@ -7,7 +7,7 @@ use super::job::{Dep, Job, JobStep};
 use super::material::Material;
 use super::request::{HostFacts, Request};
 use super::versions::{self, Versions};
-use crate::base::{Diagnostic, Key, PackageName, Version};
+use crate::base::{Diagnostic, Key, PackageName};
 use crate::config::Config;
 use crate::config::expect::{Expectation, Word};
 use crate::config::file::Placed;
@@ -79,7 +79,8 @@ struct Planner<'a> {
     plan: Plan,
     done: BTreeMap<(PackageName, Instance), Option<StageId>>,
     // Targets may be built from different versions of one package.
-    trees: BTreeMap<(PackageName, Version), StageId>,
+    // By label.
+    trees: BTreeMap<String, StageId>,
     versions: BTreeMap<Instance, Rc<Versions>>,
     path: Vec<(PackageName, Instance)>,
     problems: Vec<Diagnostic>,
@@ -167,7 +168,7 @@ impl Planner<'_> {
                 self.problems.push(when.error(said).cause(why.clone()));
             }
         }
-        let (source, version) = self.source(recipe, instance)?;
+        let (source, version) = self.source(recipe, instance, &renderer)?;
         let job = self.job(recipe, instance, &renderer, &needs, source);
         if self.problems.len() > before {
             return None;
@@ -256,7 +257,12 @@ impl Planner<'_> {
 
     // The unpack stage of the recipe's source and its version. `None` after a
     // problem; `Some((None, None))` for a recipe without a source.
-    fn source(&mut self, recipe: &Recipe, instance: &Instance) -> Option<(Option<StageId>, Option<String>)> {
+    fn source(
+        &mut self,
+        recipe: &Recipe,
+        instance: &Instance,
+        renderer: &Renderer,
+    ) -> Option<(Option<StageId>, Option<String>)> {
         let config = self.config;
         let recipe = config.recipes.get(recipe.source_package()).unwrap_or(recipe);
         if recipe.versions.is_empty() && !self.request.sources.contains_key(&recipe.name) {
@@ -272,21 +278,33 @@ impl Planner<'_> {
             self.problems.push(problem);
             return None;
         };
-        let tree = (recipe.name.clone(), version.clone());
-        if let Some(unpack) = self.trees.get(&tree) {
+        // A patch for some targets makes a tree of its own, named by it: the others keep theirs.
+        let mut label = format!("{}-{version}", recipe.name);
+        let mut patches = Vec::new();
+        // The caller's own source is built as it is.
+        let own = self.request.sources.contains_key(&recipe.name);
+        for patch in recipe.patches.iter().filter(|patch| !own && patch.versions.contains(&version)) {
+            if let Some(when) = &patch.when {
+                if !self.holds(renderer, when) {
+                    continue;
+                }
+                label.push('+');
+                label.push_str(&patch.patch.stem());
+            }
+            patches.push(patch.patch.clone());
+        }
+        if let Some(unpack) = self.trees.get(&label) {
             return Some((Some(*unpack), Some(version.to_string())));
         }
-        let label = format!("{}-{version}", recipe.name);
         let release = recipe.release(&version);
         let candidates = match self.request.sources.get(&recipe.name) {
             Some(local) => vec![local.clone()],
             None => release.map(|release| release.sources.clone()).unwrap_or_default(),
         };
-        let patches = recipe.patches.iter().filter(|patch| patch.versions.contains(&version));
         let unpacked = release.map_or(100 << 20, |release| release.unpacked);
         let set = SourceSet {
             chosen: (self.known)(&label, &candidates),
-            patches: patches.map(|patch| patch.patch.clone()).collect(),
+            patches,
             label: label.clone(),
             candidates,
             unpacked,
@@ -308,7 +326,7 @@ impl Planner<'_> {
         let fetch = self.push(stage("fetch", Vec::new(), Work::Fetch(id), 1));
         let unpack = stage("unpack", vec![fetch], Work::Unpack(id), unpacked / UNPACK_BYTES_A_SECOND + 1);
         let unpack = self.push(unpack);
-        self.trees.insert(tree, unpack);
+        self.trees.insert(label, unpack);
         Some((Some(unpack), Some(version.to_string())))
     }
 

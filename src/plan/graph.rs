@@ -69,11 +69,11 @@ pub enum Work {
 /// A source with its candidates and, once known, the one that is used.
 #[derive(Debug, Clone)]
 pub struct SourceSet {
-    /// `gcc-16.2.0`
+    /// `gcc-16.2.0`; with what is patched for some targets only, `gcc-16.2.0+NAME-OF-THE-PATCH`
     pub label: String,
     /// In order of preference.
     pub candidates: Vec<SourceSpec>,
-    /// Patches of the recipe, whatever the candidate.
+    /// Patches of the recipe, for each of the candidates.
     pub patches: Vec<PatchSpec>,
     /// Bytes of the unpacked tree, roughly.
     pub unpacked: u64,

@@ -1,4 +1,4 @@
-//! A recipe that is built from the source of another.
+//! A recipe that is built from the source of another, and trees that are patched for some targets.
 
 use crate::world::World;
 
@@ -75,4 +75,32 @@ fn mistakes_are_shown_at_their_places() {
       |             ^^^^^^^^
     hint: those of `kernel` hold for both
     "#);
+}
+
+#[test]
+fn a_patch_for_one_target_leaves_the_trees_of_the_others_alone() {
+    let world = World::new();
+    world.write("data/recipes/gamma-fix.diff", "why\n\n--- /dev/null\n+++ b/fixed\n@@ -0,0 +1 @@\n+yes\n");
+    let kernel = fs_err::read_to_string(world.path("data/recipes/kernel.toml")).unwrap();
+    let patch = "[[patch]]\nfile = \"gamma-fix.diff\"\nwhen = \"target.name == 'gamma'\"\nwhy = \"a test wants it\"\n";
+    world.write("data/recipes/kernel.toml", &format!("{kernel}{patch}"));
+    let look = "schema = 1\nname = \"extra\"\nsummary = \"a test\"\nper = \"target\"\nsource-of = \"kernel\"\n\
+         [[step]]\nname = \"look\"\nscript = \"ls '{{ source }}' > '{{ dest }}/files'\"\n[result]\nfiles = [\"files\"]\n";
+    world.write("data/recipes/extra.toml", look);
+    let fixed = |target: &str, more: &[&str]| {
+        world.run(&[&["build", target, "--package", "extra", "--out", "out"], more].concat()).ok();
+        let files = fs_err::read_to_string(world.path(&format!("out/{target}/extra/files"))).unwrap();
+        files.lines().any(|file| file == "fixed")
+    };
+    assert!(!fixed("alpha", &[]));
+    assert!(fixed("gamma", &[]));
+    // One's own tree is built as it is.
+    world.write("mine/configure", "# mine\n");
+    assert!(!fixed("gamma", &["--source", "kernel=mine"]));
+    let plan = world.run(&["plan", "alpha", "gamma", "--package", "extra", "--json"]).ok().out;
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let stages = plan["stages"].as_array().unwrap();
+    let needs = |name: &str| &stages.iter().find(|stage| stage["stage"] == name).unwrap()["needs"];
+    assert_eq!(needs("alpha/extra"), &serde_json::json!(["unpack/kernel-1.0"]));
+    assert_eq!(needs("gamma/extra"), &serde_json::json!(["unpack/kernel-1.0+gamma-fix"]));
 }
