@@ -4,7 +4,7 @@
 #
 # Environment: QEMU (the program), QEMU_MACHINE, QEMU_CPU (may be empty),
 # QEMU_SERIAL (its serial ports; `stdio` if not given), QEMU_MEMORY, CONSOLE (the kernel's name of it), END (`poweroff` or `restart`),
-# KERNEL, INITRD, DEST, LIMIT (seconds), LOG_BYTES, COMPILER and LINKER (the first
+# KERNEL, INITRD, DTB (a device tree for it; may be empty), DEST, LIMIT (seconds), LOG_BYTES, COMPILER and LINKER (the first
 # lines of their --version), PROCESS (`yes`: KERNEL is a program of this machine, and
 # qemu is not used), BTF (bytes of /sys/kernel/btf/vmlinux, or `none`)
 set -eu
@@ -24,6 +24,7 @@ fi
 
 set -- -display none -no-reboot -monitor none -nic none -serial ${QEMU_SERIAL:-stdio} -M "$QEMU_MACHINE" -m "$QEMU_MEMORY"
 if [ -n "$QEMU_CPU" ]; then set -- "$@" -cpu "$QEMU_CPU"; fi
+if [ -n "${DTB:-}" ]; then set -- "$@" -dtb "$DTB"; fi
 append="console=$CONSOLE panic=-1"
 # What follows the dashes are init's arguments.
 if [ "$END" = restart ]; then append="$append -- restart"; fi

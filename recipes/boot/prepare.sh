@@ -5,7 +5,7 @@
 #
 # Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
 # (further ones for programs), LINUX (a result of the linux recipe), NAME (the
-# target's), KERNEL (the image), MACHINE (readelf's word), QEMU, PROCESS (`yes` where the
+# target's), KERNEL (the image), MACHINE (readelf's word), DTB_SECTION (of vmlinux, may be empty), QEMU, PROCESS (`yes` where the
 # kernel is a program of this machine)
 set -eu
 
@@ -33,6 +33,12 @@ if grep '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config" > /dev/null && grep '^CONFIG_
   if [ -z "$size" ]; then finish fail "the configuration has CONFIG_DEBUG_INFO_BTF=y, vmlinux has no section .BTF"; fi
   btf=$((0x$size))
 fi
+dtb=
+if [ -n "$DTB_SECTION" ]; then
+  dtb=machine.dtb
+  "${CROSS}objcopy" -O binary -j "$DTB_SECTION" "$LINUX/vmlinux" "$dtb"
+  if [ ! -s "$dtb" ]; then finish fail "vmlinux has no device tree in its section $DTB_SECTION"; fi
+fi
 # With its debug information it is larger than what some machines load.
 image=$KERNEL
 if [ "$("${CROSS}readelf" -h "$KERNEL" 2> /dev/null | sed -n 's/^ *Class: *ELF.*/ELF/p')" = ELF ]; then
@@ -44,5 +50,6 @@ fi
   echo "COMPILER='$("${CROSS}gcc" --version | head -n 1)'"
   echo "LINKER='$("${CROSS}ld" --version | head -n 1)'"
   echo "BTF=$btf"
+  echo "DTB=$dtb"
 } > facts.sh
 cat facts.sh

@@ -7,7 +7,7 @@ set -eu
 if [ -f "$DEST/verdict" ]; then exit 0; fi
 . ./facts.sh
 INITRD=initrd
-export KERNEL COMPILER LINKER BTF INITRD
+export KERNEL COMPILER LINKER BTF INITRD DTB
 sh -eu "$FILES/boot.sh"
 if ! grep -q '^state pass' "$DEST/verdict"; then exit 0; fi
 

@@ -1,4 +1,8 @@
 // What GCC and libgcc expect of every environment, a C library or not.
+#ifdef __alpha__
+#include "../check/alpha-divide.h"
+#endif
+
 typedef __SIZE_TYPE__ size;
 
 __attribute__((noreturn)) void abort(void) {
