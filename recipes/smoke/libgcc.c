@@ -19,6 +19,10 @@ volatile __int128 h = -3;
 #elif __LDBL_MANT_DIG__ == 113 && !(defined(__sparc__) && defined(__arch64__))
 #define QUAD long double
 #endif
+// So is all of its floating point on Nios II with Linux (libgcc/config/nios2/t-linux).
+#if defined(__nios2__) && defined(__linux__)
+#define NO_FLOAT
+#endif
 #ifdef QUAD
 volatile QUAD q = 1.25;
 #endif
@@ -32,8 +36,10 @@ void _start(void) {
 	results[5] = a >> n;
 	results[6] = (wide)(c >> n);
 	results[7] = (wide)__builtin_popcountll(a) + (wide)__builtin_clzll(a) + (wide)__builtin_ctzll(a);
+#ifndef NO_FLOAT
 	results[8] = (wide)(long long)(x * y + x / y - f);
 	results[9] = (wide)(x > y) + (wide)(double)a;
+#endif
 #ifdef __SIZEOF_INT128__
 	g = (g << 77) / a;
 	h = h / c % d;
