@@ -5,8 +5,8 @@
 #
 # Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
 # (further ones for programs), LINUX (a result of the linux recipe), NAME (the
-# target's), KERNEL (the image), MACHINE (readelf's word), DTB_SECTION (of vmlinux, may be empty), QEMU, PROCESS (`yes` where the
-# kernel is a program of this machine)
+# target's), KERNEL (the image), MACHINE and DATA (readelf's words), DTB_SECTION (of
+# vmlinux, may be empty), QEMU, PROCESS (`yes` where the kernel is a program of this machine)
 set -eu
 
 EVIDENCE=build.log
@@ -17,11 +17,15 @@ if [ ! -f "$KERNEL" ]; then finish fail "the kernel's build left no ${KERNEL##*/
 if ! compile -Os -static -nostdlib -Wall "$FILES/init.c" -lgcc -o init > "$DEST/build.log" 2>&1; then
   finish fail "init does not compile: $(cause "$DEST/build.log")"
 fi
-machine() { "${CROSS}readelf" -h "$1" | sed -n 's/^ *Machine: *//p'; }
+header() { "${CROSS}readelf" -h "$1" | sed -n "s/^ *$2: *//p"; }
 for file in init "$LINUX/vmlinux"; do
-  found=$(machine "$file")
+  found=$(header "$file" Machine)
   if [ -n "$MACHINE" ] && [ "$found" != "$MACHINE" ]; then
     finish fail "${file##*/} is for \`$found\`, the target is \`$MACHINE\`"
+  fi
+  found=$(header "$file" Data | sed 's/^.*, //')
+  if [ -n "$DATA" ] && [ "$found" != "$DATA" ]; then
+    finish fail "${file##*/} is \`$found\`, the target is \`$DATA\`"
   fi
 done
 sh -eu "$FILES/initramfs.sh" init > initrd
