@@ -5,8 +5,8 @@
 #
 # Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
 # (further ones for programs), LINUX (a result of the linux recipe), NAME (the
-# target's), KERNEL (the image), MACHINE and DATA (readelf's words), DTB_SECTION (of
-# vmlinux, may be empty), QEMU, PROCESS (`yes` where the kernel is a program of this machine)
+# target's), KERNEL (the image), MACHINE and DATA (readelf's words), DTS (a device
+# tree for qemu; may be empty), QEMU, PROCESS (`yes` where the kernel is a program of this machine)
 set -eu
 
 EVIDENCE=build.log
@@ -38,10 +38,11 @@ if grep '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config" > /dev/null && grep '^CONFIG_
   btf=$((0x$size))
 fi
 dtb=
-if [ -n "$DTB_SECTION" ]; then
+if [ -n "$DTS" ]; then
+  if ! command -v dtc > /dev/null; then finish skipped "dtc is not installed"; fi
   dtb=machine.dtb
-  "${CROSS}objcopy" -O binary -j "$DTB_SECTION" "$LINUX/vmlinux" "$dtb"
-  if [ ! -s "$dtb" ]; then finish fail "vmlinux has no device tree in its section $DTB_SECTION"; fi
+  # With room for what qemu adds to it.
+  if ! dtc -q -p 1024 -O dtb -o "$dtb" "$FILES/$DTS" 2>> "$DEST/build.log"; then finish fail "$DTS: $(cause "$DEST/build.log")"; fi
 fi
 # With its debug information it is larger than what some machines load.
 image=$KERNEL
