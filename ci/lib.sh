@@ -52,6 +52,7 @@ matching_backports() {
       as_root tee /etc/apt/sources.list.d/crossmill-backports.list >/dev/null
     as_root apt-get update -q
   fi
-  printf 'Package: src:qemu\nPin: release n=%s-backports\nPin-Priority: 500\n' "$codename" |
+  # The firmware that qemu's packages depend on comes from the same suite.
+  printf 'Package: src:qemu src:seabios src:opensbi src:edk2\nPin: release n=%s-backports\nPin-Priority: 500\n' "$codename" |
     as_root tee /etc/apt/preferences.d/crossmill-qemu >/dev/null
 }
