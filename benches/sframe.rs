@@ -10,9 +10,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
-use crossmill::check::sframe::examine;
-use crossmill::formats::elf::Elf;
-use crossmill::formats::sframe::{Addressing, Tables};
+use crossmill::debuginfo::elf::Elf;
+use crossmill::debuginfo::sframe::compare::examine;
+use crossmill::debuginfo::sframe::{Addressing, Tables};
 use std::hint::black_box;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -16,13 +16,15 @@
 //! | [`store`] | what is finished, published by one rename each |
 //! | [`process`] | children in groups that never outlive their run |
 //! | [`config`] | targets, recipes, release sets, profiles: parsed, then trusted |
-//! | [`formats`] | bytes and text of others: no file is opened here |
+//! | [`formats`] | text of other programs: no file is opened here |
+//! | [`debuginfo`] | DWARF, SFrame and BTF: a library of its own, which uses only `base` |
 //! | [`base`] | words that all of them use |
 
 pub mod base;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod debuginfo;
 pub mod exec;
 pub mod formats;
 pub mod plan;

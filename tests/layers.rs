@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 
 /// Lowest first; modules of one line may not use each other.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["base"],
     &["formats"],
+    &["debuginfo"],
     &["config"],
     &["plan", "source", "store", "process"],
     &["check"],

@@ -6,9 +6,9 @@
 #[path = "../fuzz/bodies/sframe.rs"]
 mod fuzz;
 
-use crossmill::formats::elf::Elf;
-use crossmill::formats::frame::{Named, Place, Row};
-use crossmill::formats::sframe::{Abi, Addressing, Table};
+use crossmill::debuginfo::elf::Elf;
+use crossmill::debuginfo::frame::{Named, Place, Row};
+use crossmill::debuginfo::sframe::{Abi, Addressing, Table};
 use crossmill::formats::verdict::{Account, Verdict};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! What the fuzz targets of BTF do with an input; the tests replay the corpus through the same.
 
-use crossmill::formats::btf::validate::{Context, validate};
-use crossmill::formats::btf::{Btf, Builder, FuncIndex, HEADER_32, Order};
+use crossmill::debuginfo::btf::validate::{Context, validate};
+use crossmill::debuginfo::btf::{Btf, Builder, FuncIndex, HEADER_32, Order};
 
 /// Reads all that an input holds.
 pub fn read(data: &[u8]) {
@@ -51,7 +51,7 @@ pub fn check(data: &[u8]) {
         assert!(!finding.to_string().is_empty());
     }
     if let Some(btf) = &checked.btf {
-        crossmill::report::btf::raw(btf, &mut std::io::sink()).expect("a sink takes all");
+        crossmill::report::debuginfo::btf::raw(btf, &mut std::io::sink()).expect("a sink takes all");
         again(btf);
     }
 }

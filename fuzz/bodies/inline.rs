@@ -1,7 +1,7 @@
 //! What the fuzz target of expressions does with an input; the tests replay the corpus through the same.
 
-use crossmill::formats::inline::expression::{Want, translate};
-use crossmill::formats::inline::{LocParam, Location};
+use crossmill::debuginfo::inline_btf::expression::{Want, translate};
+use crossmill::debuginfo::inline_btf::{LocParam, Location};
 use gimli::{BigEndian, Encoding, EndianSlice, Endianity, Format, LittleEndian};
 
 /// Translates an input: {bytes of the parameter, flags, the expression}. Flags: 1 big-endian, 2 addresses of four

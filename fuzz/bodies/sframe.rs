@@ -1,7 +1,9 @@
 //! What the fuzz targets do with bytes; the project's tests do the same with the corpus.
 
-use crossmill::check::sframe::{examine, side_by_side};
-use crossmill::formats::sframe::{Abi, Addressing, Container, Findings, Relocation, SHT_GNU_SFRAME, Tables, validate};
+use crossmill::debuginfo::sframe::compare::{examine, side_by_side};
+use crossmill::debuginfo::sframe::{
+    Abi, Addressing, Container, Findings, Relocation, SHT_GNU_SFRAME, Tables, validate,
+};
 
 /// A section: every rule, every row, and lookups.
 pub fn reader(bytes: &[u8]) {
@@ -20,7 +22,7 @@ pub fn reader(bytes: &[u8]) {
     };
     let mut findings = Findings::default();
     let statistics = validate(section, &container, &mut findings);
-    assert!(findings.kept().len() <= 100 * crossmill::formats::sframe::RULES.len());
+    assert!(findings.kept().len() <= 100 * crossmill::debuginfo::sframe::RULES.len());
     for (_, table) in Tables::new(section, Addressing { address: 0x1000, relocatable }) {
         let Ok(table) = table else { continue };
         for pc in [0, 0x1000, 0x2000, 0x2010, u64::MAX] {

@@ -2,10 +2,10 @@
 
 use super::{Outcome, Trouble, exit, stream};
 use crate::base::Diagnostic;
-use crate::check::btf::{self as check, Loaded};
-use crate::check::input::Input;
-use crate::formats::btf::Btf;
-use crate::report::{btf as report, btf_json};
+use crate::debuginfo::btf::Btf;
+use crate::debuginfo::btf::file::{self as check, Loaded};
+use crate::debuginfo::input::Input;
+use crate::report::debuginfo::{btf as report, btf_json};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 

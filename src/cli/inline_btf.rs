@@ -6,11 +6,11 @@ mod report;
 
 use super::{Outcome, Trouble, exit};
 use crate::base::Diagnostic;
-use crate::check::btf::{self, Loaded};
-use crate::check::inline::{self, File};
-use crate::check::input::Input;
-use crate::formats::btf::Btf;
-use crate::formats::inline::{Extraction, Known, Options};
+use crate::debuginfo::btf::Btf;
+use crate::debuginfo::btf::file::{self as btf, Loaded};
+use crate::debuginfo::inline_btf::file::{self as inline, File};
+use crate::debuginfo::inline_btf::{Extraction, Known, Options};
+use crate::debuginfo::input::Input;
 use crate::formats::verdict::{Account, Verdict};
 use crate::report::meter::Meter;
 use clap::{Args, Subcommand};

@@ -2,15 +2,12 @@
 //! timeline. Everything is drawn from events alone, so a finished run can be
 //! drawn again from its event log. Data goes to stdout, everything else to stderr.
 
-pub mod btf;
-pub mod btf_json;
-pub mod check_btf;
+pub mod debuginfo;
 pub mod doctor;
 pub mod download;
 pub mod estimate;
 pub mod eventlog;
 pub mod failure;
-pub mod inline_btf;
 pub mod json;
 pub mod meter;
 pub mod model;
@@ -19,7 +16,6 @@ pub mod plan;
 pub mod proof;
 #[cfg(test)]
 mod sample;
-pub mod sframe;
 pub mod style;
 pub mod table;
 pub mod targets;

@@ -74,9 +74,9 @@ fn sections_of_an_elf_file_stand_on_each_other() {
         eprintln!("not run: this machine lacks gcc or objcopy");
         return;
     }
-    use crossmill::check::btf::Loaded;
-    use crossmill::check::input::Input;
-    use crossmill::formats::btf::{Btf, Builder, Endian, FuncIndex, LocSite};
+    use crossmill::debuginfo::btf::file::Loaded;
+    use crossmill::debuginfo::btf::{Btf, Builder, Endian, FuncIndex, LocSite};
+    use crossmill::debuginfo::input::Input;
     let dir = tempfile::tempdir().unwrap();
     let main = fs_err::read(fixture("program.btf")).unwrap();
     let main = Btf::parse(&main, None).unwrap();

@@ -16,7 +16,7 @@ fn text(bytes: &[u8]) -> String {
 
 // A program and BTF to stand on, made by this program itself: pahole may be missing.
 fn world() -> (tempfile::TempDir, std::path::PathBuf) {
-    use crossmill::formats::btf::{Builder, Endian, Kind, Param};
+    use crossmill::debuginfo::btf::{Builder, Endian, Kind, Param};
     let (dir, path) = compile(Path::new("gcc"), "known.c", &["-c", "-O2", "-g", "-ffreestanding"]);
     let mut base = Builder::new(None, Endian::Little, false);
     let name = base.string("long int");

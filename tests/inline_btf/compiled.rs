@@ -1,7 +1,7 @@
 //! Real compilers: small programs whose inlining is known.
 
 use crate::{compile, sites, with};
-use crossmill::formats::inline::{Extraction, Location as L, Options};
+use crossmill::debuginfo::inline_btf::{Extraction, Location as L, Options};
 use std::path::Path;
 
 fn only(found: &Extraction<'_>, name: &str) -> Vec<Vec<L>> {

@@ -1,9 +1,9 @@
 //! Locations of written debug information, each known to the bit.
 
 use crate::{Sites, assemble, sites, with};
-use crossmill::formats::inline::location::FRAME_BASE;
-use crossmill::formats::inline::unit::Skip;
-use crossmill::formats::inline::{Extraction, Location as L, Missing as M, Options};
+use crossmill::debuginfo::inline_btf::location::FRAME_BASE;
+use crossmill::debuginfo::inline_btf::unit::Skip;
+use crossmill::debuginfo::inline_btf::{Extraction, Location as L, Missing as M, Options};
 
 fn of(found: &Extraction<'_>, name: &str) -> Sites {
     sites(&found.sites_of(name.as_bytes()))

@@ -1,11 +1,11 @@
 //! Debug information that lies: counted, never followed for ever.
 
 use crate::{assemble, sites, with};
-use crossmill::formats::btf::Endian;
-use crossmill::formats::elf::Elf;
-use crossmill::formats::inline::unit::Skip;
-use crossmill::formats::inline::write::write;
-use crossmill::formats::inline::{self, Error, Known, Location as L, Missing as M, Options, Sections};
+use crossmill::debuginfo::btf::Endian;
+use crossmill::debuginfo::elf::Elf;
+use crossmill::debuginfo::inline_btf::unit::Skip;
+use crossmill::debuginfo::inline_btf::write::write;
+use crossmill::debuginfo::inline_btf::{self as inline, Error, Known, Location as L, Missing as M, Options, Sections};
 
 #[test]
 fn every_lie_is_counted_by_its_reason() {

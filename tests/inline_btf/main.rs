@@ -16,13 +16,13 @@ mod lies;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
 
-use crossmill::formats::btf::validate::{Context, validate};
-use crossmill::formats::btf::{Btf, Endian};
-use crossmill::formats::elf::Elf;
-use crossmill::formats::inline::compare::compare;
-use crossmill::formats::inline::listing::SitesOf;
-use crossmill::formats::inline::write::write;
-use crossmill::formats::inline::{self, Extraction, Known, Location, Missing, Options, Sections};
+use crossmill::debuginfo::btf::validate::{Context, validate};
+use crossmill::debuginfo::btf::{Btf, Endian};
+use crossmill::debuginfo::elf::Elf;
+use crossmill::debuginfo::inline_btf::compare::compare;
+use crossmill::debuginfo::inline_btf::listing::SitesOf;
+use crossmill::debuginfo::inline_btf::write::write;
+use crossmill::debuginfo::inline_btf::{self as inline, Extraction, Known, Location, Missing, Options, Sections};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

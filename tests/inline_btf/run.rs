@@ -2,10 +2,10 @@
 //! against what the inlined function then hands on.
 
 use crate::compile;
-use crossmill::formats::btf::{Btf, Endian, Kind, LocParam, flags};
-use crossmill::formats::elf::Elf;
-use crossmill::formats::inline::write::write;
-use crossmill::formats::inline::{self, Known, Options, Sections};
+use crossmill::debuginfo::btf::{Btf, Endian, Kind, LocParam, flags};
+use crossmill::debuginfo::elf::Elf;
+use crossmill::debuginfo::inline_btf::write::write;
+use crossmill::debuginfo::inline_btf::{self as inline, Known, Options, Sections};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};

@@ -2,12 +2,12 @@
 
 use crate::base::Diagnostic;
 use crate::base::rule::Severity;
-use crate::check::btf::{self as check, Loaded};
-use crate::check::input::Input;
 use crate::cli::{Outcome, Trouble, exit, print};
-use crate::formats::btf::validate::rules::RULES;
+use crate::debuginfo::btf::file::{self as check, Loaded};
+use crate::debuginfo::btf::validate::rules::RULES;
+use crate::debuginfo::input::Input;
 use crate::report::Style;
-use crate::report::check_btf::{self as report, File};
+use crate::report::debuginfo::check_btf::{self as report, File};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 

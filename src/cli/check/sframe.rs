@@ -1,12 +1,12 @@
 //! `crossmill check sframe`.
 
 use crate::base::{Diagnostic, suggest};
-use crate::check::input::Input;
-use crate::check::sframe::{self as check, Looked, Progress, Total};
 use crate::cli::{Outcome, Trouble, exit};
-use crate::formats::sframe::{RULES, rule};
+use crate::debuginfo::input::Input;
+use crate::debuginfo::sframe::compare::{self as check, Looked, Progress, Total};
+use crate::debuginfo::sframe::{RULES, rule};
 use crate::report::Style;
-use crate::report::sframe as report;
+use crate::report::debuginfo::sframe as report;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;

@@ -2,12 +2,12 @@
 
 use super::{Subject, conclude, extract, main_btf, open};
 use crate::base::Diagnostic;
-use crate::check::inline::{File, Held, OWN_SECTIONS};
 use crate::cli::{Outcome, Trouble, print};
-use crate::formats::btf::Btf;
-use crate::formats::inline::Extraction;
+use crate::debuginfo::btf::Btf;
+use crate::debuginfo::inline_btf::Extraction;
+use crate::debuginfo::inline_btf::file::{File, Held, OWN_SECTIONS};
 use crate::report::Style;
-use crate::report::inline_btf as report;
+use crate::report::debuginfo::inline_btf as report;
 use clap::Args;
 use std::path::PathBuf;
 

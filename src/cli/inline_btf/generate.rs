@@ -2,13 +2,13 @@
 
 use super::{Inputs, Subject, conclude, extract, main_btf};
 use crate::base::{Diagnostic, files};
-use crate::check::btf::Loaded;
-use crate::check::inline::File;
 use crate::cli::{Outcome, Trouble, exit, print};
+use crate::debuginfo::btf::file::Loaded;
+use crate::debuginfo::inline_btf::file::File;
 use crate::formats::verdict::{Account, Verdict};
 use crate::process::{find_program, probe};
 use crate::report::Style;
-use crate::report::inline_btf as report;
+use crate::report::debuginfo::inline_btf as report;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -2,11 +2,11 @@
 
 use super::{Subject, extract, main_btf};
 use crate::base::{Diagnostic, suggest};
-use crate::check::inline::{Error, File};
 use crate::cli::{Outcome, Trouble, exit, print};
-use crate::formats::inline::{self, Extraction, Machine};
+use crate::debuginfo::inline_btf::file::{Error, File};
+use crate::debuginfo::inline_btf::{self as inline, Extraction, Machine};
 use crate::report::Style;
-use crate::report::inline_btf as report;
+use crate::report::debuginfo::inline_btf as report;
 use clap::Args;
 
 /// Tell what tracing can see of inlined functions, and what it cannot

@@ -1,0 +1,422 @@
+//! Runs the instructions of a function into rows, for the registers that
+//! SFrame speaks of: the CFA, the return address and the frame pointer.
+
+use super::{Cie, Error, Fde, Reason, Reasons, Slice};
+use crate::debuginfo::frame::{Cfa, Place, Row};
+use crate::debuginfo::sframe::Abi;
+use gimli::{Reader as _, constants};
+
+/// `DW_CFA_AARCH64_negate_ra_state_with_pc`, which gimli does not name.
+const NEGATE_WITH_PC: u8 = 0x2c;
+/// The most rows an entry of version 3 can count.
+const MOST_ROWS: usize = 65_535;
+
+/// How many rows, and how many remembered states, are taken of one function.
+const MOST_KEPT: usize = 1 << 20;
+
+/// A row, and from which byte of the function on it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes from the start of the function.
+    pub start: u64,
+    /// What holds.
+    pub row: Row,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct State {
+    cfa: Cfa,
+    sp: Place,
+    fp: Place,
+    ra: Place,
+    mangled: bool,
+}
+
+/// What a CIE leaves for each of its functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Initial {
+    state: State,
+    reasons: Reasons,
+}
+
+/// Runs functions one after the other, reusing its memory.
+#[derive(Debug)]
+pub struct Evaluator {
+    abi: Abi,
+    /// Whether the assembler had flexible FDEs.
+    flexible: bool,
+    state: State,
+    initial: State,
+    stack: Vec<State>,
+    at: u64,
+    reasons: Reasons,
+    steps: Vec<Step>,
+}
+
+const START: State = State { cfa: Cfa::Unknown, sp: Place::Same, fp: Place::Same, ra: Place::Same, mangled: false };
+
+impl Evaluator {
+    /// For data of an SFrame version.
+    #[must_use]
+    pub fn new(abi: Abi, version: u8) -> Self {
+        Self {
+            abi,
+            flexible: version >= 3 && abi.has_flexible(),
+            state: START,
+            initial: START,
+            stack: Vec::new(),
+            at: 0,
+            reasons: Reasons::default(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// The state after the instructions of a CIE.
+    pub(super) fn initial(abi: Abi, cie: &Cie<'_>, instructions: Slice<'_>) -> Result<Initial, Error> {
+        // Every reason counts here; `run` asks again for what depends on the version.
+        let mut evaluator = Self::new(abi, 3);
+        evaluator.execute(cie, instructions)?;
+        let mut reasons = evaluator.reasons;
+        if cie.ra != u64::from(abi.ra()) {
+            reasons.add(Reason::RaColumn);
+        }
+        Ok(Initial { state: evaluator.state, reasons })
+    }
+
+    /// Runs a function: its rows, and why the assembler might have declined it.
+    pub fn run(&mut self, cie: &Cie<'_>, fde: &Fde<'_>) -> Result<(&[Step], Reasons), Error> {
+        let initial = cie.initial?;
+        self.initial = initial.state;
+        self.state = initial.state;
+        self.reasons = initial.reasons;
+        self.stack.clear();
+        self.steps.clear();
+        self.at = 0;
+        self.execute(cie, fde.instructions)?;
+        self.close();
+        if self.steps.len() > MOST_ROWS {
+            self.reasons.add(Reason::Rows);
+        }
+        Ok((&self.steps, self.reasons))
+    }
+
+    // The row that holds from the last advance on is complete.
+    fn close(&mut self) {
+        let State { cfa, fp, ra, mangled, .. } = self.state;
+        self.judge();
+        let step = Step { start: self.at, row: Row { cfa, ra, fp, mangled } };
+        match self.steps.last_mut() {
+            // An advance by nothing.
+            Some(last) if last.start == step.start => *last = step,
+            Some(last) if last.row == step.row => {}
+            _ => self.steps.push(step),
+        }
+    }
+
+    // What can only be said of a whole row.
+    fn judge(&mut self) {
+        let State { cfa, fp, ra, .. } = self.state;
+        if let Cfa::Offset { register, offset } | Cfa::Deref { register, offset } = cfa {
+            let aligned = self.abi != Abi::S390x || offset % 8 == 0;
+            if i32::try_from(offset).is_err() || !aligned {
+                self.reasons.add(Reason::CfaOffset);
+            }
+            if !self.flexible && !self.is_base(register) {
+                self.reasons.add(Reason::CfaRegister);
+            }
+        }
+        if !self.flexible && matches!(cfa, Cfa::Deref { .. }) {
+            self.reasons.add(Reason::CfaExpression);
+        }
+        let on_stack = matches!(fp, Place::AtCfa(_));
+        if self.abi.is_aarch64() && on_stack && !matches!(ra, Place::AtCfa(_) | Place::Undefined) {
+            self.reasons.add(Reason::FpWithoutRa);
+        }
+    }
+
+    fn is_base(&self, register: u32) -> bool {
+        register == self.abi.sp() || register == self.abi.fp()
+    }
+
+    fn advance(&mut self, cie: &Cie<'_>, delta: u64) {
+        self.close();
+        self.at = self.at.saturating_add(delta.saturating_mul(cie.code_align));
+    }
+
+    fn execute(&mut self, cie: &Cie<'_>, mut code: Slice<'_>) -> Result<(), Error> {
+        while !code.is_empty() {
+            if self.steps.len() > MOST_KEPT {
+                return Err(Error::Excess { what: "rows", most: MOST_KEPT });
+            }
+            let byte = code.read_u8()?;
+            let low = byte & 0x3f;
+            match byte & 0xc0 {
+                0x40 => self.advance(cie, u64::from(low)),
+                0x80 => {
+                    let offset = code.read_uleb128()?;
+                    self.saved(u64::from(low), factored(offset.cast_signed(), cie));
+                }
+                0xc0 => self.restore(u64::from(low)),
+                _ => self.extended(cie, constants::DwCfa(low), &mut code)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn extended(&mut self, cie: &Cie<'_>, code: constants::DwCfa, rest: &mut Slice<'_>) -> Result<(), Error> {
+        match code {
+            constants::DW_CFA_nop => {}
+            constants::DW_CFA_advance_loc1 => self.advance(cie, u64::from(rest.read_u8()?)),
+            constants::DW_CFA_advance_loc2 => self.advance(cie, u64::from(rest.read_u16()?)),
+            constants::DW_CFA_advance_loc4 => self.advance(cie, u64::from(rest.read_u32()?)),
+            constants::DW_CFA_remember_state => {
+                if self.steps.is_empty() {
+                    self.reasons.add(Reason::RememberFirst);
+                }
+                if self.stack.len() >= MOST_KEPT {
+                    return Err(Error::Excess { what: "remembered states", most: MOST_KEPT });
+                }
+                self.stack.push(self.state);
+            }
+            constants::DW_CFA_restore_state => self.state = self.stack.pop().ok_or(Error::Unremembered)?,
+            constants::DW_CFA_GNU_args_size => {
+                rest.read_uleb128()?;
+                self.reasons.add(Reason::Escape);
+            }
+            constants::DW_CFA_AARCH64_negate_ra_state if self.abi.is_aarch64() => self.negate(),
+            constants::DW_CFA_GNU_window_save => self.reasons.add(Reason::WindowSave),
+            constants::DwCfa(NEGATE_WITH_PC) if self.abi.is_aarch64() => {
+                self.negate();
+                self.reasons.add(Reason::NegateWithPc);
+            }
+            constants::DW_CFA_def_cfa
+            | constants::DW_CFA_def_cfa_sf
+            | constants::DW_CFA_def_cfa_register
+            | constants::DW_CFA_def_cfa_offset
+            | constants::DW_CFA_def_cfa_offset_sf
+            | constants::DW_CFA_def_cfa_expression => self.cfa(cie, code, rest)?,
+            _ => self.register(cie, code, rest)?,
+        }
+        Ok(())
+    }
+
+    fn negate(&mut self) {
+        self.state.mangled = !self.state.mangled;
+    }
+
+    fn cfa(&mut self, cie: &Cie<'_>, code: constants::DwCfa, rest: &mut Slice<'_>) -> Result<(), Error> {
+        match code {
+            constants::DW_CFA_def_cfa => {
+                let register = number(rest.read_uleb128()?);
+                let offset = rest.read_uleb128()?.cast_signed();
+                self.state.cfa = Cfa::Offset { register, offset };
+            }
+            constants::DW_CFA_def_cfa_sf => {
+                let register = number(rest.read_uleb128()?);
+                let offset = factored(rest.read_sleb128()?, cie);
+                self.state.cfa = Cfa::Offset { register, offset };
+            }
+            constants::DW_CFA_def_cfa_register => {
+                let register = number(rest.read_uleb128()?);
+                self.state.cfa = match self.state.cfa {
+                    Cfa::Offset { offset, .. } => Cfa::Offset { register, offset },
+                    _ => Cfa::Other,
+                };
+            }
+            constants::DW_CFA_def_cfa_offset => {
+                let offset = rest.read_uleb128()?.cast_signed();
+                self.cfa_offset(offset);
+            }
+            constants::DW_CFA_def_cfa_offset_sf => {
+                let offset = factored(rest.read_sleb128()?, cie);
+                self.cfa_offset(offset);
+            }
+            _ => {
+                let expression = block(rest)?;
+                self.state.cfa = match expression_of(expression) {
+                    Some((register, offset, true)) => Cfa::Deref { register, offset },
+                    Some((register, offset, false)) => {
+                        // Said as an expression, the assembler need not see that it is a register and an offset.
+                        self.reasons.add(Reason::CfaExpression);
+                        Cfa::Offset { register, offset }
+                    }
+                    None => {
+                        self.reasons.add(Reason::CfaExpression);
+                        Cfa::Other
+                    }
+                };
+            }
+        }
+        Ok(())
+    }
+
+    fn cfa_offset(&mut self, offset: i64) {
+        self.state.cfa = match self.state.cfa {
+            Cfa::Offset { register, .. } => {
+                if !self.is_base(register) {
+                    self.reasons.add(Reason::CfaOffsetOnly);
+                }
+                Cfa::Offset { register, offset }
+            }
+            _ => {
+                self.reasons.add(Reason::CfaOffsetOnly);
+                Cfa::Other
+            }
+        };
+    }
+
+    fn register(&mut self, cie: &Cie<'_>, code: constants::DwCfa, rest: &mut Slice<'_>) -> Result<(), Error> {
+        // All that is left starts with a register, but for set_loc, which assemblers never write.
+        let register = match code {
+            constants::DW_CFA_set_loc => return Err(Error::Instruction { found: code.0 }),
+            _ => rest.read_uleb128(),
+        };
+        match code {
+            constants::DW_CFA_offset_extended => {
+                let register = register?;
+                let offset = rest.read_uleb128()?.cast_signed();
+                self.saved(register, factored(offset, cie));
+            }
+            constants::DW_CFA_offset_extended_sf => {
+                let register = register?;
+                let offset = rest.read_sleb128()?;
+                self.saved(register, factored(offset, cie));
+            }
+            constants::DW_CFA_restore_extended => self.restore(register?),
+            constants::DW_CFA_undefined => self.set(register?, Place::Undefined),
+            constants::DW_CFA_same_value => self.set(register?, Place::Same),
+            constants::DW_CFA_register => {
+                let to = number(rest.read_uleb128()?);
+                self.set(register?, Place::Register(to));
+            }
+            constants::DW_CFA_val_offset => {
+                let offset = factored(rest.read_uleb128()?.cast_signed(), cie);
+                self.set(register?, Place::ValCfa(offset));
+            }
+            constants::DW_CFA_val_offset_sf => {
+                let offset = factored(rest.read_sleb128()?, cie);
+                self.set(register?, Place::ValCfa(offset));
+            }
+            constants::DW_CFA_expression => {
+                let place = match expression_of(block(rest)?) {
+                    Some((register, offset, false)) => Place::AtRegister { register, offset },
+                    _ => Place::Other,
+                };
+                self.expression(register?, place);
+            }
+            constants::DW_CFA_val_expression => {
+                block(rest)?;
+                self.reasons.add(Reason::Escape);
+                self.set(register?, Place::Other);
+            }
+            constants::DwCfa(found) => return Err(Error::Instruction { found }),
+        }
+        Ok(())
+    }
+
+    fn saved(&mut self, register: u64, offset: i64) {
+        self.set(register, Place::AtCfa(offset));
+    }
+
+    fn restore(&mut self, register: u64) {
+        let State { sp, fp, ra, .. } = self.initial;
+        let abi = self.abi;
+        let place = match number(register) {
+            found if found == abi.sp() => sp,
+            found if found == abi.fp() => fp,
+            found if found == abi.ra() => ra,
+            _ => return,
+        };
+        // No reason is given for going back to what was.
+        if let Some(slot) = self.slot(register) {
+            *slot = place;
+        }
+    }
+
+    fn slot(&mut self, register: u64) -> Option<&mut Place> {
+        let abi = self.abi;
+        match number(register) {
+            found if found == abi.sp() => Some(&mut self.state.sp),
+            found if found == abi.fp() => Some(&mut self.state.fp),
+            found if found == abi.ra() => Some(&mut self.state.ra),
+            _ => None,
+        }
+    }
+
+    fn expression(&mut self, register: u64, place: Place) {
+        let at_base = matches!(self.state.cfa, Cfa::Offset { register: base, .. } if base == number(register));
+        let good = self.flexible
+            && number(register) == self.abi.fp()
+            && matches!(place, Place::AtRegister { register, .. } if register == self.abi.fp());
+        if !good && (at_base || self.slot(register).is_some()) {
+            self.reasons.add(Reason::Expression);
+        }
+        if let Some(slot) = self.slot(register) {
+            *slot = place;
+        }
+    }
+
+    fn set(&mut self, register: u64, place: Place) {
+        let number = number(register);
+        let (abi, flexible) = (self.abi, self.flexible);
+        let Some(slot) = self.slot(register) else { return };
+        *slot = place;
+        if let Some(reason) = reason(abi, flexible, number, place) {
+            self.reasons.add(reason);
+        }
+    }
+}
+
+// Why the assembler may decline a function that has this rule for SP, FP or the return address.
+fn reason(abi: Abi, flexible: bool, register: u32, place: Place) -> Option<Reason> {
+    let is_sp = register == abi.sp();
+    let is_ra = register == abi.ra();
+    match place {
+        Place::ValCfa(0) if is_sp && abi != Abi::S390x => None,
+        Place::ValCfa(-160) if is_sp && abi == Abi::S390x => None,
+        Place::ValCfa(_) if is_ra && !abi.tracks_ra() && !flexible => None,
+        Place::ValCfa(_) => Some(Reason::ValOffset),
+        Place::Register(_) if is_sp => (abi != Abi::S390x).then_some(Reason::SpRegister),
+        // Version 2 of s390x marks registers by an odd word.
+        Place::Register(_) => (!flexible && abi != Abi::S390x).then_some(Reason::Register),
+        Place::AtCfa(_) if is_sp => (abi != Abi::S390x).then_some(Reason::SpSaved),
+        Place::AtCfa(offset) if is_ra && !abi.tracks_ra() && !flexible => {
+            (offset != i64::from(abi.fixed_ra())).then_some(Reason::RaOffset)
+        }
+        Place::AtCfa(offset) => (abi == Abi::S390x && offset % 8 != 0).then_some(Reason::CfaOffset),
+        Place::Undefined if !is_ra => Some(Reason::Undefined),
+        _ => None,
+    }
+}
+
+// A register number; those that no 32 bits hold are none of any ABI.
+fn number(register: u64) -> u32 {
+    u32::try_from(register).unwrap_or(u32::MAX)
+}
+
+fn factored(offset: i64, cie: &Cie<'_>) -> i64 {
+    offset.wrapping_mul(cie.data_align)
+}
+
+fn block<'a>(rest: &mut Slice<'a>) -> Result<Slice<'a>, Error> {
+    let length = rest.read_uleb128()?;
+    Ok(rest.split(usize::try_from(length).unwrap_or(usize::MAX))?)
+}
+
+// A register plus an offset, and whether it is dereferenced; `None` for any other expression.
+fn expression_of(mut code: Slice<'_>) -> Option<(u32, i64, bool)> {
+    let op = code.read_u8().ok()?;
+    let register = match constants::DwOp(op) {
+        constants::DW_OP_bregx => number(code.read_uleb128().ok()?),
+        _ if (constants::DW_OP_breg0.0..=constants::DW_OP_breg31.0).contains(&op) => {
+            u32::from(op - constants::DW_OP_breg0.0)
+        }
+        _ => return None,
+    };
+    let offset = code.read_sleb128().ok()?;
+    match code.read_u8() {
+        Err(_) => Some((register, offset, false)),
+        Ok(op) if op == constants::DW_OP_deref.0 && code.is_empty() => Some((register, offset, true)),
+        Ok(_) => None,
+    }
+}

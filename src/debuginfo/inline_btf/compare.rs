@@ -1,0 +1,187 @@
+//! Inline BTF read again and held against DWARF, site by site.
+//!
+//! The reading side shares nothing with the writing side but the names of the
+//! flags: ids are followed in the bytes that were written.
+
+use super::location::{LocParam, Location};
+use super::merge::{Entry, Merged};
+use crate::debuginfo::btf::{Btf, Grammar, Kind, OldPlace, Type, old_flags};
+use serde::Serialize;
+
+/// A site as BTF has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReadSite<'b> {
+    /// Its address.
+    pub pc: u64,
+    /// The function's name.
+    pub function: &'b [u8],
+    /// Where its parameters are; nothing for one that is not available.
+    pub params: Vec<Option<LocParam>>,
+}
+
+/// What is wrong with single sites, a few of each kind in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// Sites of the BTF.
+    pub in_btf: u64,
+    /// Sites of the DWARF.
+    pub in_dwarf: u64,
+    /// The same function at the same address with the same locations.
+    pub equal: u64,
+    /// The same function at the same address with other locations.
+    pub other_locations: u64,
+    /// Only in the BTF.
+    pub only_btf: u64,
+    /// Only in the DWARF.
+    pub only_dwarf: u64,
+    /// Sites of the BTF that cannot be read.
+    pub unreadable: u64,
+    /// The first of each.
+    pub examples: Vec<String>,
+}
+
+/// How many examples of each kind are kept.
+const EXAMPLES: usize = 4;
+
+impl Comparison {
+    /// Whether both say the same.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.equal == self.in_btf && self.equal == self.in_dwarf && self.unreadable == 0
+    }
+
+    fn example(&mut self, count: u64, text: impl FnOnce() -> String) {
+        if count <= EXAMPLES as u64 {
+            self.examples.push(text());
+        }
+    }
+}
+
+/// Holds the sites of a file of inline BTF against those of the DWARF.
+#[must_use]
+pub fn compare(btf: &Btf<'_>, merged: &Merged<'_>) -> Comparison {
+    let mut outcome = Comparison { in_dwarf: merged.entries.len() as u64, ..Comparison::default() };
+    // By address and name; several of one key are rare. Numbers alone, for there may be half a million.
+    let name = |entry: &Entry| merged.called.get(entry.called as usize).map(|called| called.name).unwrap_or_default();
+    let mut ours: Vec<&Entry> = merged.entries.iter().collect();
+    ours.sort_unstable_by_key(|entry| (entry.pc, name(entry), **entry));
+    let mut taken = vec![false; ours.len()];
+    // The first of a site's key that is not taken and that `fits`.
+    let mut take = |pc: u64, function: &[u8], fits: &dyn Fn(&Entry) -> bool| {
+        let start = ours.partition_point(|entry| (entry.pc, name(entry)) < (pc, function));
+        let same =
+            ours.iter().enumerate().skip(start).take_while(|(_, entry)| (entry.pc, name(entry)) == (pc, function));
+        let (place, entry) =
+            same.into_iter().find(|(place, entry)| !taken.get(*place).copied().unwrap_or(true) && fits(entry))?;
+        if let Some(slot) = taken.get_mut(place) {
+            *slot = true;
+        }
+        Some(**entry)
+    };
+    let mut unmatched = Vec::new();
+    read(btf, merged, &mut outcome, &mut |outcome, site| {
+        outcome.in_btf += 1;
+        let fits = |entry: &Entry| merged.locations_of(entry).eq(site.params.iter().copied());
+        match take(site.pc, site.function, &fits) {
+            Some(_) => outcome.equal += 1,
+            None => unmatched.push(site),
+        }
+    });
+    for site in unmatched {
+        let function = String::from_utf8_lossy(site.function).into_owned();
+        if let Some(entry) = take(site.pc, site.function, &|_| true) {
+            outcome.other_locations += 1;
+            outcome.example(outcome.other_locations, || {
+                let dwarf: Vec<_> = merged.locations_of(&entry).collect();
+                format!("{function} at {:#x}: BTF says {:?}, DWARF {dwarf:?}", site.pc, site.params)
+            });
+        } else {
+            outcome.only_btf += 1;
+            outcome.example(outcome.only_btf, || format!("{function} at {:#x}: not in DWARF", site.pc));
+        }
+    }
+    let rest = || ours.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry);
+    outcome.only_dwarf = rest().count() as u64;
+    for entry in rest().take(EXAMPLES) {
+        outcome.examples.push(format!("{} at {:#x}: not in BTF", String::from_utf8_lossy(name(entry)), entry.pc));
+    }
+    outcome
+}
+
+/// The sites of a file of inline BTF, in either form.
+fn read<'b>(
+    btf: &Btf<'b>,
+    merged: &Merged<'_>,
+    outcome: &mut Comparison,
+    found: &mut dyn FnMut(&mut Comparison, ReadSite<'b>),
+) {
+    for section in btf.types().filter(|found| found.kind == Kind::LocSec) {
+        let name = btf.string(section.name_off).unwrap_or_default();
+        let start = if section.grammar == Grammar::Narrow {
+            // The RFC counts from the start of .text, in whatever section a site is.
+            section_start(merged, b".text")
+        } else {
+            section_start(merged, name)
+        };
+        let Some(start) = start else {
+            let count = section.vlen;
+            outcome.unreadable += u64::from(count);
+            outcome.examples.push(format!("LOCSEC {}: no such section", String::from_utf8_lossy(name)));
+            continue;
+        };
+        let mut add = |site: Option<ReadSite<'b>>| match site {
+            Some(site) => found(outcome, site),
+            None => outcome.unreadable += 1,
+        };
+        for site in section.loc_sites() {
+            add(read_site(btf, site.func, site.loc_proto, start.wrapping_add(u64::from(site.offset))));
+        }
+        for site in section.old_loc_sites() {
+            let function = btf.string(site.name_off);
+            let params = read_proto(btf, site.loc_proto);
+            add(function.zip(params).map(|(function, params)| ReadSite {
+                pc: start.wrapping_add(u64::from(site.offset)),
+                function,
+                params,
+            }));
+        }
+    }
+}
+
+// `inline.text` is what the series' header comment says, `.text` what its tests do.
+fn section_start(merged: &Merged<'_>, name: &[u8]) -> Option<u64> {
+    let plain = name.strip_prefix(b"inline").filter(|rest| rest.starts_with(b".")).unwrap_or(name);
+    merged.places.all.iter().find(|place| place.name.as_bytes() == plain).map(|place| place.address)
+}
+
+fn read_site<'b>(btf: &Btf<'b>, func: u32, proto: u32, pc: u64) -> Option<ReadSite<'b>> {
+    let func = btf.type_by_id(func).filter(|found| found.kind == Kind::Func)?;
+    Some(ReadSite { pc, function: btf.string(func.name_off)?, params: read_proto(btf, proto)? })
+}
+
+fn read_proto(btf: &Btf<'_>, proto: u32) -> Option<Vec<Option<LocParam>>> {
+    let proto = btf.type_by_id(proto)?.loc_proto()?;
+    proto
+        .iter()
+        .map(|id| match id {
+            0 => Some(None),
+            _ => read_param(&btf.type_by_id(id)?).map(Some),
+        })
+        .collect()
+}
+
+fn read_param(found: &Type<'_>) -> Option<LocParam> {
+    if let Some(param) = found.loc_param() {
+        let values: Vec<u32> = param.values.iter().take(4).collect();
+        return LocParam::new(param.size, param.flags, &values);
+    }
+    let old = found.old_loc_param()?;
+    let location = match old.place {
+        OldPlace::Const(value) => Location::Constant(value),
+        OldPlace::Register { register, flags, offset } if flags & old_flags::DEREF != 0 => {
+            Location::Memory(u32::from(register), i64::from(offset))
+        }
+        OldPlace::Register { register, offset, .. } => Location::Sum(u32::from(register), i64::from(offset)),
+    };
+    LocParam::encode(location, old.size.unsigned_abs(), old.size < 0, 0).ok()
+}

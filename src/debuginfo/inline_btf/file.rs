@@ -1,0 +1,197 @@
+//! Inline BTF of whole files: generated, validated, read again and held
+//! against DWARF; or what a kernel's own build wrote, held against it too.
+
+use crate::base::{Diagnose, Diagnostic};
+use crate::debuginfo::btf::file::{self as btf, Loaded};
+use crate::debuginfo::btf::validate::{Checked, Context, validate};
+use crate::debuginfo::btf::{self as format, Btf, WriteError};
+use crate::debuginfo::elf::{self, Elf};
+use crate::debuginfo::inline_btf::compare::{Comparison, compare};
+use crate::debuginfo::inline_btf::write::{Written, write};
+use crate::debuginfo::inline_btf::{self as inline, Extraction, Known, Options, Sections, Watch};
+use crate::debuginfo::input::Input;
+use std::path::{Path, PathBuf};
+
+/// Sections of a file that hold inline BTF of the kernel's own making.
+pub const OWN_SECTIONS: [&str; 3] = [".BTF.inline", ".BTF_inline", ".BTF.extra"];
+
+/// Why there is no inline BTF of a file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The ELF file is damaged, or is none.
+    #[error("cannot read {path}")]
+    Elf {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: elf::Error,
+    },
+    /// Its debug information cannot be read.
+    #[error("cannot read the debug information of {path}")]
+    Dwarf {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: inline::Error,
+    },
+    /// The BTF it is to stand on.
+    #[error(transparent)]
+    Btf(#[from] btf::Error),
+    /// It cannot be written.
+    #[error("the inline BTF of {path} cannot be written")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: WriteError,
+    },
+    /// What was given is no BTF.
+    #[error("cannot read the inline BTF")]
+    Given {
+        /// Why.
+        source: format::Error,
+    },
+}
+
+impl Diagnose for Error {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Dwarf { source: inline::Error::Stripped, .. } => {
+                vec![
+                    "take the file before it is stripped; kernels have debug information with CONFIG_DEBUG_INFO".into(),
+                ]
+            }
+            Self::Btf(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        Self::from_error(&error)
+    }
+}
+
+/// A file with its debug information.
+#[derive(Debug)]
+pub struct File<'i> {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its headers.
+    pub elf: Elf<'i>,
+    /// Its debug information.
+    pub debug: Sections<'i>,
+    /// Its BTF sections.
+    pub btf: Loaded<'i>,
+    input: &'i Input,
+}
+
+struct Reading<'r> {
+    input: &'r Input,
+    progress: &'r (dyn Fn(u64, u64) + Sync),
+}
+
+impl Watch for Reading<'_> {
+    fn progress(&self, done: u64, total: u64) {
+        (self.progress)(done, total);
+    }
+
+    fn done_with(&self, part: &[u8]) {
+        self.input.forget(part);
+    }
+}
+
+impl<'i> File<'i> {
+    /// Of an opened file.
+    pub fn new(path: &Path, input: &'i Input) -> Result<Self, Error> {
+        let fail = |source| Error::Elf { path: path.to_owned(), source };
+        let elf = Elf::parse(input.bytes()).map_err(fail)?;
+        let debug = Sections::load(&elf).map_err(|source| Error::Dwarf { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), elf, debug, btf: Loaded::new(path, input)?, input })
+    }
+
+    /// Its own BTF; nothing where it has none.
+    pub fn own_btf<'l>(&'l self, base: Option<&Btf<'l>>) -> Result<Option<Btf<'l>>, Error> {
+        match self.btf.section(".BTF") {
+            Some(_) => Ok(Some(self.btf.read(base)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The sites of its debug information.
+    pub fn extract(
+        &self,
+        known: &Known<'_>,
+        options: Options,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Extraction<'_>, Error> {
+        let fail = |source| Error::Dwarf { path: self.path.clone(), source };
+        let watch = Reading { input: self.input, progress };
+        let found = inline::extract(&self.elf, &self.debug, known, options, &watch).map_err(fail)?;
+        self.input.forget(self.debug.info());
+        Ok(found)
+    }
+
+    /// Writes sites as inline BTF on a base.
+    pub fn write(&self, found: &Extraction<'_>, base: Option<&Btf<'_>>) -> Result<(Vec<u8>, Written), Error> {
+        let endian = base.map_or(self.elf.endian(), Btf::endian);
+        let written =
+            write(&found.merged, base, endian).map_err(|source| Error::Write { path: self.path.clone(), source })?;
+        // Short names stand among the entries, so that writing them brought back much of it.
+        self.input.forget(self.debug.info());
+        Ok(written)
+    }
+
+    fn context(&self) -> Context {
+        Context { sections: self.btf.elf_sections.clone(), pointer: self.btf.pointer }
+    }
+
+    /// Validates inline BTF and holds it against the sites.
+    pub fn hold<'b>(&self, bytes: &'b [u8], base: Option<&Btf<'b>>, found: &Extraction<'_>) -> Held<'b> {
+        let checked = validate(bytes, base, &self.context());
+        let comparison = checked.btf.as_ref().filter(|_| !checked.is_obsolete).map(|btf| compare(btf, &found.merged));
+        Held { bytes: bytes.len() as u64, checked, comparison }
+    }
+}
+
+/// Inline BTF that was validated and held against DWARF.
+#[derive(Debug)]
+pub struct Held<'b> {
+    /// Its length.
+    pub bytes: u64,
+    /// What the validator says.
+    pub checked: Checked<'b>,
+    /// What the comparison says; nothing where it could not be read or is the obsolete form.
+    pub comparison: Option<Comparison>,
+}
+
+impl Held<'_> {
+    /// Whether nothing is wrong with it.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.checked.findings.errors() == 0 && self.comparison.as_ref().is_some_and(Comparison::is_equal)
+    }
+
+    /// What is wrong first.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        use crate::base::rule::Severity;
+        let finding = self.checked.findings.list().iter().find(|finding| finding.rule.severity == Severity::Error);
+        if let Some(finding) = finding {
+            return Some(finding.to_string());
+        }
+        match &self.comparison {
+            None if self.checked.is_obsolete => Some("obsolete form of April 2025, which is not decoded".to_owned()),
+            None => Some("it cannot be read".to_owned()),
+            Some(comparison) if !comparison.is_equal() => Some(format!(
+                "{} of {} sites are as DWARF has them ({} in DWARF): {}",
+                comparison.equal,
+                comparison.in_btf,
+                comparison.in_dwarf,
+                comparison.examples.first().map_or("", String::as_str)
+            )),
+            Some(_) => None,
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! The cross-check: every DWARF function and its SFrame function, row by row
+//! over the union of their breakpoints.
+
+use super::Cross;
+use super::load::{Loaded, TableIn, View};
+use crate::base::rule::{Finding, Rule};
+use crate::debuginfo::cfi::{Cie, Error, Evaluator, Fde, Reason, Reasons, Step};
+use crate::debuginfo::frame::{Named, Row};
+use crate::debuginfo::sframe::{Abi, Entry, Findings, rules};
+use rayon::prelude::*;
+
+/// How many functions one thread takes at once.
+const CHUNK: usize = 1024;
+/// The most blocks of a repeating function (PLT) that are compared.
+const MOST_REPEATS: u32 = 4;
+
+/// The most rows of a function that are compared; version 3 cannot count as many.
+const MOST_ROWS: usize = 1 << 20;
+
+/// An SFrame function: where, and which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Known {
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) table: usize,
+    pub(super) index: u32,
+}
+
+/// A DWARF function.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told<'l> {
+    pub(super) cie: &'l Cie<'l>,
+    pub(super) fde: Fde<'l>,
+}
+
+/// The SFrame functions of all tables, by address. Those that are nowhere are left out.
+pub(super) fn known(tables: &[TableIn<'_>]) -> Vec<Known> {
+    let mut known = Vec::with_capacity(tables.iter().map(|table| table.table.len() as usize).sum());
+    for (index, table) in tables.iter().enumerate() {
+        for entry in table.table.entries().flatten() {
+            if table.container.is_placed(table.offset + entry.offset) {
+                let end = entry.start.saturating_add(u64::from(entry.size));
+                known.push(Known { start: entry.start, end, table: index, index: entry.index });
+            }
+        }
+    }
+    if !known.is_sorted() {
+        known.sort_unstable();
+    }
+    known
+}
+
+/// The DWARF functions with bytes in executable sections, by address, each
+/// once; and how many are nowhere.
+pub(super) fn told<'l>(view: &'l View<'l>, loaded: &Loaded<'_>) -> (Vec<Told<'l>>, u64) {
+    let mut told = Vec::with_capacity(view.frames.iter().map(|frames| frames.fdes.len()).sum());
+    let mut discarded = 0;
+    for frames in &view.frames {
+        for fde in &frames.fdes {
+            let Some(cie) = frames.cies.get(fde.cie as usize) else { continue };
+            if fde.len == 0 {
+                continue;
+            }
+            if loaded.is_code(fde.start) {
+                told.push(Told { cie, fde: *fde });
+            } else {
+                discarded += 1;
+            }
+        }
+    }
+    // Stable, so that of two entries of one function .eh_frame's is kept.
+    told.sort_by_key(|told| told.fde.start);
+    told.dedup_by_key(|told| told.fde.start);
+    (told, discarded)
+}
+
+/// Holds both against each other; also the bytes of code that SFrame covers.
+pub(super) fn cross(view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Findings) -> (Cross, u64) {
+    let known = known(&view.tables);
+    let (told, discarded) = told(view, loaded);
+    let covered = covered_bytes(&known);
+    if told.is_empty() {
+        return (Cross::default(), covered);
+    }
+    let parts: Vec<(Cross, Findings, Vec<u64>)> = told
+        .par_chunks(CHUNK)
+        .map(|chunk| {
+            let mut part = Part::new(&view.tables, &known);
+            chunk.iter().for_each(|told| part.function(told));
+            (part.cross, part.findings, part.lost)
+        })
+        .collect();
+    let mut cross = Cross { discarded, ..Cross::default() };
+    let mut lost = Vec::new();
+    for (part, found, more) in parts {
+        cross += &part;
+        findings.merge(found);
+        lost.extend(more);
+    }
+    judge_lost(&lost, &known, loaded, &mut cross, findings);
+    for function in known.iter().filter(|function| function.start < function.end) {
+        let after = told.partition_point(|told| told.fde.start <= function.start);
+        let around = after.checked_sub(1).and_then(|index| told.get(index));
+        if around.is_none_or(|told| told.fde.end() <= function.start) {
+            cross.extra += 1;
+            findings.add(&rules::NO_DWARF, || {
+                let (rule, size) = (&rules::NO_DWARF, function.end - function.start);
+                Finding::new(rule, format!("{size} bytes")).about(format!("{:#x}", function.start))
+            });
+        }
+    }
+    (cross, covered)
+}
+
+// What has no SFrame function is lost if its object has others.
+fn judge_lost(lost: &[u64], known: &[Known], loaded: &Loaded<'_>, cross: &mut Cross, findings: &mut Findings) {
+    if lost.is_empty() {
+        return;
+    }
+    let bare = loaded.units().bare(lost, known.iter().map(|known| known.start));
+    cross.bare = bare.len() as u64;
+    cross.lost = (lost.len() - bare.len()) as u64;
+    if !bare.is_empty() {
+        findings.whole(&rules::BARE, || {
+            let first = bare.first().copied().unwrap_or(0);
+            format!("{} functions, the first at {first:#x}, are of compilation units without SFrame", bare.len())
+        });
+    }
+    for start in lost.iter().filter(|start| !bare.contains(start)) {
+        findings.add(&rules::LOST, || {
+            Finding::new(&rules::LOST, "DWARF has it, SFrame has not").about(format!("{start:#x}"))
+        });
+    }
+}
+
+fn covered_bytes(known: &[Known]) -> u64 {
+    let mut covered = 0_u64;
+    let mut reach = 0;
+    for function in known {
+        let from = function.start.max(reach);
+        if function.end > from {
+            covered = covered.saturating_add(function.end - from);
+            reach = function.end;
+        }
+    }
+    covered
+}
+
+struct Part<'p, 'l> {
+    tables: &'p [TableIn<'l>],
+    known: &'p [Known],
+    evaluator: Option<(u8, Evaluator)>,
+    rows: Vec<Step>,
+    cross: Cross,
+    findings: Findings,
+    lost: Vec<u64>,
+}
+
+impl<'p, 'l> Part<'p, 'l> {
+    fn new(tables: &'p [TableIn<'l>], known: &'p [Known]) -> Self {
+        Self {
+            tables,
+            known,
+            evaluator: None,
+            rows: Vec::new(),
+            cross: Cross::default(),
+            findings: Findings::default(),
+            lost: Vec::new(),
+        }
+    }
+
+    fn say(&mut self, rule: &'static Rule, start: u64, message: impl FnOnce() -> String) {
+        self.findings.add(rule, || Finding::new(rule, message()).about(format!("{start:#x}")));
+    }
+
+    // The SFrame functions of a DWARF one: one, or several that follow each other
+    // (the linker writes two for a PLT). The first may begin before `start`.
+    fn find(&self, start: u64, end: u64) -> &'p [Known] {
+        let after = self.known.partition_point(|known| known.start <= start);
+        let Some(first) = after.checked_sub(1) else { return &[] };
+        let mut reach = match self.known.get(first) {
+            Some(known) if start < known.end => known.end,
+            _ => return &[],
+        };
+        let mut last = after;
+        while let Some(next) = self.known.get(last).filter(|next| next.start == reach && next.end <= end) {
+            reach = next.end;
+            last += 1;
+        }
+        self.known.get(first..last).unwrap_or_default()
+    }
+
+    fn function(&mut self, told: &Told<'_>) {
+        self.cross.functions += 1;
+        let found = self.find(told.fde.start, told.fde.end());
+        // The version decides what the assembler could say; without a function any table's.
+        let table = found.first().map_or(0, |known| known.table);
+        let Some(table) = self.tables.get(table) else { return };
+        let version = table.table.header().version;
+        let abi = table.table.abi();
+        let mut evaluator = match self.evaluator.take() {
+            Some((made_for, evaluator)) if made_for == version => evaluator,
+            _ => Evaluator::new(abi, version),
+        };
+        let start = told.fde.start;
+        match evaluator.run(told.cie, &told.fde) {
+            Ok((_, reasons)) if found.is_empty() => self.missing(start, reasons),
+            Ok((steps, _)) => self.covered(table, found, told, steps, abi),
+            Err(Error::Instruction { .. }) if found.is_empty() => {
+                let mut reasons = Reasons::default();
+                reasons.add(Reason::Unknown);
+                self.missing(start, reasons);
+            }
+            Err(error) => {
+                self.cross.covered += u64::from(!found.is_empty());
+                self.findings.add(&rules::CFI_DAMAGED, || {
+                    let finding = Finding::new(&rules::CFI_DAMAGED, error.to_string()).about(format!("{start:#x}"));
+                    finding.at(told.fde.offset)
+                });
+            }
+        }
+        self.evaluator = Some((version, evaluator));
+    }
+
+    fn missing(&mut self, start: u64, reasons: Reasons) {
+        match reasons.iter().next() {
+            Some(reason) => *self.cross.declined.entry(reason).or_default() += 1,
+            None => self.lost.push(start),
+        }
+    }
+
+    fn covered(&mut self, table: &TableIn<'_>, found: &[Known], told: &Told<'_>, steps: &[Step], abi: Abi) {
+        self.cross.covered += 1;
+        let (start, end) = (told.fde.start, told.fde.end());
+        let (Some(first), Some(last)) = (found.first(), found.last()) else { return };
+        if (first.start, last.end) != (start, end) {
+            self.say(&rules::RANGE, start, || {
+                let (from, size) = (first.start, last.end - first.start);
+                format!("SFrame {from:#x} and {size} bytes, DWARF {start:#x} and {} bytes", end - start)
+            });
+        }
+        // One that begins elsewhere describes another function.
+        if first.start != start {
+            return;
+        }
+        let mut rows = std::mem::take(&mut self.rows);
+        let mut part = Vec::new();
+        for known in found {
+            let Ok(Some(entry)) = table.table.entry(known.index) else { continue };
+            self.marks(table, &entry, told);
+            if entry.fres == 0 && entry.is_signal() && told.cie.is_signal {
+                self.cross.unrepresented += 1;
+                continue;
+            }
+            sframe_rows(table, &entry, &mut rows);
+            let steps = behind(steps, known.start - start, &mut part);
+            if entry.is_mask() {
+                self.repeating(&entry, &rows, steps, abi);
+            } else {
+                self.compare(known.start, (known.end - known.start).min(end - known.start), &rows, steps, abi);
+            }
+        }
+        self.rows = rows;
+    }
+
+    fn marks(&mut self, table: &TableIn<'_>, entry: &Entry, told: &Told<'_>) {
+        let words = |set: bool| if set { "is marked" } else { "is not" };
+        if table.table.header().version == 3 && entry.is_signal() != told.cie.is_signal {
+            let (one, two) = (words(entry.is_signal()), words(told.cie.is_signal));
+            self.say(&rules::SIGNAL, entry.start, || format!("in SFrame it {one}, in DWARF it {two}"));
+        }
+        if table.table.abi().is_aarch64() && entry.is_b_key() != told.cie.is_b_key {
+            let (one, two) = (words(entry.is_b_key()), words(told.cie.is_b_key));
+            self.say(&rules::KEY, entry.start, || format!("in SFrame it {one}, in DWARF it {two}"));
+        }
+    }
+
+    fn compare(&mut self, start: u64, len: u64, sframe: &[Step], dwarf: &[Step], abi: Abi) {
+        let mut wrong = 0_u64;
+        let mut first = None;
+        let mut total = 0_u64;
+        for pair in union(sframe, dwarf, len) {
+            let agree = match (pair.sframe, pair.dwarf) {
+                (Some(_), Some(dwarf)) if dwarf.is_opaque() => {
+                    self.cross.opaque += 1;
+                    continue;
+                }
+                (Some(one), Some(two)) => one.agrees(two),
+                (one, two) => one == two,
+            };
+            total += 1;
+            if !agree {
+                wrong += 1;
+                first = first.or(Some(pair));
+            }
+        }
+        self.cross.rows += total;
+        self.cross.mismatched_rows += wrong;
+        self.cross.mismatched += u64::from(wrong > 0);
+        if let Some(pair) = first {
+            self.say(&rules::MISMATCH, start, || {
+                let more = if wrong > 1 { format!("; {wrong} of {total} rows disagree") } else { String::new() };
+                format!(
+                    "from +{:#x} on SFrame has {}, DWARF {}{more}",
+                    pair.start,
+                    named(pair.sframe, abi),
+                    named(pair.dwarf, abi)
+                )
+            });
+        }
+    }
+
+    // PLT slots: the rows hold for each block of rep_size bytes.
+    fn repeating(&mut self, entry: &Entry, rows: &[Step], steps: &[Step], abi: Abi) {
+        let repeat = match entry.rep_size {
+            0 => 16,
+            size => u32::from(size),
+        };
+        let blocks = (entry.size / repeat).clamp(1, MOST_REPEATS);
+        let mut unrolled = Vec::with_capacity(rows.len() * blocks as usize);
+        for block in 0..blocks {
+            let at = u64::from(block) * u64::from(repeat);
+            unrolled.extend(rows.iter().map(|step| Step { start: at + step.start, row: step.row }));
+        }
+        let len = u64::from(entry.size).min(u64::from(blocks) * u64::from(repeat));
+        self.compare(entry.start, len, &unrolled, steps, abi);
+    }
+}
+
+// The rows from an offset on, as if the function began there.
+fn behind<'s>(steps: &'s [Step], offset: u64, part: &'s mut Vec<Step>) -> &'s [Step] {
+    if offset == 0 {
+        return steps;
+    }
+    part.clear();
+    let first = steps.partition_point(|step| step.start <= offset).saturating_sub(1);
+    for step in steps.get(first..).unwrap_or_default() {
+        part.push(Step { start: step.start.saturating_sub(offset), row: step.row });
+    }
+    part
+}
+
+/// A row in the words of an ABI.
+pub(super) fn named(row: Option<Row>, abi: Abi) -> String {
+    row.map_or_else(|| "no row".to_owned(), |row| Named { row, sp: abi.sp(), fp: abi.fp() }.to_string())
+}
+
+/// The rows of an SFrame function, as far as they can be read.
+pub(super) fn sframe_rows(table: &TableIn<'_>, entry: &Entry, rows: &mut Vec<Step>) {
+    rows.clear();
+    if entry.fres == 0 && table.table.header().version == 3 {
+        rows.push(Step { start: 0, row: Row::OUTERMOST });
+    }
+    for fre in table.table.fres(entry).map_while(Result::ok).take(MOST_ROWS) {
+        let step = Step { start: u64::from(fre.start), row: table.table.decode(entry, &fre) };
+        // Rows out of order are a finding of their own; a comparison could only repeat it.
+        if rows.last().is_none_or(|last| last.start < step.start) {
+            rows.push(step);
+        }
+    }
+}
+
+/// What both tables say from a place on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pair {
+    pub(super) start: u64,
+    pub(super) sframe: Option<Row>,
+    pub(super) dwarf: Option<Row>,
+}
+
+/// Both tables over the union of their breakpoints, up to `len`. A row that
+/// starts there or behind holds for nothing.
+pub(super) fn union<'s>(sframe: &'s [Step], dwarf: &'s [Step], len: u64) -> impl Iterator<Item = Pair> + 's {
+    let (mut one, mut two) = (0, 0);
+    let (mut left, mut right) = (None, None);
+    std::iter::from_fn(move || {
+        let next_one = sframe.get(one).map(|step: &Step| step.start);
+        let next_two = dwarf.get(two).map(|step: &Step| step.start);
+        let start = match (next_one, next_two) {
+            (Some(a), Some(b)) => a.min(b),
+            (Some(a), None) => a,
+            (None, b) => b?,
+        };
+        if start >= len {
+            return None;
+        }
+        if next_one == Some(start) {
+            left = sframe.get(one).map(|step| step.row);
+            one += 1;
+        }
+        if next_two == Some(start) {
+            right = dwarf.get(two).map(|step| step.row);
+            two += 1;
+        }
+        Some(Pair { start, sframe: left, dwarf: right })
+    })
+}

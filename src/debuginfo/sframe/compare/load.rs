@@ -1,0 +1,233 @@
+//! The sections of a file that the check looks at: bytes first, then tables
+//! and entries that borrow from them.
+
+use super::units::Units;
+use super::{Bytes, Report, TableFacts, cross};
+use crate::debuginfo::cfi::{self, Frames};
+use crate::debuginfo::elf::{self, Data, Elf, Section};
+use crate::debuginfo::sframe::{
+    Abi, Container, Findings, PT_GNU_SFRAME, Relocation, SHT_GNU_SFRAME, Statistics, Table, Tables, rules, validate,
+};
+use object::Endianness;
+
+/// Bytes of everything that is looked at.
+pub(super) struct Loaded<'a> {
+    pub(super) machine: Option<Abi>,
+    pub(super) relocatable: bool,
+    big: bool,
+    address_size: u8,
+    segment: Option<(u64, u64)>,
+    /// Executable sections, from and to, by address.
+    pub(super) code: Vec<(u64, u64)>,
+    pub(super) sframes: Vec<SFrame<'a>>,
+    cfis: Vec<(Section, Data<'a>)>,
+    aranges: Option<Data<'a>>,
+}
+
+/// An SFrame section.
+pub(super) struct SFrame<'a> {
+    section: Section,
+    data: Data<'a>,
+    relocations: Vec<(u64, Relocation)>,
+}
+
+fn is_called(section: &Section, name: &str) -> bool {
+    // objcopy puts `.init` before names; relocation sections have `.rela` before theirs.
+    section.name == name || (section.name.ends_with(name) && !section.name.starts_with(".rel"))
+}
+
+fn is_sframe(section: &Section) -> bool {
+    let named = is_called(section, ".sframe") && section.kind != object::elf::SHT_NOBITS.0;
+    named || section.kind == SHT_GNU_SFRAME
+}
+
+fn is_cfi(section: &Section) -> bool {
+    let held = section.kind != object::elf::SHT_NOBITS.0 && section.size > 0;
+    held && (is_called(section, ".eh_frame") || is_called(section, ".debug_frame"))
+}
+
+impl<'a> Loaded<'a> {
+    pub(super) fn read(elf: &Elf<'a>) -> Result<Self, elf::Error> {
+        let big = elf.endian() == Endianness::Big;
+        let mut code: Vec<(u64, u64)> = elf
+            .sections()
+            .iter()
+            .filter(|section| section.is_code() && section.is_allocated())
+            .map(|section| (section.address, section.address.saturating_add(section.size)))
+            .collect();
+        code.sort_unstable();
+        let mut sframes = Vec::new();
+        let mut cfis = Vec::new();
+        for section in elf.sections() {
+            if is_sframe(section) {
+                sframes.push(SFrame::read(elf, section)?);
+            } else if is_cfi(section) {
+                cfis.push((section.clone(), elf.data(section)?));
+            }
+        }
+        Ok(Self {
+            machine: Abi::of_machine(elf.machine(), big),
+            relocatable: elf.is_relocatable(),
+            big,
+            address_size: elf.address_size(),
+            segment: elf.segment(PT_GNU_SFRAME),
+            code,
+            sframes,
+            cfis,
+            aranges: elf.data_named(".debug_aranges").ok().flatten(),
+        })
+    }
+
+    pub(super) fn bytes(&self) -> Bytes {
+        let of = |name: &str| {
+            let sections = self.cfis.iter().filter(|(section, _)| is_called(section, name));
+            sections.map(|(_, data)| data.bytes.len() as u64).sum()
+        };
+        Bytes {
+            sframe: self.sframes.iter().map(|section| section.data.bytes.len() as u64).sum(),
+            eh_frame: of(".eh_frame"),
+            debug_frame: of(".debug_frame"),
+            text: self.code.iter().map(|(from, to)| to - from).sum(),
+            covered: 0,
+        }
+    }
+
+    /// The compilation units, where the file tells.
+    pub(super) fn units(&self) -> Units {
+        self.aranges.as_ref().map(|data| Units::read(&data.bytes, self.big)).unwrap_or_default()
+    }
+
+    /// Whether an address is in an executable section.
+    pub(super) fn is_code(&self, address: u64) -> bool {
+        let after = self.code.partition_point(|(from, _)| *from <= address);
+        after.checked_sub(1).and_then(|index| self.code.get(index)).is_some_and(|(_, to)| address < *to)
+    }
+}
+
+impl<'a> SFrame<'a> {
+    fn read(elf: &Elf<'a>, section: &Section) -> Result<Self, elf::Error> {
+        let data = elf.data(section)?;
+        let mut relocations = Vec::new();
+        if elf.is_relocatable() {
+            let broken: std::collections::BTreeMap<u64, &'static str> =
+                data.unapplied.iter().map(|relocation| (relocation.offset, relocation.why)).collect();
+            for (offset, nothing) in elf.relocations(section) {
+                let relocation = match broken.get(&offset) {
+                    _ if nothing => Relocation::None,
+                    Some(why) => Relocation::Broken(why),
+                    None => Relocation::Applied,
+                };
+                relocations.push((offset, relocation));
+            }
+            relocations.sort_by_key(|(offset, _)| *offset);
+        }
+        Ok(Self { section: section.clone(), data, relocations })
+    }
+
+    pub(super) fn container<'s>(&'s self, loaded: &'s Loaded<'_>) -> Container<'s> {
+        Container {
+            name: &self.section.name,
+            kind: self.section.kind,
+            address: self.section.address,
+            relocatable: loaded.relocatable,
+            machine: loaded.machine,
+            segment: loaded.segment,
+            code: &loaded.code,
+            relocations: &self.relocations,
+        }
+    }
+
+    pub(super) fn validate(&self, loaded: &Loaded<'_>, findings: &mut Findings) -> Statistics {
+        validate(&self.data.bytes, &self.container(loaded), findings)
+    }
+}
+
+/// A table and where it is.
+pub(super) struct TableIn<'l> {
+    pub(super) section: &'l str,
+    pub(super) offset: u64,
+    pub(super) table: Table<'l>,
+    pub(super) container: Container<'l>,
+}
+
+impl TableIn<'_> {
+    pub(super) fn facts(&self) -> TableFacts {
+        let header = self.table.header();
+        TableFacts {
+            section: self.section.to_owned(),
+            offset: self.offset,
+            version: header.version,
+            abi: self.table.abi(),
+            flags: header.flags,
+            fdes: header.fdes,
+            fres: header.fres,
+            bytes: self.table.size(),
+        }
+    }
+}
+
+/// Tables and entries of a loaded file.
+pub(super) struct View<'l> {
+    pub(super) tables: Vec<TableIn<'l>>,
+    pub(super) frames: Vec<Frames<'l>>,
+    /// Names of the sections that `frames` are of.
+    pub(super) cfis: Vec<&'l str>,
+}
+
+impl<'l> View<'l> {
+    pub(super) fn of(loaded: &'l Loaded<'_>) -> Self {
+        let mut view = Self { tables: Vec::new(), frames: Vec::new(), cfis: Vec::new() };
+        for section in &loaded.sframes {
+            let container = section.container(loaded);
+            for (offset, table) in Tables::new(&section.data.bytes, container.addressing()) {
+                let Ok(table) = table else { break };
+                view.tables.push(TableIn { section: &section.section.name, offset, table, container });
+            }
+        }
+        let abi = view.tables.first().map(|first| first.table.abi()).or(loaded.machine);
+        let Some(abi) = abi else { return view };
+        // .eh_frame first: it is what a program has at run time.
+        let (eh, debug): (Vec<_>, Vec<_>) =
+            loaded.cfis.iter().partition(|(section, _)| is_called(section, ".eh_frame"));
+        for (section, data) in eh.into_iter().chain(debug) {
+            let source = cfi::Section {
+                data: &data.bytes,
+                address: section.address,
+                is_eh: is_called(section, ".eh_frame"),
+                big: loaded.big,
+                address_size: loaded.address_size,
+                abi,
+            };
+            view.frames.push(Frames::read(&source));
+            view.cfis.push(&section.name);
+        }
+        view
+    }
+
+    pub(super) fn report(&self, loaded: &Loaded<'_>, statistics: Statistics, report: &mut Report) {
+        let findings = &mut report.findings;
+        for (frames, name) in self.frames.iter().zip(&self.cfis) {
+            for (offset, error) in &frames.damaged {
+                findings.at(&rules::CFI_DAMAGED, *offset, || format!("{name}: {error}"));
+            }
+        }
+        let described = self.frames.iter().any(|frames| !frames.fdes.is_empty());
+        let functions: u64 = self.tables.iter().map(|table| u64::from(table.table.len())).sum();
+        if self.tables.is_empty() {
+            if described && loaded.machine.is_some() && findings.is_empty() {
+                findings.whole(&rules::NO_SECTION, || "no section .sframe".to_owned());
+            }
+            return;
+        }
+        if !described && functions > 0 {
+            findings.whole(&rules::NO_CFI, || format!("{functions} functions were not compared"));
+        }
+        // Rows beyond what the section can hold: found already, and reading them all could take for ever.
+        if statistics.excessive {
+            return;
+        }
+        let (cross, covered) = cross::cross(self, loaded, findings);
+        report.bytes.covered = covered;
+        report.cross = described.then_some(cross);
+    }
+}

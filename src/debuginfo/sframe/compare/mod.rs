@@ -1,0 +1,181 @@
+//! Whether the SFrame data of a file is right: its structure, and each of its
+//! rows held against the DWARF call-frame information of the same functions.
+
+mod cross;
+mod files;
+mod load;
+mod rows;
+mod total;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use files::{Error, Looked, Progress, look};
+pub use rows::{Segment, Side, Sides, side_by_side};
+pub use total::{Total, account};
+
+use crate::debuginfo::cfi::Reason;
+use crate::debuginfo::elf::{self, Elf};
+use crate::debuginfo::sframe::{Abi, Findings, Statistics};
+use load::{Loaded, View};
+use std::collections::BTreeMap;
+
+/// What was found in one file, or one member of an archive.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The file, or `archive(member)`.
+    pub name: String,
+    /// Its SFrame tables; more than one where sections were not merged.
+    pub tables: Vec<TableFacts>,
+    /// Held against DWARF; `None` where one of both is not there.
+    pub cross: Option<Cross>,
+    /// Bytes of its sections.
+    pub bytes: Bytes,
+    /// What is wrong.
+    pub findings: Findings,
+}
+
+/// One table.
+#[derive(Debug, Clone)]
+pub struct TableFacts {
+    /// `.sframe`
+    pub section: String,
+    /// Where it is in the section.
+    pub offset: u64,
+    /// 1, 2 or 3
+    pub version: u8,
+    /// Its ABI.
+    pub abi: Abi,
+    /// The flag bits.
+    pub flags: u8,
+    /// Functions.
+    pub fdes: u32,
+    /// Rows.
+    pub fres: u32,
+    /// Bytes, headers included.
+    pub bytes: u64,
+}
+
+/// Bytes of a file's sections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bytes {
+    /// All SFrame sections.
+    pub sframe: u64,
+    /// All `.eh_frame` sections.
+    pub eh_frame: u64,
+    /// All `.debug_frame` sections, unpacked.
+    pub debug_frame: u64,
+    /// All executable sections.
+    pub text: u64,
+    /// Of these, what SFrame functions cover.
+    pub covered: u64,
+}
+
+/// SFrame held against DWARF.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cross {
+    /// DWARF functions with bytes, in executable sections.
+    pub functions: u64,
+    /// DWARF functions that are nowhere: discarded by the linker.
+    pub discarded: u64,
+    /// With an SFrame function.
+    pub covered: u64,
+    /// Without, for one reason each (the first) that the assembler is entitled to.
+    pub declined: BTreeMap<Reason, u64>,
+    /// Without, for no such reason.
+    pub lost: u64,
+    /// Without, in compilation units that have no SFrame function at all: their
+    /// objects were assembled without.
+    pub bare: u64,
+    /// SFrame functions without a DWARF one.
+    pub extra: u64,
+    /// Signal frames that SFrame marks and does not describe.
+    pub unrepresented: u64,
+    /// Ranges of the union of both tables' rows that were compared.
+    pub rows: u64,
+    /// Of these, those that disagree.
+    pub mismatched_rows: u64,
+    /// Functions with such rows.
+    pub mismatched: u64,
+    /// Ranges that could not be compared, as DWARF has an expression there.
+    pub opaque: u64,
+}
+
+impl std::ops::AddAssign<&Cross> for Cross {
+    fn add_assign(&mut self, other: &Cross) {
+        self.functions += other.functions;
+        self.discarded += other.discarded;
+        self.covered += other.covered;
+        for (reason, count) in &other.declined {
+            *self.declined.entry(*reason).or_default() += count;
+        }
+        self.lost += other.lost;
+        self.bare += other.bare;
+        self.extra += other.extra;
+        self.unrepresented += other.unrepresented;
+        self.rows += other.rows;
+        self.mismatched_rows += other.mismatched_rows;
+        self.mismatched += other.mismatched;
+        self.opaque += other.opaque;
+    }
+}
+
+impl Cross {
+    /// Declined for any reason.
+    #[must_use]
+    pub fn all_declined(&self) -> u64 {
+        self.declined.values().sum()
+    }
+}
+
+impl Report {
+    /// Whether the file has SFrame data.
+    #[must_use]
+    pub fn has_sframe(&self) -> bool {
+        !self.tables.is_empty()
+    }
+}
+
+/// Checks one ELF file.
+pub fn examine(name: &str, bytes: &[u8]) -> Result<Report, elf::Error> {
+    let elf = Elf::parse(bytes)?;
+    let loaded = Loaded::read(&elf)?;
+    let mut report = Report { name: name.to_owned(), ..Report::default() };
+    let mut statistics = Statistics::default();
+    for section in &loaded.sframes {
+        statistics += section.validate(&loaded, &mut report.findings);
+    }
+    let view = View::of(&loaded);
+    report.tables = view.tables.iter().map(load::TableIn::facts).collect();
+    report.bytes = loaded.bytes();
+    view.report(&loaded, statistics, &mut report);
+    name_functions(&elf, &mut report.findings);
+    Ok(report)
+}
+
+// Findings speak of addresses; names are looked up only where there is something to say.
+fn name_functions(elf: &Elf<'_>, findings: &mut Findings) {
+    let is_address = |subject: &Option<String>| subject.as_ref().is_some_and(|subject| subject.starts_with("0x"));
+    if !findings.kept().iter().any(|finding| is_address(&finding.subject)) {
+        return;
+    }
+    let functions = elf.functions();
+    for finding in findings.kept_mut() {
+        let Some(subject) = &mut finding.subject else { continue };
+        let Some(address) = subject.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok()) else {
+            continue;
+        };
+        let after = functions.partition_point(|function| function.address <= address);
+        // Of several names of one address the first: the list is sorted, so it is always the same.
+        let Some(last) = after.checked_sub(1).and_then(|index| functions.get(index)) else { continue };
+        let first = functions.partition_point(|function| function.address < last.address);
+        let Some(function) = functions.get(first) else { continue };
+        let into = address - function.address;
+        if into == 0 {
+            *subject = format!("{} at {subject}", function.name);
+        } else if into < last.size {
+            *subject = format!("{}+{into:#x} at {subject}", function.name);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! How checks of BTF look, and what they come to.
+
+use crate::base::rule::{Finding, Rule, Severity};
+use crate::debuginfo::btf::file::{Loaded, Section};
+use crate::debuginfo::btf::validate::rules::NO_BASE;
+use crate::debuginfo::btf::{Btf, Endian, Grammar, Kind};
+use crate::formats::verdict::{Account, Verdict};
+use crate::report::style::{Style, Tone, harmless};
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+
+/// The number of the JSON form.
+pub const SCHEMA: u32 = 1;
+
+/// A file that was checked.
+#[derive(Debug)]
+pub struct File<'l> {
+    /// The file.
+    pub loaded: &'l Loaded<'l>,
+    /// Its sections.
+    pub sections: Vec<Section<'l>>,
+}
+
+/// Whether some file has no BTF at all.
+#[must_use]
+pub fn lacks_btf(files: &[File<'_>]) -> bool {
+    files.iter().any(|file| file.sections.is_empty())
+}
+
+/// The form of inline BTF that a section has, if any.
+#[must_use]
+pub fn form(section: &Section<'_>) -> Option<&'static str> {
+    match &section.checked.btf {
+        _ if section.checked.is_obsolete => Some("i"),
+        Some(btf) if btf.has_inline_kinds() => Some(if btf.grammar() == Grammar::Wide { "iii" } else { "ii" }),
+        _ => None,
+    }
+}
+
+fn counts(btf: &Btf<'_>) -> Vec<(Kind, u64)> {
+    let mut counts = [0_u64; 128];
+    for found in btf.types() {
+        if let Some(count) = counts.get_mut(usize::from(found.kind.number())) {
+            *count += 1;
+        }
+    }
+    let numbered = counts.iter().enumerate().filter(|(_, count)| **count > 0);
+    numbered.filter_map(|(number, count)| Some((Kind::from_number(u8::try_from(number).ok()?), *count))).collect()
+}
+
+fn site_count(btf: &Btf<'_>) -> u64 {
+    btf.types().filter(|found| found.kind == Kind::LocSec).map(|found| u64::from(found.vlen)).sum()
+}
+
+// `32,559 types, 547,614 bytes of strings, little-endian`
+fn facts(section: &Section<'_>) -> String {
+    let Some(btf) = &section.checked.btf else {
+        return if section.checked.is_obsolete {
+            "obsolete form (i), not decoded".into()
+        } else {
+            "not readable".into()
+        };
+    };
+    let mut words = vec![format!("{} types", btf.len()), format!("{} bytes of strings", btf.strings().len())];
+    words.push(if btf.endian() == Endian::Little { "little-endian".into() } else { "big-endian".into() });
+    if btf.is_split() {
+        words.push(format!("split, ids from {}", btf.first_id()));
+    }
+    if !btf.layout().is_empty() {
+        words.push(format!("layout of {} kinds", btf.layout().len()));
+    }
+    if let Some(form) = form(section) {
+        words.push(format!("inline form ({form}), {} sites", site_count(btf)));
+    }
+    words.join(", ")
+}
+
+fn label(file: &File<'_>, section: &Section<'_>) -> String {
+    let path = harmless(&file.loaded.path.display().to_string());
+    if section.name.is_empty() { path } else { format!("{path} {}", section.name) }
+}
+
+// `1 error, 2 warnings`; what there is none of is left out.
+fn amounts(errors: u64, warnings: u64) -> String {
+    let one = |count: u64, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        _ => Some(format!("{count} {what}s")),
+    };
+    [one(errors, "error"), one(warnings, "warning")].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn total(files: &[File<'_>], count: impl Fn(&Section<'_>) -> u64) -> u64 {
+    files.iter().flat_map(|file| &file.sections).map(count).sum()
+}
+
+/// For people, ending in a newline.
+#[must_use]
+pub fn text(files: &[File<'_>], style: Style) -> String {
+    let mut out = String::new();
+    for file in files {
+        if file.sections.is_empty() {
+            let path = harmless(&file.loaded.path.display().to_string());
+            let _ = writeln!(out, "{path}: {}", style.paint(Tone::Warn, "no BTF section"));
+        }
+        for section in &file.sections {
+            section_text(&mut out, file, section, style);
+        }
+        if let Some(len) = file.loaded.ext {
+            let path = harmless(&file.loaded.path.display().to_string());
+            let _ = writeln!(out, "{path} .BTF.ext: {len} bytes, not checked");
+        }
+    }
+    let errors = total(files, |section| section.checked.findings.errors());
+    let warnings = total(files, |section| section.checked.findings.warnings());
+    if errors + warnings > 0 {
+        let amounts = amounts(errors, warnings);
+        let _ = writeln!(out, "\n{amounts}; `crossmill check btf --explain CODE` says more");
+    }
+    out
+}
+
+fn section_text(out: &mut String, file: &File<'_>, section: &Section<'_>, style: Style) {
+    let findings = &section.checked.findings;
+    let (word, tone) = match (findings.errors(), findings.warnings()) {
+        (0, 0) => ("valid".to_owned(), Tone::Good),
+        (0, _) => (amounts(findings.errors(), findings.warnings()), Tone::Warn),
+        _ => (amounts(findings.errors(), findings.warnings()), Tone::Bad),
+    };
+    let _ = writeln!(out, "{}: {}; {}", label(file, section), style.paint(tone, &word), facts(section));
+    for finding in findings.list() {
+        let tone = if finding.rule.severity == Severity::Error { Tone::Bad } else { Tone::Warn };
+        let shown = harmless(&finding.to_string());
+        let lead = format!("{}[{}]", finding.rule.severity, finding.rule.code);
+        let rest = shown.strip_prefix(&lead).unwrap_or(&shown);
+        let _ = writeln!(out, "  {}{rest}", style.paint(tone, &lead));
+    }
+    for (code, count) in findings.counts() {
+        let kept = findings.list().iter().filter(|finding| finding.rule.code == code).count() as u64;
+        if count > kept {
+            let _ = writeln!(out, "  … and {} more of {code}", count - kept);
+        }
+    }
+    if findings.count(&NO_BASE) > 0 {
+        let _ = writeln!(out, "  hint: a module's BTF stands on vmlinux's, inline BTF on the main BTF: `--base FILE`");
+    }
+}
+
+fn section_json(section: &Section<'_>) -> Value {
+    let findings = &section.checked.findings;
+    let mut value = json!({
+        "name": if section.name.is_empty() { None } else { Some(section.name) },
+        "bytes": section.len,
+        "readable": section.checked.btf.is_some(),
+        "inline_form": form(section),
+        "errors": findings.errors(),
+        "warnings": findings.warnings(),
+        "findings": findings.list(),
+        "counts": findings.counts().map(|(code, count)| (code.to_owned(), json!(count))).collect::<Map<_, _>>(),
+
+    });
+    let (Some(object), Some(btf)) = (value.as_object_mut(), &section.checked.btf) else { return value };
+    let kinds = counts(btf).into_iter().map(|(kind, count)| (kind.to_string(), json!(count)));
+    object.extend([
+        ("endian".to_owned(), json!(if btf.endian() == Endian::Little { "little" } else { "big" })),
+        ("header_len".to_owned(), json!(btf.header().len)),
+        ("grammar".to_owned(), json!(super::btf_json::grammar(btf))),
+        ("layout_entries".to_owned(), json!(btf.layout().len())),
+        ("split".to_owned(), json!(btf.is_split())),
+        ("first_id".to_owned(), json!(btf.first_id())),
+        ("types".to_owned(), json!(btf.len())),
+        ("string_bytes".to_owned(), json!(btf.strings().len())),
+        ("kinds".to_owned(), Value::Object(kinds.collect())),
+        ("sites".to_owned(), json!(site_count(btf))),
+    ]);
+    value
+}
+
+/// As JSON, ending in a newline. What is worse than or as bad as `worst` makes it not ok.
+pub fn json(files: &[File<'_>], worst: Severity) -> serde_json::Result<String> {
+    let list: Vec<Value> = files
+        .iter()
+        .map(|file| {
+            json!({
+                "path": file.loaded.path.display().to_string(),
+                "ext_bytes": file.loaded.ext,
+                "sections": file.sections.iter().map(section_json).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let account = account(files, worst);
+    let whole =
+        json!({ "schema": SCHEMA, "ok": account.state == Verdict::Pass, "state": account.state, "files": list });
+    serde_json::to_string_pretty(&whole).map(|text| text + "\n")
+}
+
+fn first<'f>(files: &'f [File<'_>], worst: Severity) -> Option<&'f Finding> {
+    let findings = || files.iter().flat_map(|file| &file.sections).flat_map(|section| section.checked.findings.list());
+    findings()
+        .find(|finding| finding.rule.severity == Severity::Error)
+        .or_else(|| findings().find(|finding| finding.rule.severity >= worst))
+}
+
+/// What it comes to.
+#[must_use]
+pub fn account(files: &[File<'_>], worst: Severity) -> Account {
+    let types = total(files, |section| section.checked.btf.as_ref().map_or(0, |btf| btf.len() as u64));
+    let sites = total(files, |section| section.checked.btf.as_ref().map_or(0, site_count));
+    let errors = total(files, |section| section.checked.findings.errors());
+    let warnings = total(files, |section| section.checked.findings.warnings());
+    let mut summary = format!("{types} types");
+    if sites > 0 {
+        let _ = write!(summary, ", {sites} inline sites");
+    }
+    if errors + warnings > 0 {
+        let _ = write!(summary, ", {}", amounts(errors, warnings));
+    }
+    let failed = errors > 0 || (worst == Severity::Warning && warnings > 0);
+    let obsolete = files.iter().flat_map(|file| &file.sections).any(|section| section.checked.is_obsolete);
+    let (state, why) = if failed {
+        (Verdict::Fail, first(files, worst).map(ToString::to_string))
+    } else if lacks_btf(files) {
+        (Verdict::Unsupported, Some("there is no BTF section".to_owned()))
+    } else if obsolete {
+        (Verdict::Unsupported, Some("inline BTF is in the obsolete form of April 2025".to_owned()))
+    } else {
+        (Verdict::Pass, None)
+    };
+    let figures = [("types", types), ("sites", sites), ("errors", errors), ("warnings", warnings)];
+    let figures = figures.map(|(name, value)| (name.to_owned(), value as f64)).to_vec();
+    Account { state, why, summary: Some(summary), figures, evidence: Vec::new() }
+}
+
+/// All there is about some rules.
+#[must_use]
+pub fn rules_text(rules: &[&Rule]) -> String {
+    let one = |rule: &&Rule| {
+        format!("{}[{}]: {}\n\n{}\n\nsource: {}\n", rule.severity, rule.code, rule.title, rule.explanation, rule.source)
+    };
+    rules.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+/// One line a rule.
+#[must_use]
+pub fn rules_list(rules: &[&Rule]) -> String {
+    rules.iter().map(|rule| format!("{}  {:7}  {}\n", rule.code, rule.severity.to_string(), rule.title)).collect()
+}
+
+/// Rules as JSON, ending in a newline.
+pub fn rules_json(rules: &[&Rule]) -> serde_json::Result<String> {
+    let list: Vec<Value> = rules
+        .iter()
+        .map(|rule| {
+            json!({
+                "code": rule.code, "severity": rule.severity, "title": rule.title,
+                "explanation": rule.explanation, "source": rule.source,
+            })
+        })
+        .collect();
+    serde_json::to_string_pretty(&json!({ "schema": SCHEMA, "rules": list })).map(|text| text + "\n")
+}

@@ -1,0 +1,115 @@
+//! How inline BTF looks: what was generated, how it holds against DWARF, what
+//! tracing can see, and the sites of one function.
+
+mod generation;
+mod held;
+mod listing;
+mod whole;
+
+pub use generation::Generation;
+pub use held::{account as held_account, json as held_json, text as held_text};
+pub use listing::Listing;
+pub use whole::{Size, Whole, compressed};
+
+use crate::base::units::grouped;
+use crate::debuginfo::inline_btf::summary::Summary;
+use crate::report::style::{Style, Tone, pad, pad_left};
+use std::fmt::Write as _;
+
+/// The number of the JSON forms.
+pub const SCHEMA: u32 = 1;
+
+/// `68.2 %`; of nothing it is all.
+fn percent(part: u64, of: u64) -> String {
+    if of == 0 { "100.0 %".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / of as f64) }
+}
+
+fn fraction(part: u64, of: u64) -> f64 {
+    if of == 0 { 1.0 } else { part as f64 / of as f64 }
+}
+
+/// Lines of a name, a number and what more there is to say, aligned.
+#[derive(Debug, Default)]
+struct Lines(Vec<(String, String, String)>);
+
+impl Lines {
+    fn add(&mut self, name: impl Into<String>, number: impl Into<String>, more: impl Into<String>) {
+        self.0.push((name.into(), number.into(), more.into()));
+    }
+
+    fn count(&mut self, name: impl Into<String>, count: u64, more: impl Into<String>) {
+        self.add(name, grouped(count), more);
+    }
+
+    fn share(&mut self, name: impl Into<String>, part: u64, of: u64) {
+        self.add(name, grouped(part), percent(part, of));
+    }
+
+    fn draw(&self, out: &mut String, style: Style) {
+        use unicode_width::UnicodeWidthStr as _;
+        let names = self.0.iter().map(|(name, _, _)| name.width()).max().unwrap_or(0);
+        let numbers = self.0.iter().map(|(_, number, _)| number.width()).max().unwrap_or(0);
+        for (name, number, more) in &self.0 {
+            let line = format!(
+                "  {}  {}  {}",
+                pad(name, names),
+                style.paint(Tone::Strong, &pad_left(number, numbers)),
+                style.paint(Tone::Dim, more)
+            );
+            let _ = writeln!(out, "{}", line.trim_end());
+        }
+    }
+}
+
+// What happened to every DW_TAG_inlined_subroutine.
+fn account_for(summary: &Summary) -> Lines {
+    let mut lines = Lines::default();
+    lines.count("DW_TAG_inlined_subroutine", summary.inlined_subroutines, "");
+    lines.share("sites", summary.sites, summary.inlined_subroutines);
+    for skipped in &summary.skipped {
+        lines.count(format!("skipped: {}", skipped.title), skipped.count, "");
+    }
+    if !summary.adds_up {
+        lines.add("these do not add up", "", "a defect of crossmill");
+    }
+    lines
+}
+
+fn availability(summary: &Summary) -> Lines {
+    let mut lines = Lines::default();
+    lines.share("every parameter (or none to have)", summary.all, summary.sites);
+    lines.add(
+        "some parameters",
+        grouped(summary.partial),
+        format!("{}; {} lack exactly one", percent(summary.partial, summary.sites), grouped(summary.lack_one)),
+    );
+    lines.share("no parameter", summary.none, summary.sites);
+    lines
+}
+
+fn missing(summary: &Summary) -> Lines {
+    let mut lines = Lines::default();
+    lines.share("available", summary.params_available, summary.params);
+    for reason in &summary.missing {
+        lines.share(reason.title, reason.count, summary.params);
+    }
+    if summary.strangers > 0 {
+        lines.count("of no known parameter", summary.strangers, "left out");
+    }
+    lines
+}
+
+fn heading(out: &mut String, text: &str, style: Style) {
+    let gap = if out.is_empty() { "" } else { "\n" };
+    let _ = writeln!(out, "{gap}{}", style.paint(Tone::Strong, text));
+}
+
+fn damage(out: &mut String, damage: &[(u64, String)], style: Style) {
+    for (offset, why) in damage.iter().take(8) {
+        let lead = style.paint(Tone::Bad, "damaged:");
+        let _ = writeln!(out, "{lead} unit at {offset:#x} of .debug_info: {}", crate::report::style::harmless(why));
+    }
+    if damage.len() > 8 {
+        let _ = writeln!(out, "… and {} more damaged units", damage.len() - 8);
+    }
+}

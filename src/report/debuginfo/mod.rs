@@ -1,0 +1,7 @@
+//! Text and JSON of what `debuginfo` finds.
+
+pub mod btf;
+pub mod btf_json;
+pub mod check_btf;
+pub mod inline_btf;
+pub mod sframe;

@@ -1,0 +1,210 @@
+//! As JSON (docs/sframe.md).
+
+use crate::base::rule::Finding;
+use crate::debuginfo::sframe::compare::{Bytes, Cross, Looked, Report, Segment, Side, Sides, Total};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The number of the JSON form.
+pub const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Form<'a> {
+    schema: u32,
+    ok: bool,
+    total: TotalForm,
+    files: Vec<FileForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct TotalForm {
+    files: u64,
+    with_sframe: u64,
+    others: u64,
+    versions: Vec<u8>,
+    abis: Vec<&'static str>,
+    fdes: u64,
+    fres: u64,
+    cross: CrossForm,
+    bytes: BytesForm,
+    errors: u64,
+    warnings: u64,
+}
+
+#[derive(Serialize)]
+struct FileForm<'a> {
+    file: &'a str,
+    tables: Vec<TableForm<'a>>,
+    cross: Option<CrossForm>,
+    bytes: BytesForm,
+    counts: BTreeMap<&'static str, u64>,
+    findings: &'a [Finding],
+}
+
+#[derive(Serialize)]
+struct TableForm<'a> {
+    section: &'a str,
+    offset: u64,
+    version: u8,
+    abi: &'static str,
+    flags: u8,
+    fdes: u32,
+    fres: u32,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct CrossForm {
+    functions: u64,
+    discarded: u64,
+    covered: u64,
+    declined: BTreeMap<&'static str, u64>,
+    lost: u64,
+    bare: u64,
+    extra: u64,
+    unrepresented: u64,
+    rows: u64,
+    mismatched_rows: u64,
+    mismatched_functions: u64,
+    opaque: u64,
+}
+
+#[derive(Serialize)]
+struct BytesForm {
+    sframe: u64,
+    eh_frame: u64,
+    debug_frame: u64,
+    text: u64,
+    covered_text: u64,
+}
+
+impl From<Bytes> for BytesForm {
+    fn from(bytes: Bytes) -> Self {
+        let Bytes { sframe, eh_frame, debug_frame, text, covered } = bytes;
+        Self { sframe, eh_frame, debug_frame, text, covered_text: covered }
+    }
+}
+
+impl From<&Cross> for CrossForm {
+    fn from(cross: &Cross) -> Self {
+        Self {
+            functions: cross.functions,
+            discarded: cross.discarded,
+            covered: cross.covered,
+            declined: cross.declined.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
+            lost: cross.lost,
+            bare: cross.bare,
+            extra: cross.extra,
+            unrepresented: cross.unrepresented,
+            rows: cross.rows,
+            mismatched_rows: cross.mismatched_rows,
+            mismatched_functions: cross.mismatched,
+            opaque: cross.opaque,
+        }
+    }
+}
+
+fn file(report: &Report) -> FileForm<'_> {
+    let table = |table: &crate::debuginfo::sframe::compare::TableFacts| (table.version, table.abi.name());
+    let tables = report.tables.iter().map(|facts| {
+        let (version, abi) = table(facts);
+        TableForm {
+            section: &facts.section,
+            offset: facts.offset,
+            version,
+            abi,
+            flags: facts.flags,
+            fdes: facts.fdes,
+            fres: facts.fres,
+            bytes: facts.bytes,
+        }
+    });
+    FileForm {
+        file: &report.name,
+        tables: tables.collect(),
+        cross: report.cross.as_ref().map(CrossForm::from),
+        bytes: report.bytes.into(),
+        counts: report.findings.counts().map(|(code, _, count)| (code, count)).collect(),
+        findings: report.findings.kept(),
+    }
+}
+
+/// What was found, ending in a newline.
+pub fn json(looked: &Looked, deny_warnings: bool) -> serde_json::Result<String> {
+    let total = Total::of(&looked.reports);
+    let form = Form {
+        schema: SCHEMA,
+        ok: total.is_good(deny_warnings),
+        total: TotalForm {
+            files: total.files,
+            with_sframe: total.with_sframe,
+            others: looked.others,
+            versions: total.versions.iter().copied().collect(),
+            abis: total.abis.iter().copied().collect(),
+            fdes: total.fdes,
+            fres: total.fres,
+            cross: CrossForm::from(&total.cross),
+            bytes: total.bytes.into(),
+            errors: total.errors,
+            warnings: total.warnings,
+        },
+        files: looked.reports.iter().map(file).collect(),
+    };
+    serde_json::to_string_pretty(&form).map(|text| text + "\n")
+}
+
+#[derive(Serialize)]
+struct RowsForm<'a> {
+    schema: u32,
+    functions: Vec<FunctionForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct FunctionForm<'a> {
+    name: &'a str,
+    start: u64,
+    sframe_bytes: Option<u64>,
+    dwarf_bytes: Option<u64>,
+    reasons: Vec<&'static str>,
+    rows: Vec<RowForm<'a>>,
+}
+
+#[derive(Serialize)]
+struct RowForm<'a> {
+    start: u64,
+    sframe: Option<SideForm<'a>>,
+    dwarf: Option<SideForm<'a>>,
+    agree: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct SideForm<'a> {
+    cfa: &'a str,
+    ra: &'a str,
+    fp: &'a str,
+}
+
+/// Both tables of functions, ending in a newline.
+pub fn rows_json(functions: &[Sides]) -> serde_json::Result<String> {
+    fn side(side: &Side) -> SideForm<'_> {
+        SideForm { cfa: &side.cfa, ra: &side.ra, fp: &side.fp }
+    }
+    fn row(segment: &Segment) -> RowForm<'_> {
+        RowForm {
+            start: segment.start,
+            sframe: segment.sframe.as_ref().map(side),
+            dwarf: segment.dwarf.as_ref().map(side),
+            agree: segment.agree,
+        }
+    }
+    let functions = functions.iter().map(|sides| FunctionForm {
+        name: &sides.name,
+        start: sides.start,
+        sframe_bytes: sides.sframe,
+        dwarf_bytes: sides.dwarf,
+        reasons: sides.reasons.iter().map(|reason| reason.name()).collect(),
+        rows: sides.segments.iter().map(row).collect(),
+    });
+    let form = RowsForm { schema: SCHEMA, functions: functions.collect() };
+    serde_json::to_string_pretty(&form).map(|text| text + "\n")
+}
