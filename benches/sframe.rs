@@ -8,6 +8,7 @@
 //! Without a file a fixture is measured, which only shows that the benchmark
 //! works. READELF must be one that prints the version of the file.
 
+#![expect(clippy::disallowed_types, reason = "a test starts programs itself")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
 
 use crossmill::debuginfo::elf::Elf;

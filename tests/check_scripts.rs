@@ -1,6 +1,7 @@
 //! The scripts of the checks, driven as the recipes drive them, with a fake
 //! qemu for every way that a boot can go wrong.
 
+#![expect(clippy::disallowed_types, reason = "a test starts programs itself")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use std::path::Path;

@@ -1,6 +1,8 @@
 //! The real thing, small: binutils from its real source for two targets, built
 //! by the real host compiler. Needs the network for the source, or a cache.
 
+#![expect(clippy::disallowed_types, reason = "a test starts programs itself")]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -5,12 +5,13 @@
 use std::path::{Path, PathBuf};
 
 /// Lowest first; modules of one line may not use each other.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["base"],
     &["formats"],
     &["debuginfo"],
     &["config"],
-    &["plan", "source", "store", "process"],
+    &["process"],
+    &["plan", "source", "store"],
     &["check"],
     &["exec"],
     &["report", "publish"],

@@ -1,4 +1,5 @@
 //! What happens to a step when crossmill itself is killed with SIGKILL.
+#![expect(clippy::disallowed_types, reason = "a test starts programs itself")]
 #![expect(clippy::unwrap_used, reason = "its helpers are parts of tests")]
 
 mod process_common;

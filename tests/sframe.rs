@@ -1,6 +1,7 @@
 //! SFrame fixtures held against what `readelf --sframe` prints, and the
 //! command as a person runs it.
 
+#![expect(clippy::disallowed_types, reason = "a test starts programs itself")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 #[path = "../fuzz/bodies/sframe.rs"]

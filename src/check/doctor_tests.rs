@@ -1,6 +1,7 @@
 use super::*;
+use crate::process::Tool;
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::io::empty;
 
 /// A machine with the programs told, and what they print.
 #[derive(Default)]
@@ -54,7 +55,7 @@ impl Host for Real {
     }
 
     fn run(&self, argv: &[String]) -> Result<String, String> {
-        let output = Command::new(&argv[0]).args(&argv[1..]).output().map_err(|error| error.to_string())?;
+        let output = Tool::new(&argv[0]).args(&argv[1..]).run(empty()).map_err(|error| error.to_string())?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -62,7 +63,7 @@ impl Host for Real {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("t.c");
         fs_err::write(&file, source).unwrap();
-        let output = Command::new("gcc").arg(&file).arg("-o").arg(dir.path().join("t")).args(link).output().unwrap();
+        let output = Tool::new("gcc").arg(&file).arg("-o").arg(dir.path().join("t")).args(link).run(empty()).unwrap();
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
 

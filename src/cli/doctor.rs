@@ -5,7 +5,7 @@ use super::session::Session;
 use super::{Outcome, Trouble, exit};
 use crate::base::Diagnostic;
 use crate::check::doctor::{self, Examination, Host};
-use crate::process::{find_program, probe};
+use crate::process::{Tool, find_program, probe};
 use crate::report::doctor as report;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -92,11 +92,7 @@ fn failed(said: String) -> Trouble {
 
 fn start(argv: &[String]) -> Result<(), String> {
     eprintln!("running: {}", argv.join(" "));
-    let status = std::process::Command::new(&argv[0])
-        .args(&argv[1..])
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdout(std::io::stderr())
-        .status();
+    let status = Tool::new(&argv[0]).args(&argv[1..]).env("DEBIAN_FRONTEND", "noninteractive").attached();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("`{}` ended with {status}", argv.join(" "))),

@@ -7,8 +7,8 @@ use crate::base::Diagnostic;
 use crate::config::matrix::Target;
 use crate::config::recipe::Per;
 use crate::plan::job::Job;
+use crate::process::Tool;
 use clap::Args;
-use std::os::unix::process::CommandExt as _;
 
 /// Start a shell with a target's PATH, CROSS_COMPILE and ARCH
 #[derive(Debug, Args)]
@@ -82,13 +82,13 @@ impl Shell {
         let mut argv = if self.command.is_empty() { vec![shell] } else { self.command };
         let program = argv.remove(0);
         let path = std::env::var("PATH").unwrap_or_default();
-        let error = std::process::Command::new(&program)
+        let error = Tool::new(&program)
             .args(argv)
             .env("PATH", format!("{tools}:{path}"))
             .env("CROSS_COMPILE", format!("{}-", target.triple))
             .env("ARCH", &target.arch)
             .env("CROSSMILL_TARGET", target.name.as_str())
-            .exec();
+            .replace();
         Err(Trouble::usage(format!("cannot start `{program}`: {error}")))
     }
 }

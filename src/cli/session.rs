@@ -15,7 +15,7 @@ use crate::exec::states::{States, Status};
 use crate::exec::survey;
 use crate::plan::graph::Chosen;
 use crate::plan::request::Words;
-use crate::plan::{self, HostFacts, Plan, Request, StageId};
+use crate::plan::{self, HostFacts, Plan, Request, StageId, Work};
 use crate::source::{self, Fetcher};
 use crate::store::Store;
 use std::collections::BTreeMap;
@@ -189,8 +189,7 @@ impl Session {
     ) -> Result<BTreeMap<String, String>, Trouble> {
         let states = States::new(plan, |id| survey::is_there(plan, store, fetcher, id, &mut Vec::new()), |_| 0.0);
         let run = plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready));
-        let (checks, builds): (Vec<_>, Vec<_>) =
-            run.partition(|id| matches!(plan.stage(*id).work, crate::plan::Work::Check(_)));
+        let (checks, builds): (Vec<_>, Vec<_>) = run.partition(|id| matches!(plan.stage(*id).work, Work::Check(_)));
         let host = self.machine();
         let names = tools_of(plan, builds.into_iter());
         let examination = doctor::examine(&self.tools, &names, &host);
@@ -238,11 +237,22 @@ fn skip_reason(examination: &Examination) -> String {
 }
 
 fn tools_of(plan: &Plan, stages: impl Iterator<Item = StageId>) -> Vec<String> {
-    let mut names: Vec<String> =
-        stages.filter_map(|id| plan.stage(id).job()).flat_map(|job| job.tools.iter().cloned()).collect();
+    let mut names = Vec::new();
+    for id in stages {
+        match &plan.stage(id).work {
+            Work::Fetch(source) if needs_signature(&plan.source(*source).candidates) => {
+                names.push(source::signature::PROGRAM.to_owned());
+            }
+            _ => names.extend(plan.stage(id).job().into_iter().flat_map(|job| job.tools.iter().cloned())),
+        }
+    }
     names.sort();
     names.dedup();
     names
+}
+
+fn needs_signature(candidates: &[SourceSpec]) -> bool {
+    candidates.iter().any(|candidate| matches!(candidate.pin, Pin::Signature { .. }))
 }
 
 // Which candidate of a source is used: the one of the last run as long as the

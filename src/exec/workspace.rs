@@ -285,6 +285,7 @@ fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::Tool;
 
     fn step(name: &str, interrupted: Interrupted) -> JobStep {
         JobStep { name: name.into(), argv: vec!["true".into()], env: Vec::new(), interrupted, memory: 0 }
@@ -361,7 +362,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs_err::write(dir.path().join("r.sh"), reproduce("t/x", &Key::of(b"k"), &job, &places)).unwrap();
         let work = dir.path().join("work");
-        let run = std::process::Command::new("sh").arg(dir.path().join("r.sh")).arg(&work).output().unwrap();
+        let run = Tool::new("sh").arg(dir.path().join("r.sh")).arg(&work).run(std::io::empty()).unwrap();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
         assert_eq!(fs_err::read_to_string(work.join("dest/x")).unwrap(), "it y\n");
         assert_eq!(fs_err::read_to_string(work.join("files/a/b")).unwrap(), "c\n");

@@ -12,6 +12,8 @@
 //! Nothing here knows of stages or recipes: a command comes in, an outcome
 //! goes out.
 
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "everything is started here")]
+
 pub mod error;
 pub mod group;
 mod inherit;
@@ -20,6 +22,7 @@ pub mod memory;
 pub mod probe;
 pub mod sampler;
 pub mod supervise;
+mod tool;
 mod tree;
 pub mod wire;
 
@@ -29,4 +32,5 @@ pub use jobs::{JobServer, Token};
 pub use memory::{Memory, RssSampler};
 pub use probe::{find_program, probe};
 pub use sampler::{UsageNow, UsageSampler};
+pub use tool::{Tool, ToolStream};
 pub use wire::{Outcome, Status, StopRecord, Usage};

@@ -133,6 +133,7 @@ impl<W: Write> Write for Counted<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::Tool;
 
     fn tree(order: &[&str]) -> tempfile::TempDir {
         use std::os::unix::fs::PermissionsExt as _;
@@ -169,7 +170,7 @@ mod tests {
         let one = tree(&["bin/run", "b", "a"]);
         let out = tempfile::tempdir().unwrap();
         let made = write(one.path(), "kit", out.path(), 5).unwrap();
-        let list = std::process::Command::new("tar").arg("-tvJf").arg(&made.path).env("TZ", "UTC").output().unwrap();
+        let list = Tool::new("tar").arg("-tvJf").arg(&made.path).env("TZ", "UTC").run(std::io::empty()).unwrap();
         let list = String::from_utf8(list.stdout).unwrap();
         let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
         let modes: Vec<_> = lines.iter().map(|line| (line[0], line[1], line[5])).collect();

@@ -131,7 +131,7 @@ pub enum Error {
         /// What was signed.
         url: String,
         /// Why.
-        problem: super::pgp::Problem,
+        problem: super::signature::Problem,
         /// The keyring.
         keyring: PathBuf,
     },
@@ -250,7 +250,7 @@ impl From<io::Error> for Error {
 impl Error {
     /// Whether the next candidate has no better chance, so that trying it would only hide this.
     pub(super) fn is_final(&self) -> bool {
-        matches!(self, Self::DiskFull { .. } | Self::Cancelled | Self::Io(_))
+        matches!(self, Self::DiskFull { .. } | Self::Cancelled | Self::Io(_) | Self::Program { .. })
     }
 
     fn is_network(&self) -> bool {
@@ -300,6 +300,9 @@ impl Diagnose for Error {
             Self::Patch { .. } => &["the patch belongs to another version of the source"],
             Self::Program { program: "patch", .. } => &["install GNU patch"],
             Self::Program { program: "git", .. } => &["install git"],
+            Self::Program { program: super::signature::PROGRAM, .. } => {
+                &["install gpgv (GnuPG): without it no signature can be checked"]
+            }
             Self::TreeChanged { .. } => &["leave the directory alone while it is being read, and run again"],
             _ => &[],
         };

@@ -4,7 +4,7 @@ use super::cache::{self, Lock, PinRecord, blocking};
 use super::http::Download;
 use super::mirror::{self, Base};
 use super::route::Trust;
-use super::{Error, Failure, Fetched, Inner, Progress, git, local, partial, pgp};
+use super::{Error, Failure, Fetched, Inner, Progress, git, local, partial, signature};
 use crate::base::{Key, Sha256};
 use crate::config::source::{Origin, Pin, SourceSpec};
 use crate::formats::apt;
@@ -267,10 +267,12 @@ async fn prove(
             Err(Error::PinChanged { url: source.to_owned(), want, got, record: inner.cache.pin(&url) })
         }
         (Pin::Signature { url: at, keyring, uncompressed }, None) => {
-            let signature = text(inner, at, Trust::Https, progress).await?;
+            let signed = text(inner, at, Trust::Https, progress).await?;
             let (path, armored, uncompressed) = (path.to_owned(), keyring.armored.clone(), *uncompressed);
-            let checked =
-                blocking(move || Ok(pgp::verify(&|| pgp::open_file(&path, uncompressed), &signature, &armored)));
+            let checked = blocking(move || match signature::open_file(&path, uncompressed) {
+                Ok(data) => signature::verify(data, &signed, &armored),
+                Err(error) => Ok(Err(signature::Problem::Unreadable { why: error.to_string() })),
+            });
             match checked.await? {
                 Ok(verified) => Ok(record(Some(verified.fingerprint))),
                 Err(problem) => {

@@ -5,6 +5,7 @@
 use super::tree::{Tree, Unpacked};
 use super::{Error, unpack};
 use crate::base::files;
+use crate::process::Tool;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -68,9 +69,8 @@ pub(super) async fn resolve(mirror: &Path, url: &str, rev: &str, offline: bool) 
 }
 
 async fn fetch(mirror: &Path, url: &str, refs: &[&str]) -> Result<(), Error> {
-    let mut command = git(mirror);
-    command.args(["fetch", "--quiet", "--prune", "--force", "origin"]).args(refs);
-    run(command, "fetch", url).await.map(drop)
+    let command = git(mirror).args(["fetch", "--quiet", "--prune", "--force", "origin"]).args(refs);
+    run(&command, "fetch", url).await.map(drop)
 }
 
 /// Clones beside the mirror and renames, so that a clone cut short is never taken for one.
@@ -80,36 +80,28 @@ async fn clone(mirror: &Path, url: &str) -> Result<(), Error> {
     if let Some(dir) = mirror.parent() {
         fs_err::create_dir_all(dir)?;
     }
-    let mut command = plain_git();
-    command.args(["clone", "--quiet", "--mirror", "--", url]).arg(&unfinished);
-    run(command, "clone", url).await?;
+    let command = plain_git().args(["clone", "--quiet", "--mirror", "--", url]).arg(&unfinished);
+    run(&command, "clone", url).await?;
     fs_err::rename(&unfinished, mirror)?;
     Ok(())
 }
 
 async fn parse(mirror: &Path, url: &str, rev: &str) -> Result<String, Error> {
-    let mut command = git(mirror);
-    command.args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(format!("{rev}^{{commit}}"));
-    let commit = run(command, &format!("find `{rev}` in"), url).await?;
+    let revision = format!("{rev}^{{commit}}");
+    let command = git(mirror).args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(revision);
+    let commit = run(&command, &format!("find `{rev}` in"), url).await?;
     Ok(commit.trim().to_owned())
 }
 
-fn git(mirror: &Path) -> tokio::process::Command {
-    let mut command = plain_git();
-    command.arg("--git-dir").arg(mirror);
-    command
+fn git(mirror: &Path) -> Tool {
+    plain_git().arg("--git-dir").arg(mirror)
 }
 
-fn plain_git() -> tokio::process::Command {
-    let mut command = tokio::process::Command::new("git");
-    command.envs(TOLD).stdin(std::process::Stdio::null()).kill_on_drop(true);
-    for name in HIDDEN {
-        command.env_remove(name);
-    }
-    command
+fn plain_git() -> Tool {
+    Tool::new("git").envs(TOLD).without_env(HIDDEN)
 }
 
-async fn run(mut command: tokio::process::Command, doing: &str, url: &str) -> Result<String, Error> {
+async fn run(command: &Tool, doing: &str, url: &str) -> Result<String, Error> {
     let output = command.output().await.map_err(|source| Error::Program { program: "git", source })?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -135,25 +127,12 @@ pub(super) fn unpack(
     cancel: &AtomicBool,
 ) -> Result<Unpacked, Error> {
     let patches = unpack::texts(wanted, url)?;
-    let arguments =
-        ["--git-dir".as_ref(), mirror.as_os_str(), "archive".as_ref(), "--format=tar".as_ref(), commit.as_ref()];
-    let mut command = duct::cmd("git", arguments).stdin_null().stderr_capture();
-    for (name, value) in TOLD {
-        command = command.env(name, value);
-    }
-    for name in HIDDEN {
-        command = command.env_remove(name);
-    }
-    let mut stream = command.unchecked().reader().map_err(|source| Error::Program { program: "git", source })?;
+    let command = git(mirror).args(["archive", "--format=tar", commit]);
+    let mut stream = command.stream().map_err(|source| Error::Program { program: "git", source })?;
     let mut tree = Tree::begin(dest, cancel)?;
-    let filled = unpack::entries(&mut tree, &mut stream, &format!("{url}#{commit}"), 0)
-        .and_then(|()| std::io::copy(&mut stream, &mut std::io::sink()).map_err(Error::Io));
-    if let Err(error) = filled {
-        // It may wait for someone to read the rest.
-        let _ = stream.kill();
-        return Err(error);
-    }
-    match stream.try_wait() {
+    unpack::entries(&mut tree, &mut stream, &format!("{url}#{commit}"), 0)?;
+    std::io::copy(&mut stream, &mut std::io::sink())?;
+    match stream.ended() {
         Ok(Some(output)) if output.status.success() => unpack::finish(tree, dest, &patches),
         Ok(output) => {
             let why = output.map_or_else(|| "it did not end".to_owned(), |output| last_words(&output.stderr));
@@ -181,7 +160,10 @@ mod tests {
     fn sh(dir: &Path, command: &str) -> String {
         let environment = "export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a GIT_COMMITTER_NAME=a \
                            GIT_COMMITTER_EMAIL=a GIT_AUTHOR_DATE=2001-09-09T00:00:00Z GIT_COMMITTER_DATE=2001-09-09T00:00:00Z;";
-        duct::cmd!("sh", "-ec", format!("{environment} {command}")).dir(dir).read().unwrap()
+        let tool = Tool::new("sh").args(["-ec", &format!("{environment} {command}")]).dir(dir);
+        let output = tool.run(std::io::empty()).unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
     }
 
     #[tokio::test]

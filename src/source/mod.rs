@@ -16,8 +16,8 @@ mod local;
 pub mod mirror;
 mod partial;
 mod patch;
-pub mod pgp;
 mod route;
+pub mod signature;
 mod tree;
 mod unpack;
 

@@ -1,6 +1,7 @@
 //! Applies patches with the host's GNU patch.
 
 use super::Error;
+use crate::process::Tool;
 use std::path::Path;
 
 /// A patch whose text is at hand.
@@ -26,17 +27,12 @@ pub(super) fn apply(tree: &Path, patch: &Patch) -> Result<(), Error> {
         "--read-only=ignore".to_owned(),
         format!("--strip={}", patch.strip),
     ];
-    let output = duct::cmd("patch", arguments)
+    let output = Tool::new("patch")
+        .args(arguments)
         .dir(tree)
         .env("LC_ALL", "C")
-        .env_remove("POSIXLY_CORRECT")
-        .env_remove("PATCH_GET")
-        .env_remove("SIMPLE_BACKUP_SUFFIX")
-        .stdin_bytes(patch.text.clone())
-        .stdout_capture()
-        .stderr_capture()
-        .unchecked()
-        .run()
+        .without_env(["POSIXLY_CORRECT", "PATCH_GET", "SIMPLE_BACKUP_SUFFIX"])
+        .run(patch.text.as_slice())
         .map_err(|source| Error::Program { program: "patch", source })?;
     if output.status.success() {
         return Ok(());

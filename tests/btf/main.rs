@@ -1,5 +1,6 @@
 //! BTF as a person meets it: the program on real files, held against bpftool.
 
+#![expect(clippy::disallowed_types, reason = "a test starts programs itself")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 #[path = "../../fuzz/bodies/btf.rs"]

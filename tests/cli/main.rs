@@ -1,6 +1,7 @@
 //! The program as a person runs it, on a tiny matrix: hermetic, with a real
 //! server, real processes and a real store.
 
+#![expect(clippy::disallowed_types, reason = "a test starts programs itself")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 #[path = "../support/mod.rs"]

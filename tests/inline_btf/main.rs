@@ -4,6 +4,7 @@
 //! the C programs are compiled by this machine's compiler, and by that of
 //! another architecture where `CROSSMILL_TEST_AARCH64_GCC` names one.
 
+#![expect(clippy::disallowed_types, reason = "a test starts programs itself")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 #[path = "../../fuzz/bodies/inline.rs"]

@@ -3,4 +3,5 @@
 #![expect(dead_code, reason = "no test program uses all of it")]
 
 pub mod archives;
+pub mod gpg;
 pub mod http;
