@@ -69,11 +69,11 @@ fn main() {
     let mut count = 0;
     let read = least(|| count = rows(&bytes));
     let whole = least(|| drop(black_box(examine(file, &bytes).unwrap())));
-    let ours = command(env!("CARGO_BIN_EXE_crossmill"), &["check", "sframe", file]).unwrap();
+    let ours = command(env!("CARGO_BIN_EXE_crossmill"), &["sframe", "check", file]).unwrap();
     println!("{file}: {count} rows, least of {ROUNDS} rounds");
     println!("read and decode every row          {:>9.3} ms", read.as_secs_f64() * 1e3);
     println!("read, validate and cross-check     {:>9.3} ms", whole.as_secs_f64() * 1e3);
-    println!("`crossmill check sframe`           {:>9.3} ms", ours.as_secs_f64() * 1e3);
+    println!("`crossmill sframe check`           {:>9.3} ms", ours.as_secs_f64() * 1e3);
     match command(readelf, &["--sframe", file]) {
         Some(theirs) => {
             println!("`{readelf} --sframe`  {:>9.3} ms", theirs.as_secs_f64() * 1e3);

@@ -210,13 +210,24 @@ fn our_reading_is_that_of_this_machines_readelf() {
 }
 
 fn run(args: &[&str]) -> Output {
+    sframe(&[&["check"], args].concat())
+}
+
+fn sframe(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crossmill"));
-    command.args(["check", "sframe"]).args(args).env_clear().env("PATH", "/usr/bin:/bin").current_dir(directory());
+    command.arg("sframe").args(args).env_clear().env("PATH", "/usr/bin:/bin").current_dir(directory());
     command.output().unwrap()
 }
 
 fn code_and_words(args: &[&str]) -> (i32, String, String) {
-    let output = run(args);
+    decoded(&run(args))
+}
+
+fn rows(function: &str, file: &str) -> (i32, String, String) {
+    decoded(&sframe(&["rows", function, file]))
+}
+
+fn decoded(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
 }
@@ -296,11 +307,11 @@ fn an_account_is_written() {
 
 #[test]
 fn rows_of_a_function_stand_side_by_side() {
-    let (code, shown, _) = code_and_words(&["faults/nested-remember.o", "--rows", "nested"]);
+    let (code, shown, _) = rows("nested", "faults/nested-remember.o");
     assert_eq!(code, 1);
     assert!(shown.contains("<- disagree"), "{shown}");
-    assert_eq!(code_and_words(&["amd64-v3.so", "--rows", "framed"]).0, 0);
-    let (code, _, said) = code_and_words(&["amd64-v3.so", "--rows", "nothing"]);
+    assert_eq!(rows("framed", "amd64-v3.so").0, 0);
+    let (code, _, said) = rows("nothing", "amd64-v3.so");
     assert_eq!(code, 2);
     assert!(said.contains("no function `nothing`"), "{said}");
 }

@@ -2,7 +2,7 @@
 # btf.sh: the kernel's own BTF is valid; inline BTF is generated from its debug
 # information, validated, read again and held against it site by site.
 #
-# Environment: LINUX (the kernel's result), CROSSMILL, MIN_ALL (the smallest share
+# Environment: LINUX (the kernel's result), CROSSMILL, MIN_COMPLETE (the smallest share
 # of sites with every parameter), DEST. The account goes to $DEST/verdict.
 set -eu
 
@@ -25,7 +25,7 @@ if ! grep -q '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config"; then
 fi
 
 # Each command says in its verdict what is wrong; its exit code says it once more.
-"$CROSSMILL" check btf "$LINUX/vmlinux" --verdict "$DEST/verdict" --json > "$DEST/check.json" || true
+"$CROSSMILL" btf check "$LINUX/vmlinux" --verdict "$DEST/verdict" --json > "$DEST/check.json" || true
 if ! grep -q '^state pass' "$DEST/verdict"; then
   echo "evidence check.json" >> "$DEST/verdict"
   cat "$DEST/verdict"
@@ -33,7 +33,7 @@ if ! grep -q '^state pass' "$DEST/verdict"; then
 fi
 types=$(sed -n 's/^figure types //p' "$DEST/verdict")
 rm "$DEST/verdict"
-"$CROSSMILL" inline-btf generate "$LINUX/vmlinux" -o "$DEST/vmlinux.BTF.inline" --min-all "$MIN_ALL" \
+"$CROSSMILL" inline-btf generate "$LINUX/vmlinux" -o "$DEST/vmlinux.BTF.inline" --min-complete "$MIN_COMPLETE" \
   --verdict "$DEST/verdict" --json > "$DEST/inline.json" || [ -f "$DEST/verdict" ]
 {
   if [ -n "$types" ]; then echo "figure types $types"; fi

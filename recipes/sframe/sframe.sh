@@ -56,7 +56,7 @@ fi
 nested=
 if "${CROSS}gcc" $FLAGS -DNESTED -Wa,--gsframe-3 -c "$FILES/asm.c" -o nested.o >> "$log" 2>&1; then
   status=0
-  "$CROSSMILL" check sframe nested.o >> "$log" 2>&1 || status=$?
+  "$CROSSMILL" sframe check nested.o >> "$log" 2>&1 || status=$?
   nested=$status
 fi
 
@@ -76,7 +76,7 @@ check() { # check NAME PATH…
   name=$1
   shift
   status=0
-  "$CROSSMILL" check sframe "$@" --json --verdict "$name.verdict" > "$DEST/$name.json" || status=$?
+  "$CROSSMILL" sframe check "$@" --json --verdict "$name.verdict" > "$DEST/$name.json" || status=$?
   if [ "$status" -gt 1 ]; then exit "$status"; fi
 }
 check corpus corpus

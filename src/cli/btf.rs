@@ -1,15 +1,17 @@
 //! `crossmill btf`
 
+mod check;
+
 use super::{Outcome, Trouble, exit, stream};
 use crate::base::Diagnostic;
 use crate::debuginfo::btf::Btf;
-use crate::debuginfo::btf::file::{self as check, Loaded};
+use crate::debuginfo::btf::file::{self, Loaded};
 use crate::debuginfo::input::Input;
 use crate::report::debuginfo::{btf as report, btf_json};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
-/// Look at BTF
+/// Validate and dump BTF
 #[derive(Debug, Args)]
 pub struct BtfCommand {
     #[command(subcommand)]
@@ -18,21 +20,22 @@ pub struct BtfCommand {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Check(check::CheckBtf),
     Dump(Dump),
 }
 
 /// Print every type, one a line with its members below, as `bpftool btf dump file FILE format raw` does
 #[derive(Debug, Args)]
 struct Dump {
-    /// BTF as it stands, or an ELF file
+    /// Raw BTF, or an ELF file
     file: PathBuf,
-    /// What split BTF stands on: BTF or an ELF file; several for a chain, the first of all first
+    /// Base of split BTF: raw BTF or an ELF file; repeat it for a chain, innermost base first
     #[arg(long, value_name = "FILE")]
     base: Vec<PathBuf>,
-    /// The section of an ELF file; the others stand on its `.BTF`
+    /// The section of an ELF file; sections other than `.BTF` use `.BTF` as their base
     #[arg(long, value_name = "NAME", default_value = ".BTF")]
     section: String,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -40,6 +43,7 @@ struct Dump {
 impl BtfCommand {
     pub fn run(self) -> Outcome {
         match self.what {
+            What::Check(command) => command.run(),
             What::Dump(command) => command.run(),
         }
     }
@@ -52,7 +56,7 @@ impl Dump {
         let input = open(&self.file)?;
         let pairs = self.base.iter().zip(&base_inputs);
         let bases = pairs.map(|(path, input)| Loaded::new(path, input)).collect::<Result<Vec<_>, _>>()?;
-        let base = check::chain(&bases)?;
+        let base = file::chain(&bases)?;
         let loaded = Loaded::new(&self.file, &input)?;
         let btf = self.btf(&loaded, base.as_ref())?;
         stream(|out| if self.json { btf_json::types(&btf, out) } else { report::raw(&btf, out) })?;
@@ -64,7 +68,7 @@ impl Dump {
         if !other {
             return Ok(loaded.read(base)?);
         }
-        let fail = |source| check::Error::Btf { path: self.file.clone(), source };
+        let fail = |source| file::Error::Btf { path: self.file.clone(), source };
         let Some(bytes) = loaded.section(&self.section) else {
             let message = format!("{} has no section {} with BTF", self.file.display(), self.section);
             return Err(Diagnostic::new(message).into());

@@ -1,42 +1,51 @@
-//! `crossmill check`: is what is there as it should be?
+//! `crossmill check`: the checks of targets.
 
-mod btf;
-mod sframe;
-
-use super::Outcome;
 use super::build::{RunOptions, What, start};
 use super::options::Select;
+use super::{Outcome, renamed};
 use clap::{Args, Subcommand};
+use std::ffi::OsString;
 
-/// Prove what was built: run the checks of targets, or look at a file
+/// Run the checks of targets that are built
 ///
-/// With targets, the checks that the matrix names run on what is built
-/// already; nothing is built. A check that finds nothing to look at is
-/// `blocked`, and the exit code is then 1.
+/// The checks that the matrix names run on cached results; nothing is built. A
+/// check whose input does not exist is `blocked`, and the exit code is then 1.
+/// Files are checked by `sframe check`, `btf check` and `inline-btf check`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Check {
     #[command(subcommand)]
-    what: Option<Files>,
+    renamed: Option<Renamed>,
     #[command(flatten)]
     select: Select,
     #[command(flatten)]
     run: RunOptions,
 }
 
-// Checks of files, whoever made them.
+// Spellings before each format had a command of its own. They only name the new one.
 #[derive(Debug, Subcommand)]
-enum Files {
-    Btf(btf::CheckBtf),
-    Sframe(sframe::Sframe),
+enum Renamed {
+    #[command(hide = true, disable_help_flag = true)]
+    Btf(Ignored),
+    #[command(hide = true, disable_help_flag = true)]
+    Sframe(Ignored),
+}
+
+#[derive(Debug, Args)]
+struct Ignored {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
 }
 
 impl Check {
-    /// Checks.
+    /// Runs the checks.
     pub fn run(self) -> Outcome {
-        match self.what {
-            Some(Files::Btf(command)) => command.run(),
-            Some(Files::Sframe(command)) => command.run(),
+        match self.renamed {
+            Some(Renamed::Btf(Ignored { .. })) => Err(renamed("crossmill check btf", "crossmill btf check")),
+            Some(Renamed::Sframe(Ignored { args })) if args.iter().any(|arg| arg == "--rows") => {
+                Err(renamed("crossmill check sframe --rows", "crossmill sframe rows FUNC FILE"))
+            }
+            Some(Renamed::Sframe(Ignored { .. })) => Err(renamed("crossmill check sframe", "crossmill sframe check")),
             None => start(&self.select, &self.run, What::Check),
         }
     }

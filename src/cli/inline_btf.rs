@@ -4,19 +4,19 @@ mod check;
 mod generate;
 mod report;
 
-use super::{Outcome, Trouble, exit};
+use super::{Outcome, Trouble, exit, renamed};
 use crate::base::Diagnostic;
 use crate::debuginfo::btf::Btf;
 use crate::debuginfo::btf::file::{self as btf, Loaded};
 use crate::debuginfo::inline_btf::file::{self as inline, File};
-use crate::debuginfo::inline_btf::{Extraction, Known, Options};
+use crate::debuginfo::inline_btf::{BaseTypes, Extraction, Options};
 use crate::debuginfo::input::Input;
 use crate::formats::verdict::{Account, Verdict};
 use crate::report::meter::Meter;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
-/// Inline BTF: where functions were inlined, and where their parameters are there
+/// Generate inline BTF, compare it with DWARF, and report its coverage
 #[derive(Debug, Args)]
 pub struct InlineBtf {
     #[command(subcommand)]
@@ -40,22 +40,25 @@ impl InlineBtf {
     }
 }
 
-/// What all three look at.
+/// The input of all three commands.
 #[derive(Debug, Args)]
 pub struct Subject {
     /// An ELF file with debug information (DWARF 4 or 5): a kernel, a module, a program
     vmlinux: PathBuf,
-    /// The BTF to stand on, where the file has none of its own, or for a module that of the kernel: BTF or an ELF file
+    /// The base BTF where the file has none, or the kernel's for a module: raw BTF or an ELF file
     #[arg(long, value_name = "FILE")]
     base: Vec<PathBuf>,
-    /// Where the file has no BTF, let `pahole` make it (the file is not changed)
+    /// Generate missing BTF with `pahole` (the file is not changed)
     #[arg(long)]
     run_pahole: bool,
-    /// Rust units too, which kernels leave out of their BTF
+    /// Include Rust units, which kernels leave out of their BTF
     #[arg(long)]
     with_rust: bool,
-    /// Take locations that hold between two views of the site's address only (empty ranges in location lists)
+    /// Accept locations that are valid only between two views of the site's address (empty ranges in location lists)
     #[arg(long)]
+    accept_empty_ranges: bool,
+    // The name before; it only names the new one.
+    #[arg(long, hide = true)]
     with_empty_ranges: bool,
 }
 
@@ -70,6 +73,9 @@ struct Inputs {
 
 impl Subject {
     fn open(&self) -> Result<Inputs, Trouble> {
+        if self.with_empty_ranges {
+            return Err(renamed("--with-empty-ranges", "--accept-empty-ranges"));
+        }
         let vmlinux = open(&self.vmlinux)?;
         let mut bases = Vec::new();
         for path in &self.base {
@@ -86,7 +92,7 @@ impl Subject {
     }
 
     fn options(&self) -> Options {
-        Options { with_rust: self.with_rust, with_empty_ranges: self.with_empty_ranges }
+        Options { with_rust: self.with_rust, accept_empty_ranges: self.accept_empty_ranges }
     }
 }
 
@@ -100,14 +106,14 @@ impl Inputs {
     }
 }
 
-// What inline BTF of the file stands on.
+// The base of the file's inline BTF.
 fn main_btf<'l>(file: &'l File<'_>, bases: &'l [Loaded<'_>]) -> Result<Option<Btf<'l>>, Trouble> {
     let base = btf::chain(bases)?;
     Ok(file.own_btf(base.as_ref())?.or(base))
 }
 
 fn extract<'f>(file: &'f File<'_>, base: Option<&Btf<'_>>, options: Options) -> Result<Extraction<'f>, Trouble> {
-    let known = base.map(Known::new).unwrap_or_default();
+    let known = base.map(BaseTypes::new).unwrap_or_default();
     let meter = Meter::start("reading debug information");
     Ok(file.extract(&known, options, &|done, total| meter.set(done, total))?)
 }
@@ -120,7 +126,7 @@ fn has_btf(path: &Path, input: &Input) -> Result<bool, Trouble> {
     Ok(Loaded::new(path, input)?.section(".BTF").is_some())
 }
 
-// A check that says what it found has done its work, whatever it found.
+// A check that wrote its result has succeeded, whatever it found.
 fn conclude(account: &Account, verdict: Option<&Path>) -> Outcome {
     if let Some(path) = verdict {
         fs_err::write(path, account.to_string())?;

@@ -14,6 +14,7 @@ mod package;
 mod plan;
 mod prove;
 mod session;
+mod sframe;
 mod store;
 mod targets;
 
@@ -68,6 +69,7 @@ enum Command {
     Env(env::Env),
     Doctor(doctor::Doctor),
     InlineBtf(inline_btf::InlineBtf),
+    Sframe(sframe::SframeCommand),
     Targets(targets::Targets),
     Prove(prove::Prove),
     Store(store::StoreCommand),
@@ -171,6 +173,7 @@ pub fn main() -> ExitCode {
         Command::Env(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::InlineBtf(command) => command.run(),
+        Command::Sframe(command) => command.run(),
         Command::Targets(command) => command.run(),
         Command::Prove(command) => command.run(),
         Command::Store(command) => command.run(),
@@ -187,6 +190,11 @@ pub fn main() -> ExitCode {
         }
         trouble.exit
     }))
+}
+
+/// The answer to a spelling that has a new name.
+fn renamed(old: &str, new: &str) -> Trouble {
+    Diagnostic::new(format!("`{old}` was renamed")).hint(format!("use `{new}`")).into()
 }
 
 /// Writes to stdout piece by piece; a reader that went away, as with `| head`, is no error.

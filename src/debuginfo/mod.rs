@@ -1,5 +1,5 @@
 //! DWARF call frames, SFrame, BTF and inline BTF: readers, writers, validators and
-//! comparisons. Imports nothing of crossmill but `base`; README.md is the map.
+//! comparisons. Imports nothing of crossmill but `base` and the result of a check; README.md is the map.
 
 pub mod btf;
 pub mod cfi;

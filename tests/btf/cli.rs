@@ -1,4 +1,4 @@
-//! `crossmill check btf`: words, exit codes, accounts.
+//! `crossmill btf check`: words, exit codes, accounts.
 
 use crate::{crossmill, err, fixture, out, run};
 
@@ -9,40 +9,40 @@ fn shown(args: &[&str]) -> String {
 
 #[test]
 fn valid_files_are_valid() {
-    insta::assert_snapshot!("valid", shown(&["check", "btf", "program.btf", "kinds-big.btf", "inline-old-little.btf"]));
-    insta::assert_snapshot!("split", shown(&["check", "btf", "module.btf", "--base", "program.btf"]));
+    insta::assert_snapshot!("valid", shown(&["btf", "check", "program.btf", "kinds-big.btf", "inline-old-little.btf"]));
+    insta::assert_snapshot!("split", shown(&["btf", "check", "module.btf", "--base", "program.btf"]));
 }
 
 #[test]
 fn what_is_wrong_is_said() {
-    insta::assert_snapshot!("no-base", shown(&["check", "btf", "module.btf"]));
-    insta::assert_snapshot!("byte-order", shown(&["check", "btf", "kinds-big.btf", "--base", "kinds-little.btf"]));
-    insta::assert_snapshot!("not-btf", shown(&["check", "btf", "program.c"]));
-    insta::assert_snapshot!("damaged-base", shown(&["check", "btf", "module.btf", "--base", "program.c"]));
-    insta::assert_snapshot!("missing", shown(&["check", "btf", "none.btf"]));
+    insta::assert_snapshot!("no-base", shown(&["btf", "check", "module.btf"]));
+    insta::assert_snapshot!("byte-order", shown(&["btf", "check", "kinds-big.btf", "--base", "kinds-little.btf"]));
+    insta::assert_snapshot!("not-btf", shown(&["btf", "check", "program.c"]));
+    insta::assert_snapshot!("damaged-base", shown(&["btf", "check", "module.btf", "--base", "program.c"]));
+    insta::assert_snapshot!("missing", shown(&["btf", "check", "none.btf"]));
     insta::assert_snapshot!("dump-split", shown(&["btf", "dump", "program.c"]));
 }
 
 #[test]
 fn warnings_fail_where_they_are_denied() {
     let file = "inline-new-little.btf";
-    assert_eq!(run(&["check", "btf", file]).status.code(), Some(0));
-    insta::assert_snapshot!("denied", shown(&["check", "btf", file, "--deny", "warning"]));
+    assert_eq!(run(&["btf", "check", file]).status.code(), Some(0));
+    insta::assert_snapshot!("denied", shown(&["btf", "check", file, "--deny", "warning"]));
 }
 
 #[test]
 fn rules_are_explained() {
-    insta::assert_snapshot!("explain", shown(&["check", "btf", "--explain", "bt037"]));
-    insta::assert_snapshot!("explain-unknown", shown(&["check", "btf", "--explain", "BT999"]));
-    assert!(out(&run(&["check", "btf", "--explain"])).lines().count() > 50);
+    insta::assert_snapshot!("explain", shown(&["btf", "check", "--explain", "bt037"]));
+    insta::assert_snapshot!("explain-unknown", shown(&["btf", "check", "--explain", "BT999"]));
+    assert!(out(&run(&["btf", "check", "--explain"])).lines().count() > 50);
     let rules: serde_json::Value =
-        serde_json::from_slice(&run(&["check", "btf", "--explain", "--json"]).stdout).unwrap();
+        serde_json::from_slice(&run(&["btf", "check", "--explain", "--json"]).stdout).unwrap();
     assert_eq!(rules["rules"][0]["code"], "BT001");
 }
 
 #[test]
 fn json_has_the_documented_form() {
-    let checked = run(&["check", "btf", "module.btf", "--base", "program.btf", "--json"]);
+    let checked = run(&["btf", "check", "module.btf", "--base", "program.btf", "--json"]);
     insta::assert_snapshot!("json", out(&checked));
 }
 
@@ -51,7 +51,7 @@ fn an_account_says_how_it_came_out() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("verdict");
     let account = |args: &[&str]| {
-        let output = crossmill().args(["check", "btf", "--verdict"]).arg(&path).args(args).output().unwrap();
+        let output = crossmill().args(["btf", "check", "--verdict"]).arg(&path).args(args).output().unwrap();
         (output.status.code().unwrap(), fs_err::read_to_string(&path).unwrap())
     };
     let (code, text) = account(&["program.btf"]);
@@ -64,7 +64,7 @@ fn an_account_says_how_it_came_out() {
     // This program itself is an ELF file without BTF.
     let (code, text) = account(&[env!("CARGO_BIN_EXE_crossmill")]);
     assert!(code == 0 && text.starts_with("state unsupported\nwhy there is no BTF section\n"), "{code}\n{text}");
-    let output = run(&["check", "btf", env!("CARGO_BIN_EXE_crossmill")]);
+    let output = run(&["btf", "check", env!("CARGO_BIN_EXE_crossmill")]);
     assert_eq!(output.status.code(), Some(1));
 }
 
@@ -102,7 +102,7 @@ fn sections_of_an_elf_file_stand_on_each_other() {
         let input = Input::open(&path).unwrap();
         let loaded = Loaded::new(&path, &input).unwrap();
         assert_eq!(loaded.sections.iter().map(|(name, _)| *name).collect::<Vec<_>>(), [".BTF", ".BTF.inline"]);
-        let checked = crossmill().args(["check", "btf"]).arg(&path).output().unwrap();
+        let checked = crossmill().args(["btf", "check"]).arg(&path).output().unwrap();
         let text = out(&checked).replace(&dir.path().display().to_string(), "[DIR]");
         assert_eq!(checked.status.code(), Some(code), "{text}");
         assert!(text.contains(".BTF.inline: ") && text.contains("split, ids from 45"), "{text}");
@@ -110,4 +110,20 @@ fn sections_of_an_elf_file_stand_on_each_other() {
         let dumped = crossmill().args(["btf", "dump", "--section", ".BTF.inline"]).arg(&path).output().unwrap();
         assert!(out(&dumped).contains("LOCSEC '.text' vlen=1"), "{}", out(&dumped));
     }
+}
+
+#[test]
+fn old_spellings_name_the_new_ones() {
+    let inline = ["inline-btf", "generate", "program", "-o", "out.btf"];
+    insta::assert_snapshot!(
+        "renamed",
+        [
+            shown(&["check", "btf", "program.btf", "--json"]),
+            shown(&["check", "sframe", "program", "--deny", "warning"]),
+            shown(&["check", "sframe", "program", "--rows", "main"]),
+            shown(&[inline.as_slice(), &["--min-all", "0.5"]].concat()),
+            shown(&[inline.as_slice(), &["--with-empty-ranges"]].concat()),
+        ]
+        .join("\n")
+    );
 }

@@ -82,7 +82,7 @@ fn a_program_of_this_machine_dumps_as_bpftool_says() {
     let said = ran(bpftool, &["btf", "dump", "file", "program", "format", "raw"], dir.path());
     assert!(said.len() > 1000);
     same(&crossmill().args(["btf", "dump", "program"]).current_dir(dir.path()).output().unwrap(), &said);
-    let checked = crossmill().args(["check", "btf", "program"]).current_dir(dir.path()).output().unwrap();
+    let checked = crossmill().args(["btf", "check", "program"]).current_dir(dir.path()).output().unwrap();
     assert_eq!(checked.status.code(), Some(0), "{}", out(&checked));
 }
 

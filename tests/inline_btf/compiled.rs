@@ -14,7 +14,7 @@ fn check(compiler: &Path, first: u32, second: u32, version: &str) {
     let args = ["-c", "-O2", "-ffreestanding", "-fno-pic", "-g", version];
     let (_dir, path) = compile(compiler, "known.c", &args);
     let bytes = fs_err::read(path).unwrap();
-    let options = Options { with_empty_ranges: true, ..Options::default() };
+    let options = Options { accept_empty_ranges: true, ..Options::default() };
     with(&bytes, options, |_, found| {
         assert_eq!(only(found, "constant"), [[L::Constant(42)]]);
         assert_eq!(only(found, "value"), [[L::Register(first)]]);

@@ -68,7 +68,7 @@ fn a_variadic_function_has_a_trailing_zero() {
 
 #[test]
 fn an_empty_range_is_taken_only_where_asked() {
-    let options = Options { with_empty_ranges: true, ..Options::default() };
+    let options = Options { accept_empty_ranges: true, ..Options::default() };
     with(&assemble(include_str!("exact.s")), options, |_, found| {
         let take = of(found, "take");
         assert!(take.contains(&(0x30, vec![Ok(L::Register(4))])), "{take:?}");

@@ -5,7 +5,9 @@ use crossmill::debuginfo::btf::Endian;
 use crossmill::debuginfo::elf::Elf;
 use crossmill::debuginfo::inline_btf::unit::Skip;
 use crossmill::debuginfo::inline_btf::write::write;
-use crossmill::debuginfo::inline_btf::{self as inline, Error, Known, Location as L, Missing as M, Options, Sections};
+use crossmill::debuginfo::inline_btf::{
+    self as inline, BaseTypes, Error, Location as L, Missing as M, Options, Sections,
+};
 
 #[test]
 fn every_lie_is_counted_by_its_reason() {
@@ -35,7 +37,7 @@ fn a_stripped_file_is_told_as_such() {
     let bytes = assemble("\t.text\n");
     let elf = Elf::parse(&bytes).unwrap();
     let sections = Sections::load(&elf).unwrap();
-    let outcome = inline::extract(&elf, &sections, &Known::default(), Options::default(), &());
+    let outcome = inline::extract(&elf, &sections, &BaseTypes::default(), Options::default(), &());
     assert_eq!(outcome.unwrap_err(), Error::Stripped);
 }
 
@@ -43,7 +45,7 @@ fn a_stripped_file_is_told_as_such() {
 fn survive(bytes: &[u8]) {
     let Ok(elf) = Elf::parse(bytes) else { return };
     let Ok(sections) = Sections::load(&elf) else { return };
-    let Ok(found) = inline::extract(&elf, &sections, &Known::default(), Options::default(), &()) else {
+    let Ok(found) = inline::extract(&elf, &sections, &BaseTypes::default(), Options::default(), &()) else {
         return;
     };
     assert!(found.merged.adds_up(), "{:?}", found.merged);

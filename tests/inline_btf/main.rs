@@ -23,7 +23,7 @@ use crossmill::debuginfo::elf::Elf;
 use crossmill::debuginfo::inline_btf::compare::compare;
 use crossmill::debuginfo::inline_btf::listing::SitesOf;
 use crossmill::debuginfo::inline_btf::write::write;
-use crossmill::debuginfo::inline_btf::{self as inline, Extraction, Known, Location, Missing, Options, Sections};
+use crossmill::debuginfo::inline_btf::{self as inline, BaseTypes, Extraction, Location, Missing, Options, Sections};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -46,7 +46,7 @@ fn sites(found: &SitesOf) -> Sites {
 fn with<T>(bytes: &[u8], options: Options, look: impl FnOnce(&Elf<'_>, &Extraction<'_>) -> T) -> T {
     let elf = Elf::parse(bytes).unwrap();
     let sections = Sections::load(&elf).unwrap();
-    let found = inline::extract(&elf, &sections, &Known::default(), options, &()).unwrap();
+    let found = inline::extract(&elf, &sections, &BaseTypes::default(), options, &()).unwrap();
     assert!(found.merged.adds_up(), "{:?}", found.merged);
     let (written, _) = write(&found.merged, None, Endian::Little).unwrap();
     let sizes = elf.sections().iter().filter(|section| section.is_allocated());

@@ -5,7 +5,7 @@ use crate::compile;
 use crossmill::debuginfo::btf::{Btf, Endian, Kind, LocParam, flags};
 use crossmill::debuginfo::elf::Elf;
 use crossmill::debuginfo::inline_btf::write::write;
-use crossmill::debuginfo::inline_btf::{self as inline, Known, Options, Sections};
+use crossmill::debuginfo::inline_btf::{self as inline, BaseTypes, Options, Sections};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -170,7 +170,7 @@ fn check(optimisation: &str, options: Options) -> (u32, u32) {
     let bytes = fs_err::read(&path).unwrap();
     let elf = Elf::parse(&bytes).unwrap();
     let sections = Sections::load(&elf).unwrap();
-    let found = inline::extract(&elf, &sections, &Known::default(), options, &()).unwrap();
+    let found = inline::extract(&elf, &sections, &BaseTypes::default(), options, &()).unwrap();
     let (written, _) = write(&found.merged, None, Endian::Little).unwrap();
     let sites = read_sites(&written, &elf);
     assert!(sites.len() >= 10, "{sites:#?}");
@@ -226,7 +226,7 @@ fn values_read_through_locations_are_the_true_ones() {
         let (held, strict) = check(optimisation, Options::default());
         assert!(held >= 8, "{held} calls were held against the truth with {optimisation}");
         assert!(strict >= 6, "{strict} values were read with {optimisation}");
-        let (_, all) = check(optimisation, Options { with_empty_ranges: true, ..Options::default() });
+        let (_, all) = check(optimisation, Options { accept_empty_ranges: true, ..Options::default() });
         assert!(all >= strict);
         eprintln!("{optimisation}: {held} calls, {strict} values read, {all} with empty ranges");
     }

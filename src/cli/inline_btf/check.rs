@@ -5,25 +5,25 @@ use crate::base::Diagnostic;
 use crate::cli::{Outcome, Trouble, print};
 use crate::debuginfo::btf::Btf;
 use crate::debuginfo::inline_btf::Extraction;
-use crate::debuginfo::inline_btf::file::{File, Held, OWN_SECTIONS};
+use crate::debuginfo::inline_btf::file::{File, OWN_SECTIONS, Verified};
 use crate::report::Style;
 use crate::report::debuginfo::inline_btf as report;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Hold inline BTF against the debug information of its file, site by site
+/// Compare inline BTF with DWARF, site by site
 ///
-/// Without INLINE it is that of the file itself: .BTF.inline or .BTF.extra, as a kernel's own build writes them.
+/// Without INLINE the file's own sections are compared: .BTF.inline or .BTF.extra, as a kernel's build writes them.
 #[derive(Debug, Args)]
 pub struct CheckInline {
     #[command(flatten)]
     subject: Subject,
-    /// Inline BTF in a file of its own
+    /// A file of inline BTF
     inline: Option<PathBuf>,
-    /// Write an account of the check to this file; a file without inline BTF is then no failure but `unsupported`
+    /// Write the result to FILE; a file without inline BTF is then `unsupported`, not a failure
     #[arg(long, value_name = "FILE")]
     verdict: Option<PathBuf>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -35,29 +35,29 @@ impl CheckInline {
         let file = inputs.file(&self.subject.vmlinux)?;
         let bases = inputs.bases()?;
         let Some(base) = main_btf(&file, &bases)? else {
-            let message = format!("{} has no .BTF section, and inline BTF stands on one", file.path.display());
+            let message = format!("{} has no .BTF section, which inline BTF needs as its base", file.path.display());
             return Err(Diagnostic::new(message).hint("give it with `--base`").into());
         };
         let found = extract(&file, Some(&base), self.subject.options())?;
-        let held = match (&given, &self.inline) {
+        let verified = match (&given, &self.inline) {
             (Some(input), Some(path)) => {
                 let name = path.display().to_string();
-                vec![(name, file.hold(input.bytes(), Some(&base), &found))]
+                vec![(name, file.verify(input.bytes(), Some(&base), &found))]
             }
             _ => own(&file, &base, &found),
         };
         let text = if self.json {
-            report::held_json(&held).map_err(|error| Trouble::usage(error.to_string()))?
+            report::verified_json(&verified).map_err(|error| Trouble::usage(error.to_string()))?
         } else {
-            report::held_text(&held, Style::of(&std::io::stdout()))
+            report::verified_text(&verified, Style::of(&std::io::stdout()))
         };
         print(&text)?;
-        conclude(&report::held_account(&held), self.verdict.as_deref())
+        conclude(&report::verified_account(&verified), self.verdict.as_deref())
     }
 }
 
-/// What the kernel's own build wrote, held against the sites.
-pub fn own<'l>(file: &'l File<'_>, base: &Btf<'l>, found: &Extraction<'_>) -> Vec<(String, Held<'l>)> {
+/// What the kernel's own build wrote, compared with the sites.
+pub fn own<'l>(file: &'l File<'_>, base: &Btf<'l>, found: &Extraction<'_>) -> Vec<(String, Verified<'l>)> {
     let sections = OWN_SECTIONS.iter().filter_map(|name| Some((*name, file.btf.section(name)?)));
-    sections.map(|(name, bytes)| (name.to_owned(), file.hold(bytes, Some(base), found))).collect()
+    sections.map(|(name, bytes)| (name.to_owned(), file.verify(bytes, Some(base), found))).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{Inputs, Subject, conclude, extract, main_btf};
 use crate::base::{Diagnostic, files};
-use crate::cli::{Outcome, Trouble, exit, print};
+use crate::cli::{Outcome, Trouble, exit, print, renamed};
 use crate::debuginfo::btf::file::Loaded;
 use crate::debuginfo::inline_btf::file::File;
 use crate::formats::verdict::{Account, Verdict};
@@ -16,28 +16,31 @@ use std::time::{Duration, Instant};
 
 /// Generate inline BTF from a file's debug information
 ///
-/// The result is validated, read again and held against the debug information site by site before it gets its name.
-/// Exit codes: 0 written, 1 written but something is wrong with it or below `--min-all`, 2 a file cannot be read.
+/// The result is validated, read again and compared with the debug information site by site before it gets its name.
+/// Exit codes: 0 written, 1 written but something is wrong with it or below `--min-complete`, 2 a file cannot be read.
 #[derive(Debug, Args)]
 pub struct Generate {
     #[command(flatten)]
     subject: Subject,
-    /// Where to write it, as a file of its own
+    /// Write the inline BTF to FILE
     #[arg(short, long, value_name = "FILE", required_unless_present = "into")]
     output: Option<PathBuf>,
-    /// Write a copy of the ELF file that has it as section .BTF.inline
+    /// Write a copy of the ELF file with a section .BTF.inline
     #[arg(long, value_name = "FILE")]
     into: Option<PathBuf>,
     /// The objcopy of the file's toolchain, for `--into`
     #[arg(long, value_name = "PROGRAM", default_value = "objcopy")]
     objcopy: String,
-    /// Fail when a smaller share of the sites has every parameter: a number from 0 to 1
+    /// Fail if a smaller share of sites has every parameter available: a number from 0 to 1
     #[arg(long, value_name = "SHARE", value_parser = share)]
-    min_all: Option<f64>,
-    /// Write an account of what was found to this file; a file without BTF is then no failure but `unsupported`
+    min_complete: Option<f64>,
+    // The name before; it only names the new one.
+    #[arg(long, hide = true)]
+    min_all: Option<String>,
+    /// Write the result to FILE; a file without BTF is then `unsupported`, not a failure
     #[arg(long, value_name = "FILE")]
     verdict: Option<PathBuf>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -51,6 +54,9 @@ fn share(text: &str) -> Result<f64, String> {
 
 impl Generate {
     pub fn run(self) -> Outcome {
+        if self.min_all.is_some() {
+            return Err(renamed("--min-all", "--min-complete"));
+        }
         let started = Instant::now();
         let inputs = self.subject.open()?;
         let file = inputs.file(&self.subject.vmlinux)?;
@@ -62,7 +68,7 @@ impl Generate {
         let Some(base) = main_btf(file, bases)? else { return self.without_btf() };
         let found = extract(file, Some(&base), self.subject.options())?;
         let (bytes, written) = file.write(&found, Some(&base))?;
-        let held = file.hold(&bytes, Some(&base), &found);
+        let verified = file.verify(&bytes, Some(&base), &found);
         if let Some(path) = &self.output {
             files::write_atomic(path, &bytes)?;
         }
@@ -73,10 +79,10 @@ impl Generate {
         let generation = report::Generation {
             summary: found.totals(),
             written,
-            held: &held,
+            verified: &verified,
             own: &own,
             damage: &found.damage,
-            min_all: self.min_all,
+            min_complete: self.min_complete,
             took: started.elapsed(),
         };
         let text = if self.json {
@@ -90,7 +96,7 @@ impl Generate {
 
     fn without_btf(&self) -> Outcome {
         let path = self.subject.vmlinux.display();
-        let why = format!("{path} has no .BTF section to stand on");
+        let why = format!("{path} has no .BTF section");
         if self.verdict.is_some() {
             let account = Account { state: Verdict::Unsupported, why: Some(why), ..Account::default() };
             return conclude(&account, self.verdict.as_deref());

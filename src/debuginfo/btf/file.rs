@@ -57,8 +57,8 @@ impl Diagnose for Error {
             Self::None { .. } => {
                 vec!["kernels have it with CONFIG_DEBUG_INFO_BTF; `pahole -J FILE` adds it from DWARF".to_owned()]
             }
-            Self::Base { .. } => vec!["give the bases in order, the one that stands on nothing first".to_owned()],
-            Self::Btf { path, .. } => vec![format!("`crossmill check btf {}` says more", path.display())],
+            Self::Base { .. } => vec!["give the bases in order, innermost base first".to_owned()],
+            Self::Btf { path, .. } => vec![format!("`crossmill btf check {}` lists its faults", path.display())],
             Self::Elf { .. } => Vec::new(),
         }
     }

@@ -1,5 +1,5 @@
-//! Inline BTF of whole files: generated, validated, read again and held
-//! against DWARF; or what a kernel's own build wrote, held against it too.
+//! Inline BTF of whole files: generated, validated, read again and compared with
+//! DWARF. Sections that a kernel's own build wrote are compared in the same way.
 
 use crate::base::{Diagnose, Diagnostic};
 use crate::debuginfo::btf::file::{self as btf, Loaded};
@@ -8,11 +8,11 @@ use crate::debuginfo::btf::{self as format, Btf, WriteError};
 use crate::debuginfo::elf::{self, Elf};
 use crate::debuginfo::inline_btf::compare::{Comparison, compare};
 use crate::debuginfo::inline_btf::write::{Written, write};
-use crate::debuginfo::inline_btf::{self as inline, Extraction, Known, Options, Sections, Watch};
+use crate::debuginfo::inline_btf::{self as inline, BaseTypes, Extraction, Options, Sections, Watch};
 use crate::debuginfo::input::Input;
 use std::path::{Path, PathBuf};
 
-/// Sections of a file that hold inline BTF of the kernel's own making.
+/// Sections in which a kernel's own build writes inline BTF.
 pub const OWN_SECTIONS: [&str; 3] = [".BTF.inline", ".BTF_inline", ".BTF.extra"];
 
 /// Why there is no inline BTF of a file.
@@ -122,7 +122,7 @@ impl<'i> File<'i> {
     /// The sites of its debug information.
     pub fn extract(
         &self,
-        known: &Known<'_>,
+        known: &BaseTypes<'_>,
         options: Options,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Extraction<'_>, Error> {
@@ -147,33 +147,33 @@ impl<'i> File<'i> {
         Context { sections: self.btf.elf_sections.clone(), pointer: self.btf.pointer }
     }
 
-    /// Validates inline BTF and holds it against the sites.
-    pub fn hold<'b>(&self, bytes: &'b [u8], base: Option<&Btf<'b>>, found: &Extraction<'_>) -> Held<'b> {
+    /// Validates inline BTF and compares it with the sites.
+    pub fn verify<'b>(&self, bytes: &'b [u8], base: Option<&Btf<'b>>, found: &Extraction<'_>) -> Verified<'b> {
         let checked = validate(bytes, base, &self.context());
         let comparison = checked.btf.as_ref().filter(|_| !checked.is_obsolete).map(|btf| compare(btf, &found.merged));
-        Held { bytes: bytes.len() as u64, checked, comparison }
+        Verified { bytes: bytes.len() as u64, checked, comparison }
     }
 }
 
-/// Inline BTF that was validated and held against DWARF.
+/// Inline BTF that was validated and compared with DWARF.
 #[derive(Debug)]
-pub struct Held<'b> {
+pub struct Verified<'b> {
     /// Its length.
     pub bytes: u64,
-    /// What the validator says.
+    /// The findings of the validator.
     pub checked: Checked<'b>,
-    /// What the comparison says; nothing where it could not be read or is the obsolete form.
+    /// The comparison; `None` where the section could not be read or has the obsolete form.
     pub comparison: Option<Comparison>,
 }
 
-impl Held<'_> {
-    /// Whether nothing is wrong with it.
+impl Verified<'_> {
+    /// Returns whether nothing is wrong with it.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.checked.findings.errors() == 0 && self.comparison.as_ref().is_some_and(Comparison::is_equal)
     }
 
-    /// What is wrong first.
+    /// Returns the first fault.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         use crate::base::rule::Severity;

@@ -1,7 +1,7 @@
 //! All units' sites as one: functions told apart by name and prototype,
 //! locations and prototypes of locations each once, sites in sections.
 
-use super::known::Known;
+use super::base_types::BaseTypes;
 use super::location::{LocParam, Missing};
 use super::resolve::{FunctionRef, Functions, Outcome, UnitSites};
 use super::types::{Extra, TypeRef};
@@ -193,7 +193,7 @@ pub struct Merged<'d> {
 
 impl<'d> Merged<'d> {
     /// Merges the units in their order.
-    pub fn new(scans: &[Scan<'d>], sites: &[UnitSites<'d>], known: &Known<'_>, places: Places) -> Self {
+    pub fn new(scans: &[Scan<'d>], sites: &[UnitSites<'d>], known: &BaseTypes<'_>, places: Places) -> Self {
         let mut merged = Self { places, ..Self::default() };
         for (scan, unit) in scans.iter().zip(sites) {
             merged.seen += scan.seen;
@@ -220,7 +220,12 @@ impl<'d> Merged<'d> {
     }
 
     // Functions of different units are one where name and prototype are the same.
-    fn call(&mut self, scans: &[Scan<'d>], sites: &[UnitSites<'d>], known: &Known<'_>) -> HashMap<FunctionRef, u32> {
+    fn call(
+        &mut self,
+        scans: &[Scan<'d>],
+        sites: &[UnitSites<'d>],
+        known: &BaseTypes<'_>,
+    ) -> HashMap<FunctionRef, u32> {
         let mut used: Vec<_> = sites.iter().flat_map(|unit| unit.sites.iter().map(|site| site.callee)).collect();
         used.sort_unstable_by_key(|callee| callee.abstracted);
         used.dedup_by_key(|callee| callee.abstracted);
@@ -270,7 +275,7 @@ impl<'d> Merged<'d> {
         numbers
     }
 
-    fn untyped(&mut self, known: &Known<'_>) -> TypeRef {
+    fn untyped(&mut self, known: &BaseTypes<'_>) -> TypeRef {
         if let Some(id) = known.wrapper(Kind::Ptr, 0) {
             return TypeRef(id);
         }

@@ -15,11 +15,11 @@
 //! expression a bounded part.
 
 mod attribute;
+pub mod base_types;
 pub mod compare;
 pub mod dwarf;
 pub mod expression;
 pub mod file;
-pub mod known;
 pub mod listing;
 pub mod location;
 pub mod merge;
@@ -30,8 +30,8 @@ pub mod types;
 pub mod unit;
 pub mod write;
 
+pub use base_types::BaseTypes;
 pub use dwarf::{Error, Sections};
-pub use known::Known;
 pub use location::{LocParam, Location, Machine, Missing};
 pub use merge::{Merged, Places};
 
@@ -51,7 +51,7 @@ pub struct Options {
     /// Locations that hold for an empty range at the site's address, which compilers write
     /// for what holds between two views of it. The values are right there, but no DWARF
     /// reader that knows nothing of views would say so.
-    pub with_empty_ranges: bool,
+    pub accept_empty_ranges: bool,
 }
 
 /// The sites of a file.
@@ -81,7 +81,7 @@ impl Watch for () {}
 pub fn extract<'d>(
     elf: &Elf<'_>,
     sections: &'d Sections<'_>,
-    known: &Known<'_>,
+    known: &BaseTypes<'_>,
     options: Options,
     watch: &dyn Watch,
 ) -> Result<Extraction<'d>, Error> {
@@ -95,7 +95,7 @@ pub fn extract<'d>(
 fn run<'d, E: Endianity + Send + Sync>(
     elf: &Elf<'_>,
     sections: &'d Sections<'_>,
-    known: &Known<'_>,
+    known: &BaseTypes<'_>,
     options: Options,
     watch: &dyn Watch,
     endian: E,

@@ -8,8 +8,8 @@
 //! No type is resolved twice, and the types of a unit that no parameter needs
 //! are never looked at.
 
+use super::base_types::BaseTypes;
 use super::dwarf::{Debug, Slice};
-use super::known::Known;
 use crate::debuginfo::btf::Kind;
 use gimli::{AttributeValue, DwAte, DwTag, Endianity, constants as dw};
 use std::collections::{HashMap, HashSet};
@@ -121,7 +121,7 @@ const MOST_PARAMS: usize = 256;
 #[derive(Debug)]
 pub struct Types<'a, 'd, E: Endianity> {
     debug: &'a Debug<'d, E>,
-    known: &'a Known<'a>,
+    known: &'a BaseTypes<'a>,
     facts: HashMap<u64, Facts>,
     extras: Vec<Extra<'d>>,
     numbers: HashMap<Extra<'d>, TypeRef>,
@@ -131,7 +131,7 @@ pub struct Types<'a, 'd, E: Endianity> {
 
 impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
     /// None yet.
-    pub fn new(debug: &'a Debug<'d, E>, known: &'a Known<'a>) -> Self {
+    pub fn new(debug: &'a Debug<'d, E>, known: &'a BaseTypes<'a>) -> Self {
         Self { debug, known, facts: HashMap::new(), extras: Vec::new(), numbers: HashMap::new(), cut: 0 }
     }
 

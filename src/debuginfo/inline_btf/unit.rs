@@ -3,8 +3,8 @@
 
 use super::Options;
 use super::attribute::{constant, is_type, number, sibling, widened};
+use super::base_types::BaseTypes;
 use super::dwarf::{Debug, Error, Slice, Unit, reference};
-use super::known::Known;
 use super::location::Missing;
 pub use super::site::{Die, Extent, Function, Owner, Param, Place, ShortExpression, Site, SiteParam, Skip, Skipped};
 use super::types::{Extra, Facts, Types};
@@ -82,7 +82,7 @@ impl<'d> Scan<'d> {
 /// Scans a unit.
 pub fn scan<'d, E: Endianity + Send + Sync>(
     debug: &Debug<'d, E>,
-    known: &Known<'_>,
+    known: &BaseTypes<'_>,
     header: &UnitHeader<Slice<'d, E>>,
     options: Options,
 ) -> Result<Scan<'d>, Error> {
@@ -112,7 +112,7 @@ pub fn scan<'d, E: Endianity + Send + Sync>(
 fn describe<'d, E: Endianity + Send + Sync>(
     found: &mut Scan<'d>,
     debug: &Debug<'d, E>,
-    known: &Known<'_>,
+    known: &BaseTypes<'_>,
     unit: &Unit<'d, E>,
 ) {
     // Functions nested in others come between the others' parameters.
@@ -455,7 +455,7 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
             }
         }
         match empty {
-            Some(expression) if self.options.with_empty_ranges => Place::of_expression(expression),
+            Some(expression) if self.options.accept_empty_ranges => Place::of_expression(expression),
             Some(_) => Place::Missing(Missing::EmptyRange),
             None => Place::Missing(Missing::NotCovered),
         }

@@ -115,7 +115,7 @@ pub fn text(files: &[File<'_>], style: Style) -> String {
     let warnings = total(files, |section| section.checked.findings.warnings());
     if errors + warnings > 0 {
         let amounts = amounts(errors, warnings);
-        let _ = writeln!(out, "\n{amounts}; `crossmill check btf --explain CODE` says more");
+        let _ = writeln!(out, "\n{amounts}; `crossmill btf check --explain CODE` explains one");
     }
     out
 }

@@ -1,14 +1,14 @@
-//! How inline BTF looks: what was generated, how it holds against DWARF, what
+//! How inline BTF looks: what was generated, its verification, what
 //! tracing can see, and the sites of one function.
 
 mod generation;
-mod held;
 mod listing;
+mod verified;
 mod whole;
 
 pub use generation::Generation;
-pub use held::{account as held_account, json as held_json, text as held_text};
 pub use listing::Listing;
+pub use verified::{account as verified_account, json as verified_json, text as verified_text};
 pub use whole::{Size, Whole, compressed};
 
 use crate::base::units::grouped;

@@ -19,7 +19,7 @@ const MOST_ROWS: usize = 1 << 20;
 
 /// An SFrame function: where, and which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Known {
+pub(super) struct SframeFunction {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) table: usize,
@@ -28,32 +28,32 @@ pub(super) struct Known {
 
 /// A DWARF function.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Told<'l> {
+pub(super) struct DwarfFunction<'l> {
     pub(super) cie: &'l Cie<'l>,
     pub(super) fde: Fde<'l>,
 }
 
-/// The SFrame functions of all tables, by address. Those that are nowhere are left out.
-pub(super) fn known(tables: &[TableIn<'_>]) -> Vec<Known> {
-    let mut known = Vec::with_capacity(tables.iter().map(|table| table.table.len() as usize).sum());
+/// The SFrame functions of all tables, by address. Discarded ones are left out.
+pub(super) fn sframe_functions(tables: &[TableIn<'_>]) -> Vec<SframeFunction> {
+    let mut sframe = Vec::with_capacity(tables.iter().map(|table| table.table.len() as usize).sum());
     for (index, table) in tables.iter().enumerate() {
         for entry in table.table.entries().flatten() {
             if table.container.is_placed(table.offset + entry.offset) {
                 let end = entry.start.saturating_add(u64::from(entry.size));
-                known.push(Known { start: entry.start, end, table: index, index: entry.index });
+                sframe.push(SframeFunction { start: entry.start, end, table: index, index: entry.index });
             }
         }
     }
-    if !known.is_sorted() {
-        known.sort_unstable();
+    if !sframe.is_sorted() {
+        sframe.sort_unstable();
     }
-    known
+    sframe
 }
 
 /// The DWARF functions with bytes in executable sections, by address, each
 /// once; and how many are nowhere.
-pub(super) fn told<'l>(view: &'l View<'l>, loaded: &Loaded<'_>) -> (Vec<Told<'l>>, u64) {
-    let mut told = Vec::with_capacity(view.frames.iter().map(|frames| frames.fdes.len()).sum());
+pub(super) fn dwarf_functions<'l>(view: &'l View<'l>, loaded: &Loaded<'_>) -> (Vec<DwarfFunction<'l>>, u64) {
+    let mut dwarf = Vec::with_capacity(view.frames.iter().map(|frames| frames.fdes.len()).sum());
     let mut discarded = 0;
     for frames in &view.frames {
         for fde in &frames.fdes {
@@ -62,31 +62,31 @@ pub(super) fn told<'l>(view: &'l View<'l>, loaded: &Loaded<'_>) -> (Vec<Told<'l>
                 continue;
             }
             if loaded.is_code(fde.start) {
-                told.push(Told { cie, fde: *fde });
+                dwarf.push(DwarfFunction { cie, fde: *fde });
             } else {
                 discarded += 1;
             }
         }
     }
     // Stable, so that of two entries of one function .eh_frame's is kept.
-    told.sort_by_key(|told| told.fde.start);
-    told.dedup_by_key(|told| told.fde.start);
-    (told, discarded)
+    dwarf.sort_by_key(|dwarf| dwarf.fde.start);
+    dwarf.dedup_by_key(|dwarf| dwarf.fde.start);
+    (dwarf, discarded)
 }
 
-/// Holds both against each other; also the bytes of code that SFrame covers.
+/// Compares both; also returns the bytes of code that SFrame covers.
 pub(super) fn cross(view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Findings) -> (Cross, u64) {
-    let known = known(&view.tables);
-    let (told, discarded) = told(view, loaded);
-    let covered = covered_bytes(&known);
-    if told.is_empty() {
+    let sframe = sframe_functions(&view.tables);
+    let (dwarf, discarded) = dwarf_functions(view, loaded);
+    let covered = covered_bytes(&sframe);
+    if dwarf.is_empty() {
         return (Cross::default(), covered);
     }
-    let parts: Vec<(Cross, Findings, Vec<u64>)> = told
+    let parts: Vec<(Cross, Findings, Vec<u64>)> = dwarf
         .par_chunks(CHUNK)
         .map(|chunk| {
-            let mut part = Part::new(&view.tables, &known);
-            chunk.iter().for_each(|told| part.function(told));
+            let mut part = Part::new(&view.tables, &sframe);
+            chunk.iter().for_each(|dwarf| part.function(dwarf));
             (part.cross, part.findings, part.lost)
         })
         .collect();
@@ -97,11 +97,11 @@ pub(super) fn cross(view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Finding
         findings.merge(found);
         lost.extend(more);
     }
-    judge_lost(&lost, &known, loaded, &mut cross, findings);
-    for function in known.iter().filter(|function| function.start < function.end) {
-        let after = told.partition_point(|told| told.fde.start <= function.start);
-        let around = after.checked_sub(1).and_then(|index| told.get(index));
-        if around.is_none_or(|told| told.fde.end() <= function.start) {
+    judge_lost(&lost, &sframe, loaded, &mut cross, findings);
+    for function in sframe.iter().filter(|function| function.start < function.end) {
+        let after = dwarf.partition_point(|dwarf| dwarf.fde.start <= function.start);
+        let around = after.checked_sub(1).and_then(|index| dwarf.get(index));
+        if around.is_none_or(|dwarf| dwarf.fde.end() <= function.start) {
             cross.extra += 1;
             findings.add(&rules::NO_DWARF, || {
                 let (rule, size) = (&rules::NO_DWARF, function.end - function.start);
@@ -113,11 +113,17 @@ pub(super) fn cross(view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Finding
 }
 
 // What has no SFrame function is lost if its object has others.
-fn judge_lost(lost: &[u64], known: &[Known], loaded: &Loaded<'_>, cross: &mut Cross, findings: &mut Findings) {
+fn judge_lost(
+    lost: &[u64],
+    sframe: &[SframeFunction],
+    loaded: &Loaded<'_>,
+    cross: &mut Cross,
+    findings: &mut Findings,
+) {
     if lost.is_empty() {
         return;
     }
-    let bare = loaded.units().bare(lost, known.iter().map(|known| known.start));
+    let bare = loaded.units().bare(lost, sframe.iter().map(|sframe| sframe.start));
     cross.bare = bare.len() as u64;
     cross.lost = (lost.len() - bare.len()) as u64;
     if !bare.is_empty() {
@@ -128,15 +134,15 @@ fn judge_lost(lost: &[u64], known: &[Known], loaded: &Loaded<'_>, cross: &mut Cr
     }
     for start in lost.iter().filter(|start| !bare.contains(start)) {
         findings.add(&rules::LOST, || {
-            Finding::new(&rules::LOST, "DWARF has it, SFrame has not").about(format!("{start:#x}"))
+            Finding::new(&rules::LOST, "function has DWARF CFI but no SFrame FDE").about(format!("{start:#x}"))
         });
     }
 }
 
-fn covered_bytes(known: &[Known]) -> u64 {
+fn covered_bytes(sframe: &[SframeFunction]) -> u64 {
     let mut covered = 0_u64;
     let mut reach = 0;
-    for function in known {
+    for function in sframe {
         let from = function.start.max(reach);
         if function.end > from {
             covered = covered.saturating_add(function.end - from);
@@ -148,7 +154,7 @@ fn covered_bytes(known: &[Known]) -> u64 {
 
 struct Part<'p, 'l> {
     tables: &'p [TableIn<'l>],
-    known: &'p [Known],
+    sframe: &'p [SframeFunction],
     evaluator: Option<(u8, Evaluator)>,
     rows: Vec<Step>,
     cross: Cross,
@@ -157,10 +163,10 @@ struct Part<'p, 'l> {
 }
 
 impl<'p, 'l> Part<'p, 'l> {
-    fn new(tables: &'p [TableIn<'l>], known: &'p [Known]) -> Self {
+    fn new(tables: &'p [TableIn<'l>], sframe: &'p [SframeFunction]) -> Self {
         Self {
             tables,
-            known,
+            sframe,
             evaluator: None,
             rows: Vec::new(),
             cross: Cross::default(),
@@ -175,26 +181,26 @@ impl<'p, 'l> Part<'p, 'l> {
 
     // The SFrame functions of a DWARF one: one, or several that follow each other
     // (the linker writes two for a PLT). The first may begin before `start`.
-    fn find(&self, start: u64, end: u64) -> &'p [Known] {
-        let after = self.known.partition_point(|known| known.start <= start);
+    fn find(&self, start: u64, end: u64) -> &'p [SframeFunction] {
+        let after = self.sframe.partition_point(|sframe| sframe.start <= start);
         let Some(first) = after.checked_sub(1) else { return &[] };
-        let mut reach = match self.known.get(first) {
-            Some(known) if start < known.end => known.end,
+        let mut reach = match self.sframe.get(first) {
+            Some(sframe) if start < sframe.end => sframe.end,
             _ => return &[],
         };
         let mut last = after;
-        while let Some(next) = self.known.get(last).filter(|next| next.start == reach && next.end <= end) {
+        while let Some(next) = self.sframe.get(last).filter(|next| next.start == reach && next.end <= end) {
             reach = next.end;
             last += 1;
         }
-        self.known.get(first..last).unwrap_or_default()
+        self.sframe.get(first..last).unwrap_or_default()
     }
 
-    fn function(&mut self, told: &Told<'_>) {
+    fn function(&mut self, dwarf: &DwarfFunction<'_>) {
         self.cross.functions += 1;
-        let found = self.find(told.fde.start, told.fde.end());
+        let found = self.find(dwarf.fde.start, dwarf.fde.end());
         // The version decides what the assembler could say; without a function any table's.
-        let table = found.first().map_or(0, |known| known.table);
+        let table = found.first().map_or(0, |sframe| sframe.table);
         let Some(table) = self.tables.get(table) else { return };
         let version = table.table.header().version;
         let abi = table.table.abi();
@@ -202,10 +208,10 @@ impl<'p, 'l> Part<'p, 'l> {
             Some((made_for, evaluator)) if made_for == version => evaluator,
             _ => Evaluator::new(abi, version),
         };
-        let start = told.fde.start;
-        match evaluator.run(told.cie, &told.fde) {
+        let start = dwarf.fde.start;
+        match evaluator.run(dwarf.cie, &dwarf.fde) {
             Ok((_, reasons)) if found.is_empty() => self.missing(start, reasons),
-            Ok((steps, _)) => self.covered(table, found, told, steps, abi),
+            Ok((steps, _)) => self.covered(table, found, dwarf, steps, abi),
             Err(Error::Instruction { .. }) if found.is_empty() => {
                 let mut reasons = Reasons::default();
                 reasons.add(Reason::Unknown);
@@ -215,7 +221,7 @@ impl<'p, 'l> Part<'p, 'l> {
                 self.cross.covered += u64::from(!found.is_empty());
                 self.findings.add(&rules::CFI_DAMAGED, || {
                     let finding = Finding::new(&rules::CFI_DAMAGED, error.to_string()).about(format!("{start:#x}"));
-                    finding.at(told.fde.offset)
+                    finding.at(dwarf.fde.offset)
                 });
             }
         }
@@ -229,9 +235,16 @@ impl<'p, 'l> Part<'p, 'l> {
         }
     }
 
-    fn covered(&mut self, table: &TableIn<'_>, found: &[Known], told: &Told<'_>, steps: &[Step], abi: Abi) {
+    fn covered(
+        &mut self,
+        table: &TableIn<'_>,
+        found: &[SframeFunction],
+        dwarf: &DwarfFunction<'_>,
+        steps: &[Step],
+        abi: Abi,
+    ) {
         self.cross.covered += 1;
-        let (start, end) = (told.fde.start, told.fde.end());
+        let (start, end) = (dwarf.fde.start, dwarf.fde.end());
         let (Some(first), Some(last)) = (found.first(), found.last()) else { return };
         if (first.start, last.end) != (start, end) {
             self.say(&rules::RANGE, start, || {
@@ -245,32 +258,32 @@ impl<'p, 'l> Part<'p, 'l> {
         }
         let mut rows = std::mem::take(&mut self.rows);
         let mut part = Vec::new();
-        for known in found {
-            let Ok(Some(entry)) = table.table.entry(known.index) else { continue };
-            self.marks(table, &entry, told);
-            if entry.fres == 0 && entry.is_signal() && told.cie.is_signal {
+        for sframe in found {
+            let Ok(Some(entry)) = table.table.entry(sframe.index) else { continue };
+            self.marks(table, &entry, dwarf);
+            if entry.fres == 0 && entry.is_signal() && dwarf.cie.is_signal {
                 self.cross.unrepresented += 1;
                 continue;
             }
             sframe_rows(table, &entry, &mut rows);
-            let steps = behind(steps, known.start - start, &mut part);
+            let steps = behind(steps, sframe.start - start, &mut part);
             if entry.is_mask() {
                 self.repeating(&entry, &rows, steps, abi);
             } else {
-                self.compare(known.start, (known.end - known.start).min(end - known.start), &rows, steps, abi);
+                self.compare(sframe.start, (sframe.end - sframe.start).min(end - sframe.start), &rows, steps, abi);
             }
         }
         self.rows = rows;
     }
 
-    fn marks(&mut self, table: &TableIn<'_>, entry: &Entry, told: &Told<'_>) {
+    fn marks(&mut self, table: &TableIn<'_>, entry: &Entry, dwarf: &DwarfFunction<'_>) {
         let words = |set: bool| if set { "is marked" } else { "is not" };
-        if table.table.header().version == 3 && entry.is_signal() != told.cie.is_signal {
-            let (one, two) = (words(entry.is_signal()), words(told.cie.is_signal));
+        if table.table.header().version == 3 && entry.is_signal() != dwarf.cie.is_signal {
+            let (one, two) = (words(entry.is_signal()), words(dwarf.cie.is_signal));
             self.say(&rules::SIGNAL, entry.start, || format!("in SFrame it {one}, in DWARF it {two}"));
         }
-        if table.table.abi().is_aarch64() && entry.is_b_key() != told.cie.is_b_key {
-            let (one, two) = (words(entry.is_b_key()), words(told.cie.is_b_key));
+        if table.table.abi().is_aarch64() && entry.is_b_key() != dwarf.cie.is_b_key {
+            let (one, two) = (words(entry.is_b_key()), words(dwarf.cie.is_b_key));
             self.say(&rules::KEY, entry.start, || format!("in SFrame it {one}, in DWARF it {two}"));
         }
     }
@@ -310,7 +323,7 @@ impl<'p, 'l> Part<'p, 'l> {
         }
     }
 
-    // PLT slots: the rows hold for each block of rep_size bytes.
+    // PLT slots: the rows apply to each block of rep_size bytes.
     fn repeating(&mut self, entry: &Entry, rows: &[Step], steps: &[Step], abi: Abi) {
         let repeat = match entry.rep_size {
             0 => 16,
@@ -360,7 +373,7 @@ pub(super) fn sframe_rows(table: &TableIn<'_>, entry: &Entry, rows: &mut Vec<Ste
     }
 }
 
-/// What both tables say from a place on.
+/// The row of each table from an offset on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pair {
     pub(super) start: u64,
@@ -369,7 +382,7 @@ pub(super) struct Pair {
 }
 
 /// Both tables over the union of their breakpoints, up to `len`. A row that
-/// starts there or behind holds for nothing.
+/// starts at or after `len` covers nothing.
 pub(super) fn union<'s>(sframe: &'s [Step], dwarf: &'s [Step], len: u64) -> impl Iterator<Item = Pair> + 's {
     let (mut one, mut two) = (0, 0);
     let (mut left, mut right) = (None, None);

@@ -2,15 +2,15 @@
 //! and entries that borrow from them.
 
 use super::units::Units;
-use super::{Bytes, Report, TableFacts, cross};
+use super::{Bytes, TableFacts};
 use crate::debuginfo::cfi::{self, Frames};
 use crate::debuginfo::elf::{self, Data, Elf, Section};
 use crate::debuginfo::sframe::{
-    Abi, Container, Findings, PT_GNU_SFRAME, Relocation, SHT_GNU_SFRAME, Statistics, Table, Tables, rules, validate,
+    Abi, Container, Findings, PT_GNU_SFRAME, Relocation, SHT_GNU_SFRAME, Statistics, Table, Tables, validate,
 };
 use object::Endianness;
 
-/// Bytes of everything that is looked at.
+/// The bytes of every section that the check reads.
 pub(super) struct Loaded<'a> {
     pub(super) machine: Option<Abi>,
     pub(super) relocatable: bool,
@@ -42,8 +42,8 @@ fn is_sframe(section: &Section) -> bool {
 }
 
 fn is_cfi(section: &Section) -> bool {
-    let held = section.kind != object::elf::SHT_NOBITS.0 && section.size > 0;
-    held && (is_called(section, ".eh_frame") || is_called(section, ".debug_frame"))
+    let has_bytes = section.kind != object::elf::SHT_NOBITS.0 && section.size > 0;
+    has_bytes && (is_called(section, ".eh_frame") || is_called(section, ".debug_frame"))
 }
 
 impl<'a> Loaded<'a> {
@@ -92,7 +92,7 @@ impl<'a> Loaded<'a> {
         }
     }
 
-    /// The compilation units, where the file tells.
+    /// The compilation units, where the file has `.debug_aranges`.
     pub(super) fn units(&self) -> Units {
         self.aranges.as_ref().map(|data| Units::read(&data.bytes, self.big)).unwrap_or_default()
     }
@@ -202,32 +202,5 @@ impl<'l> View<'l> {
             view.cfis.push(&section.name);
         }
         view
-    }
-
-    pub(super) fn report(&self, loaded: &Loaded<'_>, statistics: Statistics, report: &mut Report) {
-        let findings = &mut report.findings;
-        for (frames, name) in self.frames.iter().zip(&self.cfis) {
-            for (offset, error) in &frames.damaged {
-                findings.at(&rules::CFI_DAMAGED, *offset, || format!("{name}: {error}"));
-            }
-        }
-        let described = self.frames.iter().any(|frames| !frames.fdes.is_empty());
-        let functions: u64 = self.tables.iter().map(|table| u64::from(table.table.len())).sum();
-        if self.tables.is_empty() {
-            if described && loaded.machine.is_some() && findings.is_empty() {
-                findings.whole(&rules::NO_SECTION, || "no section .sframe".to_owned());
-            }
-            return;
-        }
-        if !described && functions > 0 {
-            findings.whole(&rules::NO_CFI, || format!("{functions} functions were not compared"));
-        }
-        // Rows beyond what the section can hold: found already, and reading them all could take for ever.
-        if statistics.excessive {
-            return;
-        }
-        let (cross, covered) = cross::cross(self, loaded, findings);
-        report.bytes.covered = covered;
-        report.cross = described.then_some(cross);
     }
 }

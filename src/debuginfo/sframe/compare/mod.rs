@@ -1,5 +1,5 @@
-//! Whether the SFrame data of a file is right: its structure, and each of its
-//! rows held against the DWARF call-frame information of the same functions.
+//! Checks the SFrame data of a file: its structure, and each of its rows compared
+//! with the DWARF call-frame information of the same function.
 
 mod cross;
 mod files;
@@ -17,7 +17,7 @@ pub use total::{Total, account};
 
 use crate::debuginfo::cfi::Reason;
 use crate::debuginfo::elf::{self, Elf};
-use crate::debuginfo::sframe::{Abi, Findings, Statistics};
+use crate::debuginfo::sframe::{Abi, Findings, Statistics, rules};
 use load::{Loaded, View};
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ pub struct Report {
     pub name: String,
     /// Its SFrame tables; more than one where sections were not merged.
     pub tables: Vec<TableFacts>,
-    /// Held against DWARF; `None` where one of both is not there.
+    /// The comparison with DWARF; `None` where the file lacks one of the two.
     pub cross: Option<Cross>,
     /// Bytes of its sections.
     pub bytes: Bytes,
@@ -72,7 +72,7 @@ pub struct Bytes {
     pub covered: u64,
 }
 
-/// SFrame held against DWARF.
+/// The comparison of SFrame with DWARF.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cross {
     /// DWARF functions with bytes, in executable sections.
@@ -149,12 +149,40 @@ pub fn examine(name: &str, bytes: &[u8]) -> Result<Report, elf::Error> {
     let view = View::of(&loaded);
     report.tables = view.tables.iter().map(load::TableIn::facts).collect();
     report.bytes = loaded.bytes();
-    view.report(&loaded, statistics, &mut report);
+    compare(&view, &loaded, statistics, &mut report);
     name_functions(&elf, &mut report.findings);
     Ok(report)
 }
 
-// Findings speak of addresses; names are looked up only where there is something to say.
+// Compares both tables as far as the file has them.
+fn compare(view: &View<'_>, loaded: &Loaded<'_>, statistics: Statistics, report: &mut Report) {
+    let findings = &mut report.findings;
+    for (frames, name) in view.frames.iter().zip(&view.cfis) {
+        for (offset, error) in &frames.damaged {
+            findings.at(&rules::CFI_DAMAGED, *offset, || format!("{name}: {error}"));
+        }
+    }
+    let described = view.frames.iter().any(|frames| !frames.fdes.is_empty());
+    let functions: u64 = view.tables.iter().map(|table| u64::from(table.table.len())).sum();
+    if view.tables.is_empty() {
+        if described && loaded.machine.is_some() && findings.is_empty() {
+            findings.whole(&rules::NO_SECTION, || "no section .sframe".to_owned());
+        }
+        return;
+    }
+    if !described && functions > 0 {
+        findings.whole(&rules::NO_CFI, || format!("{functions} functions were not compared"));
+    }
+    // More rows than the section can contain are a finding already, and reading them could take hours.
+    if statistics.excessive {
+        return;
+    }
+    let (cross, covered) = cross::cross(view, loaded, findings);
+    report.bytes.covered = covered;
+    report.cross = described.then_some(cross);
+}
+
+// Findings carry addresses; names are looked up only where there is something to say.
 fn name_functions(elf: &Elf<'_>, findings: &mut Findings) {
     let is_address = |subject: &Option<String>| subject.as_ref().is_some_and(|subject| subject.starts_with("0x"));
     if !findings.kept().iter().any(|finding| is_address(&finding.subject)) {

@@ -1,6 +1,6 @@
 //! Both tables of one function side by side.
 
-use super::cross::{Known, known, sframe_rows, told, union};
+use super::cross::{DwarfFunction, SframeFunction, dwarf_functions, sframe_functions, sframe_rows, union};
 use super::load::{Loaded, View};
 use crate::debuginfo::cfi::{Evaluator, Reason};
 use crate::debuginfo::elf::{self, Elf};
@@ -56,18 +56,19 @@ pub fn side_by_side(bytes: &[u8], function: &str) -> Result<Vec<Sides>, elf::Err
     let mut starts: Vec<(u64, String)> = elf
         .functions()
         .into_iter()
-        .filter(|known| known.name == function || Some(known.address) == address)
-        .map(|known| (known.address, known.name))
+        .filter(|symbol| symbol.name == function || Some(symbol.address) == address)
+        .map(|symbol| (symbol.address, symbol.name))
         .collect();
     if let (true, Some(address)) = (starts.is_empty(), address) {
         starts.push((address, function.to_owned()));
     }
     starts.dedup_by_key(|(start, _)| *start);
-    let known = known(&view.tables);
-    let (told, _) = told(&view, &loaded);
+    let sframe = sframe_functions(&view.tables);
+    let (dwarf, _) = dwarf_functions(&view, &loaded);
     let sides = starts.into_iter().map(|(start, name)| {
-        let one = known.iter().rfind(|known| known.start == start);
-        let two = told.binary_search_by_key(&start, |told| told.fde.start).ok().and_then(|index| told.get(index));
+        let one = sframe.iter().rfind(|function| function.start == start);
+        let two =
+            dwarf.binary_search_by_key(&start, |function| function.fde.start).ok().and_then(|index| dwarf.get(index));
         sides(&view, name, start, one, two)
     });
     Ok(sides.filter(|sides| sides.sframe.is_some() || sides.dwarf.is_some()).collect())
@@ -77,27 +78,27 @@ fn sides(
     view: &View<'_>,
     name: String,
     start: u64,
-    one: Option<&Known>,
-    two: Option<&super::cross::Told<'_>>,
+    one: Option<&SframeFunction>,
+    two: Option<&DwarfFunction<'_>>,
 ) -> Sides {
-    let table = view.tables.get(one.map_or(0, |known| known.table));
+    let table = view.tables.get(one.map_or(0, |function| function.table));
     let mut sides = Sides {
         name,
         start,
-        sframe: one.map(|known| known.end - known.start),
-        dwarf: two.map(|told| told.fde.len),
+        sframe: one.map(|function| function.end - function.start),
+        dwarf: two.map(|function| function.fde.len),
         reasons: Vec::new(),
         segments: Vec::new(),
     };
     let Some(table) = table else { return sides };
     let abi = table.table.abi();
     let mut left = Vec::new();
-    if let Some(entry) = one.and_then(|known| table.table.entry(known.index).ok().flatten()) {
+    if let Some(entry) = one.and_then(|function| table.table.entry(function.index).ok().flatten()) {
         sframe_rows(table, &entry, &mut left);
     }
     let mut evaluator = Evaluator::new(abi, table.table.header().version);
     let mut right: &[_] = &[];
-    if let Some(Ok((steps, reasons))) = two.map(|told| evaluator.run(told.cie, &told.fde)) {
+    if let Some(Ok((steps, reasons))) = two.map(|function| evaluator.run(function.cie, &function.fde)) {
         right = steps;
         sides.reasons = reasons.iter().collect();
     }

@@ -20,7 +20,7 @@ pub struct Total {
     pub fdes: u64,
     /// SFrame rows.
     pub fres: u64,
-    /// Held against DWARF.
+    /// The comparison with DWARF.
     pub cross: Cross,
     /// Bytes, of files with SFrame data only: so that sizes can be compared.
     pub bytes: Bytes,

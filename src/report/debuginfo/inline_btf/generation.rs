@@ -1,8 +1,8 @@
 //! What was generated.
 
-use super::{Lines, SCHEMA, Style, account_for, availability, damage, fraction, grouped, heading, held, percent};
+use super::{Lines, SCHEMA, Style, account_for, availability, damage, fraction, grouped, heading, percent, verified};
 use crate::base::units;
-use crate::debuginfo::inline_btf::file::Held;
+use crate::debuginfo::inline_btf::file::Verified;
 use crate::debuginfo::inline_btf::summary::Summary;
 use crate::debuginfo::inline_btf::write::Written;
 use crate::formats::verdict::{Account, Verdict};
@@ -16,14 +16,14 @@ pub struct Generation<'g> {
     pub summary: Summary,
     /// What was written.
     pub written: Written,
-    /// How it holds.
-    pub held: &'g Held<'g>,
-    /// How what the kernel's own build wrote holds.
-    pub own: &'g [(String, Held<'g>)],
+    /// Its verification.
+    pub verified: &'g Verified<'g>,
+    /// The verification of what the kernel's own build wrote.
+    pub own: &'g [(String, Verified<'g>)],
     /// Units that could not be read to their end.
     pub damage: &'g [(u64, String)],
     /// The smallest share of sites with every parameter that will do.
-    pub min_all: Option<f64>,
+    pub min_complete: Option<f64>,
     /// How long it took.
     pub took: Duration,
 }
@@ -46,10 +46,10 @@ impl Generation<'_> {
         if let Some((offset, why)) = self.damage.first() {
             return Some(format!("damaged debug information: unit at {offset:#x}: {why}"));
         }
-        if let Some(why) = self.held.trouble() {
+        if let Some(why) = self.verified.trouble() {
             return Some(why);
         }
-        let min = self.min_all.filter(|min| self.share() < *min)?;
+        let min = self.min_complete.filter(|min| self.share() < *min)?;
         Some(format!(
             "{} of the sites have every parameter, {:.1} % are expected",
             percent(self.summary.all, self.summary.sites),
@@ -68,9 +68,9 @@ impl Generation<'_> {
         heading(&mut out, "written", style);
         self.lines().draw(&mut out, style);
         heading(&mut out, "checked", style);
-        held::draw("read again", self.held, &mut out, style);
+        verified::draw("read again", self.verified, &mut out, style);
         for (name, own) in self.own {
-            held::draw(&format!("{name} of the kernel's build"), own, &mut out, style);
+            verified::draw(&format!("{name} of the kernel's build"), own, &mut out, style);
         }
         damage(&mut out, self.damage, style);
         if let Some(why) = self.trouble() {
@@ -96,7 +96,7 @@ impl Generation<'_> {
 
     /// As JSON, ending in a newline.
     pub fn json(&self) -> serde_json::Result<String> {
-        let own: Vec<_> = self.own.iter().map(|(name, own)| held::value(name, own)).collect();
+        let own: Vec<_> = self.own.iter().map(|(name, own)| verified::value(name, own)).collect();
         let whole = json!({
             "schema": SCHEMA,
             "ok": self.trouble().is_none(),
@@ -105,7 +105,7 @@ impl Generation<'_> {
             "share_all": self.share(),
             "written": self.written,
             "bytes_per_site": self.per_site(),
-            "held": held::value("generated", self.held),
+            "verified": verified::value("generated", self.verified),
             "own": own,
             "damage": self.damage.iter().map(|(offset, why)| json!({ "offset": offset, "why": why })).collect::<Vec<_>>(),
             "seconds": self.took.as_secs_f64(),
@@ -132,7 +132,7 @@ impl Generation<'_> {
             ("loc_protos", written.loc_protos as f64),
             ("bytes", written.bytes as f64),
             ("bytes_per_site", self.per_site()),
-            ("errors", self.held.checked.findings.errors() as f64),
+            ("errors", self.verified.checked.findings.errors() as f64),
             ("seconds", self.took.as_secs_f64()),
         ];
         Account {

@@ -39,7 +39,7 @@ pub fn text(looked: &Looked, deny_warnings: bool, style: Style) -> String {
     let _ = writeln!(out, "{}", style.paint(tone, &verdict));
     let rules = looked.reports.iter().flat_map(|report| report.findings.counts().map(|(code, ..)| code));
     if let Some(code) = rules.min() {
-        let hint = format!("`crossmill check sframe --explain {code}` says what a code means");
+        let hint = format!("`crossmill sframe check --explain {code}` explains a code");
         let _ = writeln!(out, "{}", style.paint(Tone::Dim, &hint));
     }
     out

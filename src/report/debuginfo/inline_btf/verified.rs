@@ -1,23 +1,23 @@
-//! How inline BTF holds against the debug information of its file.
+//! Text and JSON of the comparison of inline BTF with the DWARF of its file.
 
 use super::{SCHEMA, Style, Tone, grouped};
-use crate::debuginfo::inline_btf::file::Held;
+use crate::debuginfo::inline_btf::file::Verified;
 use crate::formats::verdict::{Account, Verdict};
 use crate::report::style::harmless;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// A few lines about one.
-pub(super) fn draw(name: &str, held: &Held<'_>, out: &mut String, style: Style) {
-    let findings = &held.checked.findings;
-    let (tone, word) = if held.is_good() { (Tone::Good, "good") } else { (Tone::Bad, "WRONG") };
+pub(super) fn draw(name: &str, verified: &Verified<'_>, out: &mut String, style: Style) {
+    let findings = &verified.checked.findings;
+    let (tone, word) = if verified.is_good() { (Tone::Good, "good") } else { (Tone::Bad, "WRONG") };
     let mut line = format!(
         "  {name}: {}, {} errors, {} warnings",
         style.paint(tone, word),
         grouped(findings.errors()),
         grouped(findings.warnings())
     );
-    if let Some(of) = &held.comparison {
+    if let Some(of) = &verified.comparison {
         let _ = write!(line, "; {} of {} sites as in DWARF", grouped(of.equal), grouped(of.in_btf));
         for (count, what) in [
             (of.other_locations, "with other locations"),
@@ -29,30 +29,30 @@ pub(super) fn draw(name: &str, held: &Held<'_>, out: &mut String, style: Style) 
                 let _ = write!(line, ", {} {what}", grouped(count));
             }
         }
-    } else if held.checked.is_obsolete {
+    } else if verified.checked.is_obsolete {
         line.push_str("; obsolete form of April 2025, not decoded");
     }
     let _ = writeln!(out, "{line}");
     for finding in findings.list().iter().take(8) {
         let _ = writeln!(out, "    {}", harmless(&finding.to_string()));
     }
-    for example in held.comparison.iter().flat_map(|of| &of.examples) {
+    for example in verified.comparison.iter().flat_map(|of| &of.examples) {
         let _ = writeln!(out, "    {}", harmless(example));
     }
 }
 
 /// One as JSON.
-pub(super) fn value(name: &str, held: &Held<'_>) -> Value {
-    let findings = &held.checked.findings;
+pub(super) fn value(name: &str, verified: &Verified<'_>) -> Value {
+    let findings = &verified.checked.findings;
     json!({
         "name": name,
-        "ok": held.is_good(),
-        "bytes": held.bytes,
-        "obsolete": held.checked.is_obsolete,
+        "ok": verified.is_good(),
+        "bytes": verified.bytes,
+        "obsolete": verified.checked.is_obsolete,
         "errors": findings.errors(),
         "warnings": findings.warnings(),
         "findings": findings.list(),
-        "comparison": held.comparison,
+        "comparison": verified.comparison,
     })
 }
 
@@ -60,20 +60,20 @@ const NONE: &str = "no inline BTF: released kernels do not write it yet";
 
 /// For people, ending in a newline.
 #[must_use]
-pub fn text(all: &[(String, Held<'_>)], style: Style) -> String {
+pub fn text(all: &[(String, Verified<'_>)], style: Style) -> String {
     let mut out = String::new();
     if all.is_empty() {
         let _ = writeln!(out, "{NONE}");
     }
-    for (name, held) in all {
-        draw(&harmless(name), held, &mut out, style);
+    for (name, verified) in all {
+        draw(&harmless(name), verified, &mut out, style);
     }
     out
 }
 
 /// As JSON, ending in a newline.
-pub fn json(all: &[(String, Held<'_>)]) -> serde_json::Result<String> {
-    let list: Vec<Value> = all.iter().map(|(name, held)| value(name, held)).collect();
+pub fn json(all: &[(String, Verified<'_>)]) -> serde_json::Result<String> {
+    let list: Vec<Value> = all.iter().map(|(name, verified)| value(name, verified)).collect();
     let state = account(all).state;
     let whole = json!({ "schema": SCHEMA, "ok": state == Verdict::Pass, "state": state, "files": list });
     serde_json::to_string_pretty(&whole).map(|text| text + "\n")
@@ -81,17 +81,17 @@ pub fn json(all: &[(String, Held<'_>)]) -> serde_json::Result<String> {
 
 /// What they come to.
 #[must_use]
-pub fn account(all: &[(String, Held<'_>)]) -> Account {
-    let why = all.iter().find_map(|(name, held)| held.trouble().map(|why| format!("{name}: {why}")));
-    let obsolete = all.iter().all(|(_, held)| held.checked.is_obsolete);
+pub fn account(all: &[(String, Verified<'_>)]) -> Account {
+    let why = all.iter().find_map(|(name, verified)| verified.trouble().map(|why| format!("{name}: {why}")));
+    let obsolete = all.iter().all(|(_, verified)| verified.checked.is_obsolete);
     let state = match (&why, obsolete) {
         _ if all.is_empty() => Verdict::Unsupported,
         (Some(_), true) => Verdict::Unsupported,
         (Some(_), false) => Verdict::Fail,
         (None, _) => Verdict::Pass,
     };
-    let sites: u64 = all.iter().filter_map(|(_, held)| held.comparison.as_ref()).map(|of| of.in_btf).sum();
-    let equal: u64 = all.iter().filter_map(|(_, held)| held.comparison.as_ref()).map(|of| of.equal).sum();
+    let sites: u64 = all.iter().filter_map(|(_, verified)| verified.comparison.as_ref()).map(|of| of.in_btf).sum();
+    let equal: u64 = all.iter().filter_map(|(_, verified)| verified.comparison.as_ref()).map(|of| of.equal).sum();
     Account {
         state,
         why: why.or_else(|| all.is_empty().then(|| NONE.to_owned())),

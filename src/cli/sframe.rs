@@ -1,4 +1,4 @@
-//! `crossmill check sframe`.
+//! `crossmill sframe`.
 
 use crate::base::{Diagnostic, suggest};
 use crate::cli::{Outcome, Trouble, exit};
@@ -7,40 +7,73 @@ use crate::debuginfo::sframe::compare::{self as check, Looked, Progress, Total};
 use crate::debuginfo::sframe::{RULES, rule};
 use crate::report::Style;
 use crate::report::debuginfo::sframe as report;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Check SFrame stack-trace data, and hold it against DWARF row by row
-///
-/// Reads .sframe of versions 1, 2 and 3 in ELF files, archives and directories
-/// of both, holds it against the rules of the format and against .eh_frame or
-/// .debug_frame of the same functions. docs/sframe.md has the codes.
+/// Check SFrame stack traces, and compare them with DWARF
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 everything is right, 1 there are findings or no SFrame data, \
+pub struct SframeCommand {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Check(Check),
+    Rows(Rows),
+}
+
+impl SframeCommand {
+    pub fn run(self) -> Outcome {
+        match self.what {
+            What::Check(command) => command.run(),
+            What::Rows(command) => command.run(),
+        }
+    }
+}
+
+/// Validate SFrame data and compare it with DWARF row by row
+///
+/// Reads .sframe of versions 1, 2 and 3 in ELF files, archives and directories of both, checks it by the rules of the
+/// format and compares it with .eh_frame or .debug_frame of the same functions. docs/sframe.md lists the codes.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 no errors, 1 errors were found or there is no SFrame data, \
                         2 wrong usage or a file that cannot be read.")]
-pub struct Sframe {
+struct Check {
     /// Files, archives or directories
     #[arg(required_unless_present = "explain", value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Both tables of a function side by side: its name, or its address as 0x…
-    #[arg(long, value_name = "FUNC", conflicts_with_all = ["verdict", "deny"])]
-    rows: Option<String>,
-    /// What a code means and where the rule comes from
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "json", "rows", "verdict", "deny"])]
+    /// Explain a code and its source
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["paths", "json", "verdict", "deny"])]
     explain: Option<String>,
-    /// What else is to fail
-    #[arg(long, value_name = "WHAT")]
+    /// Also fail on findings of this severity
+    #[arg(long, value_name = "SEVERITY")]
     deny: Option<Deny>,
-    /// Write the check's account (state, summary, figures) to a file
+    /// Write the result of the check (state, summary, figures) to FILE
     #[arg(long, value_name = "FILE")]
     verdict: Option<PathBuf>,
+}
+
+/// Print the SFrame and DWARF rows of a function side by side
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 the rows agree, 1 they disagree, 2 wrong usage or a file that cannot be read.")]
+struct Rows {
+    /// The function's name, or its address as 0x…
+    #[arg(value_name = "FUNC")]
+    function: String,
+    /// ELF files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,13 +82,10 @@ enum Deny {
     Warning,
 }
 
-impl Sframe {
+impl Check {
     pub fn run(self) -> Outcome {
         if let Some(code) = &self.explain {
             return explain(code);
-        }
-        if let Some(function) = &self.rows {
-            return self.side_by_side(function);
         }
         let deny_warnings = self.deny == Some(Deny::Warning);
         let bar = Bar::new();
@@ -78,15 +108,18 @@ impl Sframe {
         };
         crate::cli::print(&text)
     }
+}
 
-    fn side_by_side(&self, function: &str) -> Outcome {
+impl Rows {
+    fn run(self) -> Outcome {
+        let function = &self.function;
         let mut found = Vec::new();
-        for path in &self.paths {
+        for path in &self.files {
             let input = Input::open(path).map_err(Diagnostic::from)?;
             let sides = check::side_by_side(input.bytes(), function).map_err(|error| {
                 Diagnostic::new(format!("cannot read {}", path.display()))
                     .cause(error.to_string())
-                    .hint("--rows takes ELF files, no archives and no directories")
+                    .hint("`sframe rows` reads ELF files, not archives or directories")
             })?;
             found.extend(sides);
         }
@@ -116,10 +149,10 @@ fn explain(code: &str) -> Outcome {
     Ok(exit::DONE)
 }
 
-/// How long nothing is said.
+/// Shorter checks draw no bar.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// A bar on a terminal, from the second second on.
+/// A progress bar on a terminal, drawn once a check takes longer than `SILENCE`.
 struct Bar {
     since: Instant,
     drawn: OnceLock<ProgressBar>,

@@ -1,4 +1,4 @@
-//! `crossmill check btf`
+//! `crossmill btf check`
 
 use crate::base::Diagnostic;
 use crate::base::rule::Severity;
@@ -11,28 +11,28 @@ use crate::report::debuginfo::check_btf::{self as report, File};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
-/// Check BTF, inline BTF included, by the kernel's rules and stricter ones
+/// Validate BTF, inline BTF included, by the kernel's rules and stricter ones
 ///
-/// A FILE is BTF as it stands, or an ELF file with any of .BTF, .BTF.base, .BTF.inline and .BTF.extra. Exit codes: 0
-/// nothing wrong, 1 errors were found (with `--deny warning`: anything), 2 a file cannot be read.
+/// A FILE is raw BTF, or an ELF file with any of .BTF, .BTF.base, .BTF.inline and .BTF.extra. Exit codes: 0
+/// no errors, 1 errors were found (with `--deny warning`: anything), 2 a file cannot be read.
 #[derive(Debug, Args)]
 pub struct CheckBtf {
-    /// What to check
+    /// The files to check
     #[arg(required_unless_present = "explain", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// What split BTF stands on: BTF or an ELF file; several for a chain, the first of all first
+    /// Base of split BTF: raw BTF or an ELF file; repeat it for a chain, innermost base first
     #[arg(long, value_name = "FILE")]
     base: Vec<PathBuf>,
     /// Explain a rule, such as BT037; without a code, list all
     #[arg(long, value_name = "CODE", num_args = 0..=1, default_missing_value = "", conflicts_with = "files")]
     explain: Option<String>,
-    /// What counts as failure besides errors
+    /// Also fail on findings of this severity
     #[arg(long, value_name = "SEVERITY")]
     deny: Option<Deny>,
-    /// Write an account of the check to this file; a file without BTF is then no failure but `unsupported`
+    /// Write the result of the check to FILE; a file without BTF is then `unsupported`, not a failure
     #[arg(long, value_name = "FILE")]
     verdict: Option<PathBuf>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -92,7 +92,7 @@ fn explain(code: &str, json: bool) -> Outcome {
     let chosen: Vec<_> =
         RULES.iter().copied().filter(|rule| code.is_empty() || rule.code.eq_ignore_ascii_case(code)).collect();
     if chosen.is_empty() {
-        let hint = "`crossmill check btf --explain` lists all of them";
+        let hint = "`crossmill btf check --explain` lists all of them";
         return Err(Diagnostic::new(format!("no rule has the code `{code}`")).hint(hint).into());
     }
     let text = match (json, code.is_empty()) {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 /// An index of the base's types. Empty without a base.
 #[derive(Debug, Default)]
-pub struct Known<'b> {
+pub struct BaseTypes<'b> {
     btf: Option<Btf<'b>>,
     wrappers: HashMap<(Kind, u32), u32>,
     typedefs: HashMap<(&'b [u8], u32), u32>,
@@ -20,7 +20,7 @@ pub struct Known<'b> {
 /// More types of one name than this are not compared: a file may hold a million.
 const MOST_OF_ONE_NAME: usize = 64;
 
-impl<'b> Known<'b> {
+impl<'b> BaseTypes<'b> {
     /// The index of a base and what it stands on.
     #[must_use]
     pub fn new(btf: &Btf<'b>) -> Self {
