@@ -10,6 +10,7 @@
 //! hint: valid keys are `build`, `configure`, `install`
 //! ```
 
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -52,6 +53,24 @@ impl Location {
     /// A whole file, where no line can be named.
     pub fn of_file(file: &Path) -> Self {
         Self { file: file.to_owned(), line: 0, column: 0, text: String::new(), width: 0 }
+    }
+
+    /// The place with its line, marked, where there is one to show.
+    fn shown(&self) -> String {
+        let file = self.file.to_string_lossy();
+        if self.line == 0 {
+            return format!("  --> {file}");
+        }
+        if self.text.trim().is_empty() {
+            let pad = " ".repeat(self.line.to_string().len());
+            return format!("{pad} --> {file}:{}:{}", self.line, self.column);
+        }
+        let byte = |character| self.text.char_indices().nth(character).map_or(self.text.len(), |(at, _)| at);
+        let start = self.column.saturating_sub(1);
+        let meant = AnnotationKind::Primary.span(byte(start)..byte(start + self.width));
+        let snippet = Snippet::source(self.text.as_str()).line_start(self.line).path(file).annotation(meant);
+        let report = [Group::with_level(Level::ERROR).element(snippet)];
+        format!(" {}", Renderer::plain().render(&report).trim_end())
     }
 }
 
@@ -125,19 +144,7 @@ impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {}", self.message)?;
         if let Some(at) = &self.at {
-            if at.line == 0 {
-                write!(f, "\n  --> {}", at.file.display())?;
-            } else {
-                let number = at.line.to_string();
-                let pad = " ".repeat(number.len());
-                write!(f, "\n{pad} --> {}:{}:{}", at.file.display(), at.line, at.column)?;
-                if !at.text.trim().is_empty() {
-                    // A tab is one column here so that the mark stays below its word.
-                    let text = at.text.replace('\t', " ");
-                    let mark = " ".repeat(at.column - 1) + &"^".repeat(at.width);
-                    write!(f, "\n{pad} |\n{number} | {text}\n{pad} | {mark}")?;
-                }
-            }
+            write!(f, "\n{}", at.shown())?;
         }
         for cause in &self.causes {
             write!(f, "\ncause: {cause}")?;
@@ -179,6 +186,56 @@ mod tests {
           | ^^^^^^^^
         hint: did you mean `configure`?
         ");
+    }
+
+    fn shown(text: &str, word: &str) -> String {
+        let start = text.find(word).unwrap();
+        let at = Location::of_span(Path::new("x.toml"), text, start..start + word.len());
+        Diagnostic::new("no").at(at).to_string()
+    }
+
+    #[test]
+    fn a_mark_is_below_its_word_after_tabs_and_wide_characters() {
+        insta::assert_snapshot!(shown("name = { a = \"漢字\", bad = 1 }", "bad"), @r#"
+        error: no
+          --> x.toml:1:20
+          |
+        1 | name = { a = "漢字", bad = 1 }
+          |                      ^^^
+        "#);
+        insta::assert_snapshot!(shown("\tname = 1,\tbad = 2", "bad"), @r#"
+        error: no
+          --> x.toml:1:12
+          |
+        1 |     name = 1,    bad = 2
+          |                  ^^^
+        "#);
+        insta::assert_snapshot!(shown("# e\u{301}\u{301}\u{301} bad", "bad"), @r#"
+        error: no
+          --> x.toml:1:8
+          |
+        1 | # é́́ bad
+          |     ^^^
+        "#);
+        insta::assert_snapshot!(shown("漢字 = 1", "漢字"), @r#"
+        error: no
+          --> x.toml:1:1
+          |
+        1 | 漢字 = 1
+          | ^^^^
+        "#);
+        insta::assert_snapshot!(shown(&format!("x = [{}, bad]", "\"a long list\", ".repeat(30)), "bad"), @r#"
+        error: no
+          --> x.toml:1:458
+          |
+        1 | ... "a long list", "a long list", "a long list", "a long list", , bad]
+          |                                                                   ^^^
+        "#);
+    }
+
+    #[test]
+    fn an_escape_sequence_of_a_file_does_not_reach_the_terminal() {
+        assert!(!shown("a = \"\u{1b}[31m\" bad", "bad").contains('\u{1b}'));
     }
 
     #[test]

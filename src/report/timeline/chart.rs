@@ -1,10 +1,11 @@
 //! The drawing: a band for each row of the table, in it a bar for each stage
 //! cut into its steps, and below how busy the processors were.
 
-use super::{escape, seconds, state_word, strip};
+use super::{clean, seconds, state_word, strip};
 use crate::base::units;
 use crate::exec::event::{Kind, State};
-use crate::report::model::{Phase, Picture, Stage, cpu};
+use crate::report::model::{Phase, Picture, Stage, Step, cpu};
+use maud::{Markup, html};
 use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
@@ -55,41 +56,58 @@ impl Band<'_> {
     }
 }
 
-pub(super) fn draw(picture: &Picture, page: &mut String) {
+/// A coordinate.
+pub(super) fn px(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+pub(super) fn draw(picture: &Picture) -> Markup {
     let bands = bands(picture);
     if bands.is_empty() {
-        return;
+        return html! {};
     }
     let scale = Scale { whole_ms: whole_ms(picture) as f64 };
     let below = TOP + bands.iter().map(Band::height).sum::<f64>();
-    let strips = strip::height(picture);
-    let height = below + strips + 14.0;
-    page.push_str("<h2>Timeline</h2>\n");
-    legend(picture, page);
-    let _ = writeln!(
-        page,
-        "<div class=\"wide\"><svg viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-label=\"timeline of the run\">"
-    );
-    stripes(&bands, page);
-    ticks(picture, scale, below + strips, page);
-    let mut y = TOP;
-    for band in &bands {
-        let middle = y + band.height() / 2.0 + 5.0;
-        let _ = writeln!(page, "<text class=\"row\" x=\"14\" y=\"{middle:.1}\">{}</text>", escape(band.row));
-        for (number, lane) in band.lanes.iter().enumerate() {
-            let top = y + GAP / 2.0 + number as f64 * band.lane();
-            let bar = if band.slim { top + 3.0 } else { top + 14.0 };
-            lane.iter().for_each(|one| stage(one, picture, scale, bar, page));
-            if band.slim {
-                names_behind(lane, picture, scale, bar, page);
-            } else {
-                lane.iter().for_each(|one| name_above(one, scale, bar, page));
+    let bottom = below + strip::height(picture);
+    let view = format!("0 0 {WIDTH} {:.0}", bottom + 14.0);
+    html! {
+        h2 { "Timeline" } "\n"
+        (legend(picture))
+        div class="wide" {
+            svg viewBox=(view) role="img" aria-label="timeline of the run" {
+                "\n"
+                (stripes(&bands))
+                (ticks(picture, scale, bottom))
+                @for (band, top) in bands.iter().zip(tops(&bands)) { (draw_band(band, top, picture, scale)) }
+                (strip::draw(picture, scale, below))
             }
         }
-        y += band.height();
+        "\n"
     }
-    strip::draw(picture, scale, below, page);
-    page.push_str("</svg></div>\n");
+}
+
+/// Where each band begins.
+fn tops(bands: &[Band<'_>]) -> Vec<f64> {
+    let begin = |y: &mut f64, band: &Band<'_>| Some(std::mem::replace(y, *y + band.height()));
+    bands.iter().scan(TOP, begin).collect()
+}
+
+fn draw_band(band: &Band<'_>, top: f64, picture: &Picture, scale: Scale) -> Markup {
+    let bar = |number: usize| {
+        let lane = top + GAP / 2.0 + number as f64 * band.lane();
+        if band.slim { lane + 3.0 } else { lane + 14.0 }
+    };
+    html! {
+        text class="row" x="14" y=(px(top + band.height() / 2.0 + 5.0)) { (clean(band.row)) } "\n"
+        @for (number, lane) in band.lanes.iter().enumerate() {
+            @for one in lane { (stage(one, picture, scale, bar(number))) }
+            @if band.slim {
+                (names_behind(lane, picture, scale, bar(number)))
+            } @else {
+                @for one in lane { (name_above(one, scale, bar(number))) }
+            }
+        }
+    }
 }
 
 /// The time the drawing spans.
@@ -145,47 +163,39 @@ fn label(stage: &Stage) -> String {
 }
 
 /// The name of a stage above its bar; at the right edge it ends where the drawing does.
-fn name_above(stage: &Stage, scale: Scale, bar: f64, page: &mut String) {
+fn name_above(stage: &Stage, scale: Scale, bar: f64) -> Markup {
     let x = scale.x(stage.started_ms.unwrap_or(0));
     let text = label(stage);
-    let (x, anchor) =
-        if x + text.width() as f64 * LETTER > WIDTH { (WIDTH - 4.0, " text-anchor=\"end\"") } else { (x, "") };
-    let class = if is_failed(stage) { "bad" } else { "name" };
-    let y = bar - 4.0;
-    let _ = writeln!(page, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\"{anchor}>{}</text>", escape(&text));
+    let is_beyond = x + text.width() as f64 * LETTER > WIDTH;
+    name(&text, if is_beyond { WIDTH - 4.0 } else { x }, bar - 4.0, is_beyond, is_failed(stage))
 }
 
 /// The name of a package behind the last of its bars, with their time.
-fn names_behind(lane: &[&Stage], picture: &Picture, scale: Scale, bar: f64, page: &mut String) {
-    let Some(last) = lane.last() else { return };
+fn names_behind(lane: &[&Stage], picture: &Picture, scale: Scale, bar: f64) -> Markup {
+    let Some(last) = lane.last() else { return html! {} };
     let end = lane.iter().map(|stage| scale.x(end_ms(stage, picture))).fold(0.0, f64::max);
     let took: Duration = lane.iter().map(|stage| stage.elapsed(picture.latest_ms)).sum();
-    let class = if lane.iter().any(|stage| is_failed(stage)) { "bad" } else { "name" };
     let text = format!("{} {}", last.info.column, units::duration(took));
-    let (x, anchor) = if end + text.width() as f64 * LETTER > WIDTH {
-        (scale.x(last.started_ms.unwrap_or(0)) - 6.0, " text-anchor=\"end\"")
-    } else {
-        (end + 6.0, "")
-    };
-    let y = bar + 12.5;
-    let _ = writeln!(page, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\"{anchor}>{}</text>", escape(&text));
+    let is_beyond = end + text.width() as f64 * LETTER > WIDTH;
+    let x = if is_beyond { scale.x(last.started_ms.unwrap_or(0)) - 6.0 } else { end + 6.0 };
+    name(&text, x, bar + 12.5, is_beyond, lane.iter().any(|stage| is_failed(stage)))
+}
+
+/// A name that begins, or ends, at `x`.
+fn name(text: &str, x: f64, y: f64, ends: bool, failed: bool) -> Markup {
+    let class = if failed { "bad" } else { "name" };
+    html! { text class=(class) x=(px(x)) y=(px(y)) text-anchor=[ends.then_some("end")] { (clean(text)) } "\n" }
 }
 
 fn is_failed(stage: &Stage) -> bool {
     matches!(stage.phase, Phase::Over(State::Failed { .. }))
 }
 
-fn stripes(bands: &[Band<'_>], page: &mut String) {
-    let mut y = TOP;
-    for (number, band) in bands.iter().enumerate() {
-        let height = band.height();
-        if number % 2 == 0 {
-            let _ = writeln!(
-                page,
-                "<rect class=\"stripe\" x=\"0\" y=\"{y:.1}\" width=\"{WIDTH}\" height=\"{height:.1}\"/>"
-            );
+fn stripes(bands: &[Band<'_>]) -> Markup {
+    html! {
+        @for (band, top) in bands.iter().zip(tops(bands)).step_by(2) {
+            rect class="stripe" x="0" y=(px(top)) width=(WIDTH) height=(px(band.height())) {} "\n"
         }
-        y += height;
     }
 }
 
@@ -197,23 +207,23 @@ fn tick_step(whole_ms: u64) -> u64 {
     ROUND.into_iter().find(|step| seconds / step <= 12).unwrap_or_else(|| (seconds / 12).max(86_400)) * 1000
 }
 
-fn ticks(picture: &Picture, scale: Scale, bottom: f64, page: &mut String) {
+fn ticks(picture: &Picture, scale: Scale, bottom: f64) -> Markup {
     let whole = whole_ms(picture);
     let step = tick_step(whole);
-    for number in 0..=whole / step {
-        let ms = number * step;
-        let x = scale.x(ms);
-        let text = match ms / 1000 {
-            0 => "0".to_owned(),
-            s if step < 60_000 => format!("{}:{:02}", s / 60, s % 60),
-            s if whole < 7_200_000 => format!("{} min", s / 60),
-            s => format!("{}:{:02} h", s / 3600, s / 60 % 60),
-        };
-        let _ = writeln!(
-            page,
-            "<line class=\"grid\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{TOP}\" y2=\"{bottom:.1}\"/>\
-             <text class=\"tick\" x=\"{x:.1}\" y=\"20\" text-anchor=\"middle\">{text}</text>"
-        );
+    html! {
+        @for ms in (0..=whole / step).map(|number| number * step) {
+            line class="grid" x1=(px(scale.x(ms))) x2=(px(scale.x(ms))) y1=(TOP) y2=(px(bottom)) {}
+            text class="tick" x=(px(scale.x(ms))) y="20" text-anchor="middle" { (tick(ms, step, whole)) } "\n"
+        }
+    }
+}
+
+fn tick(ms: u64, step: u64, whole: u64) -> String {
+    match ms / 1000 {
+        0 => "0".to_owned(),
+        s if step < 60_000 => format!("{}:{:02}", s / 60, s % 60),
+        s if whole < 7_200_000 => format!("{} min", s / 60),
+        s => format!("{}:{:02} h", s / 3600, s / 60 % 60),
     }
 }
 
@@ -226,38 +236,40 @@ fn kind_class(kind: Kind) -> &'static str {
     }
 }
 
-fn stage(stage: &Stage, picture: &Picture, scale: Scale, y: f64, page: &mut String) {
+fn stage(stage: &Stage, picture: &Picture, scale: Scale, y: f64) -> Markup {
     let (from, to) = (stage.started_ms.unwrap_or(0), end_ms(stage, picture));
-    let (x, end) = (scale.x(from), scale.x(to));
     let kind = match &stage.phase {
         Phase::Over(State::Failed { .. }) if stage.steps.is_empty() => "failed",
         Phase::Over(State::Interrupted) if stage.steps.is_empty() => "stopped",
         _ => kind_class(stage.info.kind),
     };
     let faint = if stage.steps.is_empty() { "" } else { " span" };
-    let said = tooltip(stage);
-    rect(&format!("bar {kind}{faint}"), x, end, y, &said, page);
-    for (number, step) in stage.steps.iter().enumerate() {
-        let (over, ok) = step.ended.map_or((to, true), |(at, ok)| (at, ok));
-        let (x, end) = (scale.x(step.started_ms), scale.x(over.max(step.started_ms)));
-        let class = match &stage.phase {
-            _ if !ok => "failed",
-            Phase::Over(State::Interrupted) if step.ended.is_none() => "stopped",
-            _ => kind,
-        };
-        let odd = if number % 2 == 1 { " odd" } else { "" };
-        let mut told = format!("{} {}", stage.info.name, step.name);
-        if step.ended.is_some() {
-            let cores = if step.usage.wall > 0.0 { cpu(&step.usage) / step.usage.wall } else { 0.0 };
-            let _ = write!(told, "\n{}, {cores:.1} cores", seconds(step.usage.wall));
-            let _ = write!(told, ", {} largest process", units::bytes(step.usage.max_rss_kib.saturating_mul(1024)));
-        }
+    html! {
+        (rect(&format!("bar {kind}{faint}"), scale.x(from), scale.x(to), y, &tooltip(stage)))
+        @for (number, step) in stage.steps.iter().enumerate() { (draw_step(stage, step, number, kind, to, scale, y)) }
+    }
+}
+
+fn draw_step(stage: &Stage, step: &Step, number: usize, kind: &str, to: u64, scale: Scale, y: f64) -> Markup {
+    let (over, ok) = step.ended.map_or((to, true), |(at, ok)| (at, ok));
+    let (x, end) = (scale.x(step.started_ms), scale.x(over.max(step.started_ms)));
+    let class = match &stage.phase {
+        _ if !ok => "failed",
+        Phase::Over(State::Interrupted) if step.ended.is_none() => "stopped",
+        _ => kind,
+    };
+    let odd = if number % 2 == 1 { " odd" } else { "" };
+    let mut details = format!("{} {}", stage.info.name, step.name);
+    if step.ended.is_some() {
+        let cores = if step.usage.wall > 0.0 { cpu(&step.usage) / step.usage.wall } else { 0.0 };
+        let _ = write!(details, "\n{}, {cores:.1} cores", seconds(step.usage.wall));
+        let _ = write!(details, ", {} largest process", units::bytes(step.usage.max_rss_kib.saturating_mul(1024)));
+    }
+    let fits = step.name.width() as f64 * LETTER + 10.0 < end - x;
+    html! {
         // A hair between two steps keeps them apart.
-        rect(&format!("bar {class}{odd}"), x, (end - 1.0).max(x), y, &told, page);
-        let name = escape(&step.name);
-        if step.name.width() as f64 * LETTER + 10.0 < end - x {
-            let _ = writeln!(page, "<text class=\"in\" x=\"{:.1}\" y=\"{:.1}\">{name}</text>", x + 6.0, y + 12.5);
-        }
+        (rect(&format!("bar {class}{odd}"), x, (end - 1.0).max(x), y, &details))
+        @if fits { text class="in" x=(px(x + 6.0)) y=(px(y + 12.5)) { (clean(&step.name)) } "\n" }
     }
 }
 
@@ -281,29 +293,29 @@ fn tooltip(stage: &Stage) -> String {
     told
 }
 
-fn rect(class: &str, x: f64, end: f64, y: f64, title: &str, page: &mut String) {
+fn rect(class: &str, x: f64, end: f64, y: f64, title: &str) -> Markup {
     let width = (end - x).max(1.5);
     let round = (width / 2.0).min(3.0);
-    let _ = writeln!(
-        page,
-        "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{BAR}\" rx=\"{round:.1}\">\
-         <title>{}</title></rect>",
-        escape(title)
-    );
+    html! {
+        rect class=(class) x=(px(x)) y=(px(y)) width=(px(width)) height=(BAR) rx=(px(round)) {
+            title { (clean(title)) }
+        }
+        "\n"
+    }
 }
 
-fn legend(picture: &Picture, page: &mut String) {
-    let ran = |kind: Kind| picture.stages.values().any(|stage| stage.has_run() && stage.info.kind == kind);
-    page.push_str("<p class=\"legend\">");
-    for kind in [Kind::Fetch, Kind::Unpack, Kind::Build, Kind::Check].into_iter().filter(|kind| ran(*kind)) {
-        let class = kind_class(kind);
-        let _ = write!(page, "<span><i class=\"{class}\"></i>{class}</span>");
+fn legend(picture: &Picture) -> Markup {
+    let ran = |kind: &Kind| picture.stages.values().any(|stage| stage.has_run() && stage.info.kind == *kind);
+    let kinds = [Kind::Fetch, Kind::Unpack, Kind::Build, Kind::Check].into_iter().filter(ran).map(kind_class);
+    let failed = (picture.counts().failed > 0).then_some(("failed", "failed"));
+    let stopped = picture.stages.values().any(|stage| stage.phase == Phase::Over(State::Interrupted));
+    let stopped = stopped.then_some(("stopped", "interrupted"));
+    html! {
+        p class="legend" {
+            @for (class, word) in kinds.map(|class| (class, class)).chain(failed).chain(stopped) {
+                span { i class=(class) {} (word) }
+            }
+        }
+        "\n"
     }
-    if picture.counts().failed > 0 {
-        page.push_str("<span><i class=\"failed\"></i>failed</span>");
-    }
-    if picture.stages.values().any(|stage| stage.phase == Phase::Over(State::Interrupted)) {
-        page.push_str("<span><i class=\"stopped\"></i>interrupted</span>");
-    }
-    page.push_str("</p>\n");
 }

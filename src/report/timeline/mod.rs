@@ -1,109 +1,102 @@
 //! A run as one HTML file that needs nothing else: what ran when, how busy the
 //! machine was, the table, the failures. Drawn from the events alone; every
-//! text from outside is escaped.
+//! text is escaped by the type that markup has.
 
 mod chart;
 mod strip;
 
 use super::failure;
-use super::model::{Phase, Picture};
+use super::model::{Phase, Picture, Stage};
 use super::style::Tone;
-use super::table::{Table, totals, word};
+use super::table::{Cell, Table, totals, word};
 use crate::base::units;
 use crate::exec::event::State;
-use std::fmt::Write as _;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::time::Duration;
 
 /// The page for the run in `picture`, finished or not.
 pub fn html(picture: &Picture) -> String {
-    let mut page = String::new();
-    let title = escape(&format!("crossmill run {}", picture.run.name));
-    let _ = write!(
-        page,
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>\n{}</style>\n<main>\n",
-        include_str!("style.css")
-    );
-    head(picture, &mut page);
-    chart::draw(picture, &mut page);
-    table(picture, &mut page);
-    failures(picture, &mut page);
-    page.push_str("</main>\n</html>\n");
-    page
+    let page = html! {
+        (DOCTYPE) "\n"
+        html lang="en" {
+            "\n" meta charset="utf-8";
+            "\n" meta name="viewport" content="width=device-width";
+            "\n" title { "crossmill run " (clean(&picture.run.name)) }
+            "\n" style { "\n" (PreEscaped(include_str!("style.css"))) }
+            "\n" main {
+                "\n" (head(picture))
+                (chart::draw(picture))
+                (table(picture))
+                (failures(picture))
+            }
+            "\n"
+        }
+        "\n"
+    };
+    page.into_string()
 }
 
-/// Text that is safe as content and as a quoted attribute.
-pub(super) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            '\n' => safe.push('\n'),
-            c if c.is_control() => safe.push(' '),
-            c => safe.push(c),
-        }
-    }
-    safe
+/// Text from outside without control characters, which `html!` leaves as they are.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
 fn seconds(seconds: f64) -> String {
     units::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-fn head(picture: &Picture, page: &mut String) {
-    let counts = picture.counts();
+fn head(picture: &Picture) -> Markup {
     let (word, class) = match &picture.totals {
-        _ if counts.failed > 0 => ("failed", "bad"),
+        _ if picture.counts().failed > 0 => ("failed", "bad"),
         Some(totals) if totals.exit == 0 => ("done", "good"),
         Some(_) => ("incomplete", "warn"),
         None => ("not finished", "warn"),
     };
     let run = &picture.run;
-    let _ = write!(
-        page,
-        "<header>\n<h1>{} <span class=\"badge {class}\">{word}</span></h1>\n\
-         <p class=\"quiet\"><code>{}</code></p>\n<p class=\"quiet\">{} · crossmill {} · {} jobs</p>\n</header>\n",
-        escape(&run.name),
-        escape(&run.command.join(" ")),
-        escape(&run.started),
-        escape(&run.version),
-        run.jobs,
-    );
-    page.push_str("<dl class=\"tiles\">\n");
-    let mut tile = |name: &str, value: String, note: String| {
-        let _ = writeln!(
-            page,
-            "<div><dt>{name}</dt><dd>{}</dd><dd class=\"quiet\">{}</dd></div>",
-            escape(&value),
-            escape(&note)
-        );
-    };
+    html! {
+        header {
+            "\n" h1 { (clean(&run.name)) " " span class={ "badge " (class) } { (word) } }
+            "\n" p class="quiet" { code { (clean(&run.command.join(" "))) } }
+            "\n" p class="quiet" {
+                (clean(&run.started)) " · crossmill " (clean(&run.version)) " · " (run.jobs) " jobs"
+            }
+            "\n"
+        }
+        "\n" dl class="tiles" {
+            "\n"
+            @for (name, value, note) in tiles(picture) {
+                div { dt { (name) } dd { (value) } dd class="quiet" { (note) } } "\n"
+            }
+        }
+        "\n"
+    }
+}
+
+/// The figures at the top: name, value, note.
+fn tiles(picture: &Picture) -> Vec<(&'static str, String, String)> {
+    let (run, counts) = (&picture.run, picture.counts());
     let jobs = run.jobs.max(1) as f64;
     let share = |cpu: f64, wall: f64| {
         let share = 100.0 * cpu / (wall * jobs);
         if wall > 0.0 && share.is_finite() { format!("{share:.0} %") } else { "–".to_owned() }
     };
-    let note = format!("{} failed, {} were there", counts.failed, counts.cached);
-    tile("stages", format!("{} of {}", counts.over, counts.all), note);
+    let note = format!("{} failed, {} cached", counts.failed, counts.cached);
+    let mut tiles = vec![("stages", format!("{} of {}", counts.over, counts.all), note)];
     match &picture.totals {
         Some(totals) => {
-            tile("time", seconds(totals.wall), format!("CPU {:.0} s", totals.cpu));
+            tiles.push(("time", seconds(totals.wall), format!("CPU {:.0} s", totals.cpu)));
             let busy = format!("of {} cores, the whole run", run.jobs);
-            tile("CPU", share(totals.cpu, totals.wall), busy);
+            tiles.push(("CPU", share(totals.cpu, totals.wall), busy));
             let note = "outside fetch and final tail".to_owned();
-            tile("CPU, building", share(totals.busy_cpu, totals.busy_wall), note);
+            tiles.push(("CPU, building", share(totals.busy_cpu, totals.busy_wall), note));
             if totals.peak_kib > 0 {
                 let peak = units::bytes(totals.peak_kib.saturating_mul(1024));
-                tile("memory", peak, format!("peak, of {} planned with", units::bytes(run.memory)));
+                tiles.push(("memory", peak, format!("peak, of {} planned with", units::bytes(run.memory))));
             }
         }
-        None => tile("time", units::duration(Duration::from_millis(picture.latest_ms)), "so far".to_owned()),
+        None => tiles.push(("time", units::duration(Duration::from_millis(picture.latest_ms)), "so far".to_owned())),
     }
-    page.push_str("</dl>\n");
+    tiles
 }
 
 fn tone_class(tone: Tone) -> &'static str {
@@ -116,60 +109,67 @@ fn tone_class(tone: Tone) -> &'static str {
     }
 }
 
-fn table(picture: &Picture, page: &mut String) {
+fn table(picture: &Picture) -> Markup {
     let table = Table::of(picture);
-    if table.rows.is_empty() {
-        return;
-    }
-    page.push_str("<h2>Results</h2>\n<div class=\"wide\"><table>\n<thead><tr><th></th>");
-    for column in &table.columns {
-        let _ = write!(page, "<th scope=\"col\">{}</th>", escape(column));
-    }
-    page.push_str("</tr></thead>\n<tbody>\n");
-    for (row, cells) in &table.rows {
-        let _ = write!(page, "<tr><th scope=\"row\">{}</th>", escape(row));
-        for cell in cells {
-            match cell {
-                Some(cell) => {
-                    let _ = write!(page, "<td class=\"{}\">{}</td>", tone_class(cell.tone), escape(&cell.text));
+    let lines = totals(picture);
+    html! {
+        @if !table.rows.is_empty() {
+            h2 { "Results" } "\n"
+            div class="wide" {
+                table {
+                    "\n" thead { tr { th {} @for column in &table.columns { th scope="col" { (clean(column)) } } } }
+                    "\n" tbody {
+                        "\n"
+                        @for (row, cells) in &table.rows { (table_row(row, cells)) "\n" }
+                    }
                 }
-                None => page.push_str("<td></td>"),
+            }
+            "\n"
+            @if !lines.is_empty() {
+                ul class="quiet" { "\n" @for line in lines { li { (clean(&line)) } "\n" } } "\n"
             }
         }
-        page.push_str("</tr>\n");
-    }
-    page.push_str("</tbody></table></div>\n");
-    let lines = totals(picture);
-    if !lines.is_empty() {
-        page.push_str("<ul class=\"quiet\">\n");
-        for line in lines {
-            let _ = writeln!(page, "<li>{}</li>", escape(&line));
-        }
-        page.push_str("</ul>\n");
     }
 }
 
-fn failures(picture: &Picture, page: &mut String) {
-    if picture.counts().failed == 0 {
-        return;
-    }
-    page.push_str("<h2>Failures</h2>\n");
-    for stage in picture.failed() {
-        let Phase::Over(State::Failed { why }) = &stage.phase else { continue };
-        let name = &stage.info.name;
-        let _ = writeln!(page, "<section><h3>{} <small class=\"bad\">{}</small></h3>", escape(name), escape(why));
-        if let Some(failed) = &stage.failure {
-            if !failed.excerpt.is_empty() {
-                let _ = writeln!(page, "<pre>{}</pre>", escape(&failed.excerpt.join("\n")));
+fn table_row(row: &str, cells: &[Option<Cell>]) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (clean(row)) }
+            @for cell in cells {
+                @match cell {
+                    Some(cell) => { td class=(tone_class(cell.tone)) { (clean(&cell.text)) } },
+                    None => { td {} },
+                }
             }
-            let _ = writeln!(page, "<p class=\"quiet\">log: <code>{}</code></p>", escape(&failed.log));
         }
-        let _ = writeln!(
-            page,
-            "<p class=\"quiet\"><code>{}</code> · <code>{}</code></p></section>",
-            escape(&failure::log_command(name)),
-            escape(&failure::reproduce_command(name))
-        );
+    }
+}
+
+fn failures(picture: &Picture) -> Markup {
+    html! {
+        @if picture.counts().failed > 0 {
+            h2 { "Failures" } "\n"
+            @for stage in picture.failed() {
+                @if let Phase::Over(State::Failed { why }) = &stage.phase { (one_failure(stage, why)) "\n" }
+            }
+        }
+    }
+}
+
+fn one_failure(stage: &Stage, why: &str) -> Markup {
+    let name = &stage.info.name;
+    html! {
+        section {
+            h3 { (clean(name)) " " small class="bad" { (clean(why)) } } "\n"
+            @if let Some(failed) = &stage.failure {
+                @if !failed.excerpt.is_empty() { pre { (clean(&failed.excerpt.join("\n"))) } "\n" }
+                p class="quiet" { "log: " code { (clean(&failed.log)) } } "\n"
+            }
+            p class="quiet" {
+                code { (clean(&failure::log_command(name))) } " · " code { (clean(&failure::reproduce_command(name))) }
+            }
+        }
     }
 }
 

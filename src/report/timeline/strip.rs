@@ -1,8 +1,9 @@
 //! Below the bars: how busy the processors were, and how much memory was used.
 
-use super::chart::{LEFT, RIGHT, Scale, WIDTH, whole_ms};
+use super::chart::{LEFT, RIGHT, Scale, WIDTH, px, whole_ms};
 use crate::base::units;
 use crate::report::model::{Load, Picture, cpu};
+use maud::{Markup, html};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ fn peak_kib(picture: &Picture) -> u64 {
 }
 
 /// Processors: as measured, or else spread from what each step used. Memory where it was measured.
-pub(super) fn draw(picture: &Picture, scale: Scale, top: f64, page: &mut String) {
+pub(super) fn draw(picture: &Picture, scale: Scale, top: f64) -> Markup {
     let jobs = picture.run.jobs.max(1) as f64;
     let measured = !picture.loads.is_empty();
     let loads = if measured { picture.loads.clone() } else { spread(picture) };
@@ -29,37 +30,42 @@ pub(super) fn draw(picture: &Picture, scale: Scale, top: f64, page: &mut String)
     let bottom = top + CPU;
     let room = CPU - SPACE;
     let points: Vec<(u64, f64)> = loads.iter().map(|load| (load.at_ms, load.cores / most)).collect();
-    area("cpu", "processor cores kept busy by steps", &points, scale, bottom, room, page);
     let full = bottom - jobs / most * room;
     let note = if measured { format!("of {} cores", picture.run.jobs) } else { "from the steps".to_owned() };
-    let _ = writeln!(
-        page,
-        "<line class=\"limit\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{full:.1}\" y2=\"{full:.1}\"/>",
-        WIDTH - RIGHT
-    );
-    title("CPU", &note, bottom - room / 2.0, page);
     let peak = peak_kib(picture);
-    if peak > 0 {
-        let points: Vec<(u64, f64)> =
-            picture.loads.iter().map(|load| (load.at_ms, load.memory_kib as f64 / peak as f64)).collect();
-        let (bottom, room) = (bottom + MEMORY, MEMORY - SPACE);
-        area("memory", "memory used by steps", &points, scale, bottom, room, page);
-        let note = format!("up to {}", units::bytes(peak.saturating_mul(1024)));
-        title("memory", &note, bottom - room / 2.0, page);
+    html! {
+        (area("cpu", "processor cores kept busy by steps", &points, scale, bottom, room))
+        (level("limit", full))
+        (title("CPU", &note, bottom - room / 2.0))
+        @if peak > 0 { (memory(picture, scale, bottom + MEMORY, peak)) }
     }
 }
 
-fn title(name: &str, note: &str, middle: f64, page: &mut String) {
-    let _ = writeln!(
-        page,
-        "<text class=\"row\" x=\"14\" y=\"{middle:.1}\">{name}</text>\
-         <text class=\"tick\" x=\"14\" y=\"{:.1}\">{note}</text>",
-        middle + 15.0
-    );
+fn memory(picture: &Picture, scale: Scale, bottom: f64, peak_kib: u64) -> Markup {
+    let room = MEMORY - SPACE;
+    let share = |load: &Load| (load.at_ms, load.memory_kib as f64 / peak_kib as f64);
+    let points: Vec<(u64, f64)> = picture.loads.iter().map(share).collect();
+    let note = format!("up to {}", units::bytes(peak_kib.saturating_mul(1024)));
+    html! {
+        (area("memory", "memory used by steps", &points, scale, bottom, room))
+        (title("memory", &note, bottom - room / 2.0))
+    }
+}
+
+/// A line from left to right.
+fn level(class: &str, y: f64) -> Markup {
+    html! { line class=(class) x1=(LEFT) x2=(px(WIDTH - RIGHT)) y1=(px(y)) y2=(px(y)) {} "\n" }
+}
+
+fn title(name: &str, note: &str, middle: f64) -> Markup {
+    html! {
+        text class="row" x="14" y=(px(middle)) { (name) }
+        text class="tick" x="14" y=(px(middle + 15.0)) { (note) } "\n"
+    }
 }
 
 /// Steps of height 0 to 1; each holds from the time before to its own.
-fn area(class: &str, title: &str, points: &[(u64, f64)], scale: Scale, bottom: f64, room: f64, page: &mut String) {
+fn area(class: &str, title: &str, points: &[(u64, f64)], scale: Scale, bottom: f64, room: f64) -> Markup {
     let mut path = format!("M{LEFT:.1} {bottom:.1}");
     let mut last = LEFT;
     for (at_ms, share) in points {
@@ -68,12 +74,8 @@ fn area(class: &str, title: &str, points: &[(u64, f64)], scale: Scale, bottom: f
         let _ = write!(path, "L{last:.1} {y:.1}L{x:.1} {y:.1}");
         last = x;
     }
-    let _ = writeln!(
-        page,
-        "<path class=\"{class}\" d=\"{path}L{last:.1} {bottom:.1}Z\"><title>{title}</title></path>\
-         <line class=\"grid\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{bottom:.1}\" y2=\"{bottom:.1}\"/>",
-        WIDTH - RIGHT
-    );
+    let _ = write!(path, "L{last:.1} {bottom:.1}Z");
+    html! { path class=(class) d=(path) { title { (title) } } (level("grid", bottom)) }
 }
 
 /// The load as it would be if every step had used its processors evenly.
