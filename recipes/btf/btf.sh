@@ -24,8 +24,12 @@ if ! grep -q '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config"; then
   fi
 fi
 
+# A kernel whose debug information is split off keeps the whole file beside it.
+vmlinux=$LINUX/vmlinux
+if [ -f "$vmlinux.debug" ]; then vmlinux=$vmlinux.debug; fi
+
 # Each command says in its verdict what is wrong; its exit code says it once more.
-"$CROSSMILL" btf check "$LINUX/vmlinux" --verdict "$DEST/verdict" --json > "$DEST/check.json" || true
+"$CROSSMILL" btf check "$vmlinux" --verdict "$DEST/verdict" --json > "$DEST/check.json" || true
 if ! grep -q '^state pass' "$DEST/verdict"; then
   echo "evidence check.json" >> "$DEST/verdict"
   cat "$DEST/verdict"
@@ -33,7 +37,7 @@ if ! grep -q '^state pass' "$DEST/verdict"; then
 fi
 types=$(sed -n 's/^figure types //p' "$DEST/verdict")
 rm "$DEST/verdict"
-"$CROSSMILL" inline-btf generate "$LINUX/vmlinux" -o "$DEST/vmlinux.BTF.inline" --min-complete "$MIN_COMPLETE" \
+"$CROSSMILL" inline-btf generate "$vmlinux" -o "$DEST/vmlinux.BTF.inline" --min-complete "$MIN_COMPLETE" \
   --verdict "$DEST/verdict" --json > "$DEST/inline.json" || [ -f "$DEST/verdict" ]
 {
   if [ -n "$types" ]; then echo "figure types $types"; fi

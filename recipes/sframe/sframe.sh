@@ -81,6 +81,8 @@ check() { # check NAME PATH…
 }
 check corpus corpus
 main=corpus
+# A kernel whose debug information is split off keeps the whole file beside it.
+if [ -f "$KERNEL.debug" ]; then KERNEL=$KERNEL.debug; fi
 if [ -f "$KERNEL" ] && "${CROSS}readelf" -SW "$KERNEL" | grep ' \.sframe ' > /dev/null; then
   check kernel "$KERNEL"
   main=kernel

@@ -232,4 +232,21 @@ pub struct RawCost {
     pub build: Option<Text>,
     /// The result's size.
     pub result: Option<Text>,
+    /// Other figures under a condition; the last that holds wins.
+    #[serde(default)]
+    pub with: Vec<RawCostWith>,
+}
+
+/// `[[cost.with]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawCostWith {
+    /// If this holds …
+    pub when: Text,
+    /// … the processor time …
+    pub time: Option<Text>,
+    /// … the build tree's size …
+    pub build: Option<Text>,
+    /// … and the result's size are these.
+    pub result: Option<Text>,
 }

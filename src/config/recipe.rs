@@ -56,8 +56,10 @@ pub struct Recipe {
     pub steps: Vec<Step>,
     /// Files that must be there in the end.
     pub result: Vec<Placed>,
-    /// What it costs, roughly.
+    /// What it costs, roughly, unless one of `cost_with` holds.
     pub cost: Cost,
+    /// What it costs under a condition; the last that holds wins.
+    pub cost_with: Vec<(Placed, Cost)>,
     /// The file, whose directory the other files are relative to.
     pub file: SourceFile,
     /// The place of its name, for messages about the whole.
@@ -222,6 +224,12 @@ impl Reader<'_> {
             }
             (package.get_ref().clone(), at)
         });
+        let usual = Cost { time: Duration::from_secs(60), build: 100 << 20, result: 10 << 20 };
+        let cost = self.cost(usual, [&raw.cost.time, &raw.cost.build, &raw.cost.result]);
+        let cost_with = raw.cost.with.iter();
+        let cost_with = cost_with
+            .map(|with| (file.placed(&with.when), self.cost(cost, [&with.time, &with.build, &with.result])))
+            .collect();
         Recipe {
             source_of,
             summary: raw.summary,
@@ -259,18 +267,20 @@ impl Reader<'_> {
             env: self.env(&raw.env),
             steps: raw.step.iter().map(|step| self.step(step)).collect(),
             result: self.all(&raw.result.files),
-            cost: Cost {
-                time: raw
-                    .cost
-                    .time
-                    .as_ref()
-                    .map_or(Duration::from_secs(60), |text| self.read(text, units::parse_duration)),
-                build: raw.cost.build.as_ref().map_or(100 << 20, |text| self.read(text, units::parse_bytes)),
-                result: raw.cost.result.as_ref().map_or(10 << 20, |text| self.read(text, units::parse_bytes)),
-            },
+            cost,
+            cost_with,
             file: file.clone(),
             name,
             at,
+        }
+    }
+
+    // `[time, build, result]`, each as in `usual` where it is not given.
+    fn cost(&mut self, usual: Cost, [time, build, result]: [&Option<Spanned<String>>; 3]) -> Cost {
+        Cost {
+            time: time.as_ref().map_or(usual.time, |text| self.read(text, units::parse_duration)),
+            build: build.as_ref().map_or(usual.build, |text| self.read(text, units::parse_bytes)),
+            result: result.as_ref().map_or(usual.result, |text| self.read(text, units::parse_bytes)),
         }
     }
 

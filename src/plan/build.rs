@@ -13,7 +13,7 @@ use crate::config::expect::{Expectation, Word};
 use crate::config::file::Placed;
 use crate::config::load::version_hints;
 use crate::config::matrix::Target;
-use crate::config::recipe::{Command, Need, Per, Recipe, Step};
+use crate::config::recipe::{Command, Cost, Need, Per, Recipe, Step};
 use crate::config::source::SourceSpec;
 use crate::config::template::{Renderer, token};
 use std::collections::BTreeMap;
@@ -169,7 +169,9 @@ impl Planner<'_> {
             }
         }
         let (source, version) = self.source(recipe, instance, &renderer)?;
-        let job = self.job(recipe, instance, &renderer, &needs, source);
+        let cost = self.cost(recipe, &renderer);
+        let mut job = self.job(recipe, instance, &renderer, &needs, source);
+        (job.build_bytes, job.result_bytes) = (cost.build, cost.result);
         if self.problems.len() > before {
             return None;
         }
@@ -185,7 +187,7 @@ impl Planner<'_> {
             own,
             work: if recipe.check { Work::Check(job) } else { Work::Build(job) },
             expect,
-            cost: recipe.cost.time,
+            cost: cost.time,
             key: Key::of(b""),
         }))
     }
@@ -253,6 +255,17 @@ impl Planner<'_> {
             self.problems.push(problem);
             String::new()
         })
+    }
+
+    // The last condition that holds decides.
+    fn cost(&mut self, recipe: &Recipe, renderer: &Renderer) -> Cost {
+        let mut cost = recipe.cost;
+        for (when, with) in &recipe.cost_with {
+            if self.holds(renderer, when) {
+                cost = *with;
+            }
+        }
+        cost
     }
 
     // The unpack stage of the recipe's source and its version. `None` after a

@@ -241,3 +241,26 @@ fn a_disk_that_is_too_small_is_found_before_anything_starts() {
     hint: `--ignore-space` starts anyway: what gets finished is kept
     "#);
 }
+
+#[test]
+fn the_disk_check_takes_the_cost_of_what_is_configured() {
+    let needed = |args: &[&str]| {
+        let world = World::new();
+        let with = "\n[[cost.with]]\nwhen = \"set.level == '3'\"\nbuild = \"900000 TiB\"\n";
+        let recipe = fs_err::read_to_string(world.path("data/recipes/lib.toml")).unwrap();
+        world.write("data/recipes/lib.toml", &(recipe + with));
+        world.run(args)
+    };
+    let message = needed(&["build", "gamma", "--set", "level=3"]).error();
+    assert!(message.contains("this run needs about 900000.0 TiB"), "{message}");
+    needed(&["build", "gamma"]).ok();
+}
+
+#[test]
+fn a_condition_of_a_cost_is_checked_as_every_other() {
+    let change = |world: &World| {
+        let recipe = fs_err::read_to_string(world.path("data/recipes/lib.toml")).unwrap();
+        world.write("data/recipes/lib.toml", &(recipe + "\n[[cost.with]]\nwhen = \"set.levle\"\ntime = \"1m\"\n"));
+    };
+    insta::assert_snapshot!(refused(change, &["plan", "gamma"]), @"");
+}
