@@ -246,12 +246,12 @@ fn a_disk_that_is_too_small_is_found_before_anything_starts() {
 fn the_disk_check_takes_the_cost_of_what_is_configured() {
     let needed = |args: &[&str]| {
         let world = World::new();
-        let with = "\n[[cost.with]]\nwhen = \"set.level == '3'\"\nbuild = \"900000 TiB\"\n";
+        let with = "\n[[cost.with]]\nwhen = \"set.level == 'two'\"\nbuild = \"900000 TiB\"\n";
         let recipe = fs_err::read_to_string(world.path("data/recipes/lib.toml")).unwrap();
         world.write("data/recipes/lib.toml", &(recipe + with));
         world.run(args)
     };
-    let message = needed(&["build", "gamma", "--set", "level=3"]).error();
+    let message = needed(&["build", "gamma", "--set", "level=two"]).error();
     assert!(message.contains("this run needs about 900000.0 TiB"), "{message}");
     needed(&["build", "gamma"]).ok();
 }
@@ -262,5 +262,14 @@ fn a_condition_of_a_cost_is_checked_as_every_other() {
         let recipe = fs_err::read_to_string(world.path("data/recipes/lib.toml")).unwrap();
         world.write("data/recipes/lib.toml", &(recipe + "\n[[cost.with]]\nwhen = \"set.levle\"\ntime = \"1m\"\n"));
     };
-    insta::assert_snapshot!(refused(change, &["plan", "gamma"]), @"");
+    insta::assert_snapshot!(refused(change, &["plan", "gamma"]), @r#"
+    exit 2
+    error: unknown variable `set.levle`
+       --> [DIR]/data/recipes/lib.toml:36:8
+       |
+    36 | when = "set.levle"
+       |        ^^^^^^^^^^^
+    hint: did you mean `set.level`?
+    hint: valid variables are `set.level`
+    "#);
 }
