@@ -368,3 +368,28 @@ async fn a_dead_mirror_does_not_hold_up_the_run() {
     assert_eq!(fetched.candidate, 1);
     assert!(began.elapsed() < Duration::from_secs(20));
 }
+
+#[tokio::test]
+async fn a_server_that_sends_a_byte_now_and_then_is_given_up() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/a.tar.xz", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nConnection: close\r\n\r\n";
+            let mut open = stream.write_all(head).is_ok();
+            while open {
+                std::thread::sleep(Duration::from_millis(20));
+                open = stream.write_all(b"x").and_then(|()| stream.flush()).is_ok();
+            }
+        }
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let fetcher = Fetcher::new(Options { retries: 1, ..options(dir.path()) });
+    let began = Instant::now();
+    let error = fetcher.fetch(&[spec(url, b"never")], &()).await.unwrap_err();
+    assert!(error.to_string().contains("sent only"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(20));
+}

@@ -66,7 +66,7 @@ impl World {
         let (mut spec, fetched) = self.blob(bytes);
         change(&mut spec);
         files::remove_tree(&self.dest()).unwrap();
-        self.fetcher.unpack(&spec, &fetched, extra, &self.dest(), &AtomicBool::new(false), &|_, _| ())
+        self.fetcher.unpack(&spec, &fetched, extra, None, &self.dest(), &AtomicBool::new(false), &|_, _| ())
     }
 }
 
@@ -185,11 +185,13 @@ fn a_damaged_blob_is_told_from_a_bad_archive() {
     for bytes in [&other[..], b"rubbish", &good[..good.len() / 2]] {
         fs_err::write(&blob, bytes).unwrap();
         files::remove_tree(&world.dest()).unwrap();
-        let error =
-            world.fetcher.unpack(&spec, &fetched, &[], &world.dest(), &AtomicBool::new(false), &|_, _| ()).unwrap_err();
+        let error = world
+            .fetcher
+            .unpack(&spec, &fetched, &[], None, &world.dest(), &AtomicBool::new(false), &|_, _| ())
+            .unwrap_err();
         assert!(matches!(&error, Error::CorruptBlob { got, .. } if *got == Sha256::of(bytes)), "{error}");
     }
-    world.fetcher.forget(&fetched).unwrap();
+    world.fetcher.forget(&spec, Some(&fetched)).unwrap();
     assert!(!blob.exists());
 }
 
@@ -253,7 +255,7 @@ fn unpacking_stops_when_it_is_told_and_says_how_far_it_is() {
     let (spec, fetched) = world.blob(&tar(&[Entry::file("gcc-1/big", &content)]));
     let cancel = AtomicBool::new(false);
     let told = RefCell::new(Vec::new());
-    let stopped = world.fetcher.unpack(&spec, &fetched, &[], &world.dest(), &cancel, &|done, all| {
+    let stopped = world.fetcher.unpack(&spec, &fetched, &[], None, &world.dest(), &cancel, &|done, all| {
         told.borrow_mut().push((done, all));
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
     });
@@ -267,6 +269,20 @@ fn the_destination_must_be_empty() {
     let world = World::new();
     let (spec, fetched) = world.blob(&tar(&[Entry::file("gcc-1/f", b"x")]));
     fs_err::create_dir_all(world.dest().join("there")).unwrap();
-    let error = world.fetcher.unpack(&spec, &fetched, &[], &world.dest(), &AtomicBool::new(false), &|_, _| ());
+    let error = world.fetcher.unpack(&spec, &fetched, &[], None, &world.dest(), &AtomicBool::new(false), &|_, _| ());
     assert!(matches!(error, Err(Error::Refused { .. })));
+}
+
+#[test]
+fn an_archive_that_grows_far_beyond_its_figure_is_given_up() {
+    let world = World::new();
+    let zeros = vec![0; 70 << 20];
+    let (spec, fetched) = world.blob(&xz(&tar(&[Entry::file("gcc-1/f", &zeros)])));
+    let unpack = |declared| {
+        files::remove_tree(&world.dest()).unwrap();
+        world.fetcher.unpack(&spec, &fetched, &[], declared, &world.dest(), &AtomicBool::new(false), &|_, _| ())
+    };
+    let error = unpack(Some(1 << 20)).unwrap_err();
+    assert!(matches!(error, Error::TooLarge { declared: 1_048_576, .. }), "{error}");
+    unpack(Some(70 << 20)).unwrap();
 }

@@ -7,6 +7,7 @@ use crate::base::{Key, files};
 use crate::plan::graph::{Chosen, SourceSet};
 use crate::process::Token;
 use crate::source::{self, Progress};
+use crate::store;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -82,8 +83,12 @@ pub async fn unpack(
     let Some((_lock, _)) = shared.lock(name, &key, &mut token).await? else {
         return Ok(end(State::Interrupted, began));
     };
-    if shared.store.has_source(&key) {
-        return Ok(end(State::Shared, began));
+    match shared.store.check_source(&key, false) {
+        Ok(true) => return Ok(end(State::Shared, began)),
+        Ok(false) => {}
+        // The run has said so when it began.
+        Err(store::Error::Corrupt { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
     for _ in 0..REPAIRS {
         match unpack_once(shared, name, key, set).await {
@@ -101,18 +106,21 @@ const REPAIRS: usize = 2;
 
 // Damaged, or gone because another stage of the same archive repairs it now.
 fn is_repairable(shared: &Shared, error: &source::Error, set: &SourceSet) -> bool {
-    matches!(error, source::Error::CorruptBlob { .. }) || shared.fetcher.cached(&[candidate(set)]).is_none()
+    is_damage(error) || shared.fetcher.cached(&[candidate(set)]).is_none()
+}
+
+fn is_damage(error: &source::Error) -> bool {
+    matches!(error, source::Error::CorruptBlob { .. } | source::Error::DamagedMirror { .. })
 }
 
 // Several packages can come from one archive, so one stage repairs at a time.
 async fn repair(shared: &Shared, name: &str, error: &source::Error, set: &SourceSet) -> Result<(), Error> {
     let _one = shared.repair.lock().await;
     let spec = [candidate(set)];
-    if matches!(error, source::Error::CorruptBlob { .. }) {
+    if is_damage(error) {
         shared.emitter.notice(Some(name), true, format!("{error}; fetching it again"));
-        if let Some(fetched) = shared.fetcher.cached(&spec) {
-            shared.fetcher.forget(&fetched)?;
-        }
+        let fetched = shared.fetcher.cached(&spec);
+        shared.fetcher.forget(&spec[0], fetched.as_ref())?;
     }
     let teller = Teller { shared, stage: name.to_owned(), last: AtomicU64::new(0) };
     shared.fetcher.fetch(&spec, &teller).await?;
@@ -140,11 +148,11 @@ async fn unpack_once(shared: &Arc<Shared>, name: &str, key: Key, set: &SourceSet
     let cancel = Arc::new(AtomicBool::new(false));
     let task = {
         let (shared, cancel, made) = (shared.clone(), cancel.clone(), made.clone());
-        let (patches, name) = (set.patches.clone(), name.to_owned());
+        let (patches, name, declared) = (set.patches.clone(), name.to_owned(), set.unpacked);
         tokio::task::spawn_blocking(move || {
             let teller = Teller { shared: &shared, stage: name, last: AtomicU64::new(0) };
             let progress = |done: u64, total: u64| teller.bytes(done, Some(total));
-            shared.fetcher.unpack(&spec, &fetched, &patches, &made.join("tree"), &cancel, &progress)
+            shared.fetcher.unpack(&spec, &fetched, &patches, Some(declared), &made.join("tree"), &cancel, &progress)
         })
     };
     let mut task = task;

@@ -117,7 +117,11 @@ impl Cache {
     pub(super) async fn lock(&self, name: &str, progress: &dyn Progress) -> Result<Lock, Error> {
         let path = self.root.join("lock").join(name);
         fs_err::create_dir_all(self.root.join("lock"))?;
-        let file = fs_err::OpenOptions::new().create(true).append(true).open(&path)?;
+        // flock(2) needs no permission to write, so the lock file of another user serves as well.
+        let file = match fs_err::OpenOptions::new().create(true).append(true).open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => fs_err::File::open(&path)?,
+            other => other?,
+        };
         let mut told = false;
         loop {
             match file.try_lock() {

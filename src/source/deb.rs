@@ -29,14 +29,37 @@ pub(super) fn members<R: Read>(package: R, label: &str, wanted: &[&str], found: 
     if head != AR {
         return of_tar(package, label, wanted, found);
     }
-    let mut archive = ar::Archive::new(package);
-    while let Some(entry) = archive.next_entry() {
-        let entry = entry.map_err(broken)?;
-        if entry.header().identifier().starts_with(b"data.tar") {
-            return of_tar(entry, label, wanted, found);
+    data_of(package, label, wanted, found)
+}
+
+/// Finds the `data.tar.*` of a `.deb`. deb(5): the common form of `ar` and no other, so without long names. Each
+/// header has 60 bytes, ends in "`\n", and has the size in decimal in bytes 48 to 58; members are padded to two.
+fn data_of<R: Read>(mut package: R, label: &str, wanted: &[&str], found: &mut Found<'_>) -> Result<(), Error> {
+    let broken = |source| Error::Archive { archive: label.to_owned(), source };
+    let invalid = |why: &'static str| broken(io::Error::new(io::ErrorKind::InvalidData, why));
+    io::copy(&mut (&mut package).take(AR.len() as u64), &mut io::sink()).map_err(broken)?;
+    loop {
+        let mut header = Vec::new();
+        (&mut package).take(60).read_to_end(&mut header).map_err(broken)?;
+        if header.is_empty() {
+            return Err(broken(io::Error::new(io::ErrorKind::UnexpectedEof, "the package has no `data.tar`")));
+        }
+        let [name @ .., _, _, _, _, _, _, _, _, _, _, b'`', b'\n'] = &header[..] else {
+            return Err(invalid("a member of the package has no header"));
+        };
+        let digits = header.get(48..58).and_then(|field| std::str::from_utf8(field).ok());
+        let Some(size) = digits.and_then(|digits| digits.trim_end().parse::<u64>().ok()) else {
+            return Err(invalid("a member of the package has no size"));
+        };
+        if name.starts_with(b"data.tar") {
+            return of_tar(package.take(size), label, wanted, found);
+        }
+        // Ten digits are no more than 10 GB, so this cannot overflow.
+        let padded = size + size % 2;
+        if io::copy(&mut (&mut package).take(padded), &mut io::sink()).map_err(broken)? < size {
+            return Err(broken(io::Error::new(io::ErrorKind::UnexpectedEof, "the package ends within a member")));
         }
     }
-    Err(broken(io::Error::new(io::ErrorKind::UnexpectedEof, "the package has no `data.tar`")))
 }
 
 fn of_tar<R: Read>(tar: R, label: &str, wanted: &[&str], found: &mut Found<'_>) -> Result<(), Error> {
@@ -245,5 +268,37 @@ mod tests {
         assert!(matches!(read(&other, &["usr/doc"]), Err(Error::Archive { .. })));
         let twice = data_tar(&[("./usr/doc", b"1"), ("usr/doc", b"2")]);
         assert!(matches!(read(&deb("data.tar", &twice), &["usr/doc"]), Err(Error::Refused { .. })));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_hostile_package_is_an_error_and_no_panic(
+            at in 8usize..400,
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 1..70),
+            cut in 0usize..2000,
+        ) {
+            let mut package = deb("data.tar", &data_tar(FILES));
+            for (byte, new) in package.iter_mut().skip(at).zip(bytes) {
+                *byte = new;
+            }
+            package.truncate(package.len().saturating_sub(cut));
+            let _ = read(&package, &["usr/doc"]);
+        }
+
+        #[test]
+        fn headers_of_any_bytes_are_an_error_and_no_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let package = [AR, &bytes].concat();
+            proptest::prop_assert!(read(&package, &["usr/doc"]).is_err());
+        }
+    }
+
+    #[test]
+    fn sizes_that_no_member_has_are_an_error() {
+        for size in ["9999999999", "-1", "1e9", "", "18446744073"] {
+            let package =
+                format!("!<arch>\n{:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", "data.tar", "0", "0", "0", "644");
+            let error = read(package.as_bytes(), &["usr/doc"]).unwrap_err();
+            assert!(matches!(error, Error::Archive { .. } | Error::NoMember { .. }), "{error}");
+        }
     }
 }

@@ -71,6 +71,26 @@ pub enum Error {
         /// For how long.
         after: Duration,
     },
+    /// So little arrives that the end will not be seen.
+    #[error("`{url}` sent only {got} bytes in {}", crate::base::units::duration(*.within))]
+    Slow {
+        /// Asked for.
+        url: String,
+        /// Bytes that arrived.
+        got: u64,
+        /// In what time.
+        within: Duration,
+    },
+    /// An archive unpacks to more than its recipe says.
+    #[error("`{archive}` unpacks to more than {}, and its recipe says {}", crate::base::units::bytes(*.limit), crate::base::units::bytes(*.declared))]
+    TooLarge {
+        /// The archive.
+        archive: String,
+        /// Bytes at which unpacking ended.
+        limit: u64,
+        /// Bytes by the recipe, or estimated from the size of the archive.
+        declared: u64,
+    },
     /// The connection was closed before everything had arrived.
     #[error("`{url}` ended after {got} of {want} bytes")]
     Short {
@@ -197,6 +217,22 @@ pub enum Error {
         /// Its last words.
         why: String,
     },
+    /// git lacks what the mirror in the cache should have. The caller forgets it and fetches again.
+    #[error("the mirror of `{url}` in the cache is damaged: {why}")]
+    DamagedMirror {
+        /// The repository.
+        url: String,
+        /// git's last words.
+        why: String,
+    },
+    /// A commit has submodules, which `git archive` leaves out.
+    #[error("`{url}` has submodules, which are not fetched: {}", .paths.join(", "))]
+    Submodules {
+        /// The repository.
+        url: String,
+        /// Where they belong.
+        paths: Vec<String>,
+    },
     /// What the user named is neither a file nor a directory.
     #[error("`{path}` is neither a file nor a directory")]
     NotASource {
@@ -254,7 +290,14 @@ impl Error {
     }
 
     fn is_network(&self) -> bool {
-        matches!(self, Self::Network { .. } | Self::HostDead { .. } | Self::Stalled { .. } | Self::Short { .. })
+        matches!(
+            self,
+            Self::Network { .. }
+                | Self::HostDead { .. }
+                | Self::Stalled { .. }
+                | Self::Slow { .. }
+                | Self::Short { .. }
+        )
     }
 }
 
@@ -262,6 +305,7 @@ impl Diagnose for Error {
     fn hints(&self) -> Vec<String> {
         let own_copy = "name a copy of your own with `--source NAME=PATH`";
         let hints: &[&str] = match self {
+            Self::Io(error) => return crate::base::access::hints(error),
             Self::DiskFull { .. } => &["free some space and run again: the download goes on where it stopped"],
             Self::Exhausted { failures } => {
                 let mut hints = Vec::new();
@@ -290,6 +334,7 @@ impl Diagnose for Error {
                     format!("to forget what was verified before, delete `{}`", record.display()),
                 ];
             }
+            Self::TooLarge { .. } => &["if that is right, give the version `unpacked = \"SIZE\"` in the recipe"],
             Self::Insecure { .. } => &["write it with https"],
             Self::NoDebianMirror { .. } => &["name one with `--debian-mirror URL`"],
             Self::Signature { problem, keyring, .. } => return vec![problem.hint(keyring)],
@@ -302,6 +347,9 @@ impl Diagnose for Error {
             Self::Program { program: "git", .. } => &["install git"],
             Self::Program { program: super::signature::PROGRAM, .. } => {
                 &["install gpgv (GnuPG): without it no signature can be checked"]
+            }
+            Self::Submodules { .. } => {
+                &["clone it with `git clone --recurse-submodules` and name that directory: `--source NAME=DIR`"]
             }
             Self::TreeChanged { .. } => &["leave the directory alone while it is being read, and run again"],
             _ => &[],

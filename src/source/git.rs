@@ -1,6 +1,8 @@
 //! Sources out of git repositories, through a bare mirror in the cache.
 //!
-//! A URL or revision never becomes an option of git, and git never asks.
+//! A URL or revision never becomes an option of git, and git never asks. What
+//! is read out of the mirror depends on the commit alone: the user's
+//! configuration is used to reach a server and for nothing else.
 
 use super::tree::{Tree, Unpacked};
 use super::{Error, unpack};
@@ -19,6 +21,15 @@ const HIDDEN: [&str; 6] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_NAMESPACE",
 ];
+
+/// Line ends, filters and attributes of the user's or the system's would change the bytes of a commit.
+const PLAIN: [(&str, &str); 3] =
+    [("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_ATTR_NOSYSTEM", "1")];
+const UNCONFIGURED: [&str; 4] = ["GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_SYSTEM", "GIT_ATTR_SOURCE"];
+/// The mirror may belong to another user of the store, and has no attributes of its own.
+const SETTINGS: [&str; 4] = ["-c", "safe.directory=*", "-c", "core.attributesFile=/dev/null"];
+/// In a mirror: git could not read what it should have.
+const DAMAGED: &str = "crossmill-damaged";
 
 /// Whether `rev` is a whole commit id, which no fetch can change.
 pub(super) fn is_commit(rev: &str) -> bool {
@@ -45,7 +56,7 @@ fn check(url: &str, rev: &str) -> Result<(), Error> {
 /// The caller holds the mirror's lock.
 pub(super) async fn resolve(mirror: &Path, url: &str, rev: &str, offline: bool) -> Result<String, Error> {
     check(url, rev)?;
-    if mirror.is_dir() {
+    if !is_damaged(mirror) {
         let there = parse(mirror, url, rev).await;
         if there.is_ok() && (offline || is_commit(rev)) {
             return there;
@@ -53,7 +64,13 @@ pub(super) async fn resolve(mirror: &Path, url: &str, rev: &str, offline: bool) 
         if offline {
             return Err(Error::Offline { sources: vec![format!("git+{url}#{rev}")] });
         }
-        fetch(mirror, url, &[]).await?;
+        if let Err(error) = fetch(mirror, url, &[]).await {
+            // A server that is away is no reason to fetch everything again.
+            if is_sound(mirror, url).await {
+                return Err(error);
+            }
+            clone(mirror, url).await?;
+        }
     } else if offline {
         return Err(Error::Offline { sources: vec![format!("git+{url}#{rev}")] });
     } else {
@@ -68,36 +85,82 @@ pub(super) async fn resolve(mirror: &Path, url: &str, rev: &str, offline: bool) 
     found
 }
 
+/// Notes that the mirror lacks what it should have; the next [`resolve`] clones it again.
+pub(super) fn mark_damaged(mirror: &Path) -> Result<(), Error> {
+    match mirror.is_dir() {
+        true => Ok(fs_err::write(mirror.join(DAMAGED), "")?),
+        false => Ok(()),
+    }
+}
+
+/// Returns whether the mirror was marked, or is gone.
+pub(super) fn is_damaged(mirror: &Path) -> bool {
+    !mirror.is_dir() || mirror.join(DAMAGED).exists()
+}
+
+async fn is_sound(mirror: &Path, url: &str) -> bool {
+    let command = local(mirror).args(["fsck", "--connectivity-only", "--no-dangling", "--no-progress"]);
+    run(&command, "check", url).await.is_ok()
+}
+
 async fn fetch(mirror: &Path, url: &str, refs: &[&str]) -> Result<(), Error> {
-    let command = git(mirror).args(["fetch", "--quiet", "--prune", "--force", "origin"]).args(refs);
+    let command = with_server().arg("--git-dir").arg(mirror);
+    let command = command.args(["fetch", "--quiet", "--prune", "--force", "origin"]).args(refs);
     run(&command, "fetch", url).await.map(drop)
 }
 
-/// Clones beside the mirror and renames, so that a clone cut short is never taken for one.
+/// Clones beside the mirror and renames, so that a clone cut short is never taken for one, and a damaged mirror
+/// is kept until there is a new one.
 async fn clone(mirror: &Path, url: &str) -> Result<(), Error> {
     let unfinished = mirror.with_extension("cloning");
     files::remove_tree(&unfinished)?;
     if let Some(dir) = mirror.parent() {
         fs_err::create_dir_all(dir)?;
     }
-    let command = plain_git().args(["clone", "--quiet", "--mirror", "--", url]).arg(&unfinished);
-    run(&command, "clone", url).await?;
+    let command = with_server().args(["clone", "--quiet", "--mirror", "--origin=origin", "--template=", "--", url]);
+    run(&command.arg(&unfinished), "clone", url).await?;
+    let old = mirror.with_extension("old");
+    files::remove_tree(&old)?;
+    if mirror.is_dir() {
+        fs_err::rename(mirror, &old)?;
+    }
     fs_err::rename(&unfinished, mirror)?;
-    Ok(())
+    Ok(files::remove_tree(&old)?)
 }
 
 async fn parse(mirror: &Path, url: &str, rev: &str) -> Result<String, Error> {
     let revision = format!("{rev}^{{commit}}");
-    let command = git(mirror).args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(revision);
+    let command = local(mirror).args(["rev-parse", "--verify", "--quiet", "--end-of-options"]).arg(revision);
     let commit = run(&command, &format!("find `{rev}` in"), url).await?;
     Ok(commit.trim().to_owned())
 }
 
-fn git(mirror: &Path) -> Tool {
-    plain_git().arg("--git-dir").arg(mirror)
+/// git on what the mirror has.
+fn local(mirror: &Path) -> Tool {
+    with_server().envs(PLAIN).without_env(UNCONFIGURED).args(SETTINGS).arg("--git-dir").arg(mirror)
 }
 
-fn plain_git() -> Tool {
+/// Lists what of a work tree belongs to its source: what git tracks, and what is new and not ignored. Here the
+/// user's configuration counts, for it may say what an editor leaves behind.
+pub(super) fn files_of(dir: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let command = with_server().arg("-C").arg(dir);
+    let command = command.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    let listed = command.run(std::io::empty()).map_err(|source| Error::Program { program: "git", source })?;
+    if !listed.status.success() {
+        let (doing, url) = ("list the files of".to_owned(), dir.display().to_string());
+        return Err(Error::Git { doing, url, why: last_words(&listed.stderr) });
+    }
+    let names = listed.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let mut paths: Vec<_> = names.map(|name| std::path::PathBuf::from(std::ffi::OsStr::from_bytes(name))).collect();
+    paths.sort();
+    // A file in conflict is listed once for each side.
+    paths.dedup();
+    Ok(paths)
+}
+
+/// git that asks a server: how that is reached (a proxy, a key) the user's configuration says.
+fn with_server() -> Tool {
     Tool::new("git").envs(TOLD).without_env(HIDDEN)
 }
 
@@ -127,19 +190,48 @@ pub(super) fn unpack(
     cancel: &AtomicBool,
 ) -> Result<Unpacked, Error> {
     let patches = unpack::texts(wanted, url)?;
-    let command = git(mirror).args(["archive", "--format=tar", commit]);
-    let mut stream = command.stream().map_err(|source| Error::Program { program: "git", source })?;
+    let program = |source| Error::Program { program: "git", source };
+    let known = local(mirror).args(["cat-file", "-e", commit]).run(std::io::empty()).map_err(program)?;
+    if !known.status.success() {
+        let doing = format!("find `{commit}` in");
+        return Err(Error::Git { doing, url: url.to_owned(), why: last_words(&known.stderr) });
+    }
+    refuse_submodules(mirror, url, commit)?;
+    let damaged = |why: String| Error::DamagedMirror { url: url.to_owned(), why };
+    let mut stream = local(mirror).args(["archive", "--format=tar", commit]).stream().map_err(program)?;
     let mut tree = Tree::begin(dest, cancel)?;
-    unpack::entries(&mut tree, &mut stream, &format!("{url}#{commit}"), 0)?;
-    std::io::copy(&mut stream, &mut std::io::sink())?;
+    let filled = unpack::entries(&mut tree, &mut stream, &format!("{url}#{commit}"), 0)
+        .and_then(|()| std::io::copy(&mut stream, &mut std::io::sink()).map_err(Error::Io));
+    match filled {
+        // The stream ended within a file.
+        Err(Error::Archive { source, .. }) => return Err(damaged(source.to_string())),
+        other => drop(other?),
+    }
     match stream.ended() {
         Ok(Some(output)) if output.status.success() => unpack::finish(tree, dest, &patches),
         Ok(output) => {
-            let why = output.map_or_else(|| "it did not end".to_owned(), |output| last_words(&output.stderr));
-            Err(Error::Git { doing: format!("archive `{commit}` of"), url: url.to_owned(), why })
+            Err(damaged(output.map_or_else(|| "it did not end".to_owned(), |output| last_words(&output.stderr))))
         }
-        Err(source) => Err(Error::Program { program: "git", source }),
+        Err(source) => Err(program(source)),
     }
+}
+
+/// `git archive` leaves submodules out without a word.
+fn refuse_submodules(mirror: &Path, url: &str, commit: &str) -> Result<(), Error> {
+    let listed = local(mirror).args(["ls-tree", "-r", "-z", "--full-tree", commit]).run(std::io::empty());
+    let listed = listed.map_err(|source| Error::Program { program: "git", source })?;
+    if !listed.status.success() {
+        return Err(Error::DamagedMirror { url: url.to_owned(), why: last_words(&listed.stderr) });
+    }
+    // git-ls-tree(1): `<mode> <type> <object>\t<file>`; a submodule is of type `commit`.
+    let entries = listed.stdout.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let paths: Vec<String> = entries
+        .filter_map(|entry| {
+            let (head, path) = entry.split_once('\t')?;
+            (head.split(' ').nth(1) == Some("commit")).then(|| path.to_owned())
+        })
+        .collect();
+    if paths.is_empty() { Ok(()) } else { Err(Error::Submodules { url: url.to_owned(), paths }) }
 }
 
 #[cfg(test)]
@@ -193,5 +285,63 @@ mod tests {
         let missing = unpack(&mirror, url, &"0".repeat(40), &[], &dir.path().join("none"), &never);
         assert!(matches!(missing, Err(Error::Git { .. })), "{missing:?}");
         files::remove_tree(&dest).unwrap();
+    }
+
+    fn content(dir: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+        let entries = fs_err::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> =
+            entries.filter(|path| path.is_file()).map(|path| (path.clone(), fs_err::read(path).unwrap())).collect();
+        files.sort();
+        files
+    }
+
+    #[tokio::test]
+    async fn submodules_are_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        sh(dir.path(), "git init -q -b main inner; cd inner; echo x >x; git add .; git commit -qm 1");
+        let commit = sh(
+            dir.path(),
+            "git init -q -b main repo; cd repo; git -c protocol.file.allow=always submodule --quiet add ../inner lib/inner; \
+             git commit -qm 1; git rev-parse HEAD",
+        );
+        let (repo, mirror) = (dir.path().join("repo"), dir.path().join("mirror.git"));
+        let url = repo.to_str().unwrap();
+        resolve(&mirror, url, "main", false).await.unwrap();
+        let error = unpack(&mirror, url, &commit, &[], &dir.path().join("tree"), &AtomicBool::new(false)).unwrap_err();
+        assert!(matches!(&error, Error::Submodules { paths, .. } if paths == &["lib/inner"]), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_mirror_is_cloned_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let commit = sh(
+            dir.path(),
+            "git init -q -b main repo; cd repo; echo one >file; git add .; git commit -qm 1; git rev-parse HEAD",
+        );
+        let (repo, mirror) = (dir.path().join("repo"), dir.path().join("mirror.git"));
+        let url = format!("file://{}", repo.display());
+        let never = AtomicBool::new(false);
+        resolve(&mirror, &url, "main", false).await.unwrap();
+        let blob = sh(&repo, "git rev-parse HEAD:file");
+        // An object is cut short, wherever it is.
+        for dir in files::directories(&mirror.join("objects")).unwrap() {
+            for (path, bytes) in content(&dir) {
+                let is_it = path.display().to_string().ends_with(&format!("{}/{}", &blob[..2], &blob[2..]));
+                if is_it || path.extension().is_some_and(|extension| extension == "pack") {
+                    files::remove_tree(&path).unwrap();
+                    fs_err::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+                }
+            }
+        }
+        let torn = unpack(&mirror, &url, &commit, &[], &dir.path().join("torn"), &never);
+        assert!(torn.is_err(), "{torn:?}");
+        mark_damaged(&mirror).unwrap();
+        assert_eq!(resolve(&mirror, &url, "main", false).await.unwrap(), commit);
+        unpack(&mirror, &url, &commit, &[], &dir.path().join("tree"), &never).unwrap();
+        // A mirror that cannot be fetched into is found by itself.
+        files::remove_tree(&mirror.join("objects")).unwrap();
+        fs_err::create_dir_all(mirror.join("objects")).unwrap();
+        assert_eq!(resolve(&mirror, &url, "main", false).await.unwrap(), commit);
+        files::remove_tree(&dir.path().join("tree")).unwrap();
     }
 }

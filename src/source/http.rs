@@ -13,7 +13,7 @@ use reqwest::{Url, header};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// No pause is longer, whatever the server asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
@@ -161,6 +161,7 @@ impl Http {
             .map_err(|error| classify(job.url, error))?;
         let Some(total) = begin(job, &response, partial)? else { return Ok(()) };
         progress.bytes(partial.len(), total);
+        let (mut since, mut at) = (Instant::now(), partial.len());
         loop {
             let chunk = tokio::time::timeout(options.stall, response.chunk()).await.map_err(|_| stalled())?;
             let Some(chunk) = chunk.map_err(|error| classify(job.url, error))? else { break };
@@ -172,6 +173,14 @@ impl Http {
             partial.write(&chunk)?;
             *bytes += chunk.len() as u64;
             progress.bytes(partial.len(), total);
+            let within = since.elapsed();
+            if within >= options.stall {
+                let got = partial.len() - at;
+                if (got as f64) < options.slowest as f64 * within.as_secs_f64() {
+                    return Err(Then::Wait(None).after(Error::Slow { url: job.url.to_owned(), got, within }));
+                }
+                (since, at) = (Instant::now(), partial.len());
+            }
         }
         match total {
             Some(want) if partial.len() < want => {

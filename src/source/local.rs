@@ -3,9 +3,10 @@
 use super::cache::{self, Cache, LocalRecord};
 use super::decode::CHUNK;
 use super::tree::{self, Tree};
-use super::{Error, unpack};
+use super::{Error, git, unpack};
 use crate::base::{Key, Sha256};
 use sha2::Digest as _;
+use std::collections::BTreeSet;
 use std::io::{Read, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -72,34 +73,68 @@ enum Kind {
     Link(PathBuf),
 }
 
-/// Everything below `dir` but `.git`, as paths relative to it, in the order of their bytes.
+/// What of `dir` is its source, as paths relative to it, in the order of their bytes: everything but `.git`, and
+/// of a git work tree only what git tracks and what is new and not ignored.
 fn walk(dir: &Path) -> Result<Vec<(PathBuf, Kind)>, Error> {
     let mut found = Vec::new();
     let mut todo = vec![PathBuf::new()];
     while let Some(inner) = todo.pop() {
-        for entry in fs_err::read_dir(dir.join(&inner))? {
+        let here = dir.join(&inner);
+        // In a linked worktree or a submodule `.git` is a file.
+        if inner.as_os_str().is_empty() && fs_err::symlink_metadata(here.join(".git")).is_ok() {
+            tracked(dir, &mut found)?;
+            continue;
+        }
+        for entry in fs_err::read_dir(&here)? {
             let entry = entry?;
-            // In a linked worktree `.git` is a file.
             if entry.file_name() == ".git" {
                 continue;
             }
             let path = inner.join(entry.file_name());
-            let meta = fs_err::symlink_metadata(entry.path())?;
-            let kind = if meta.is_dir() {
+            let kind = kind_of(&entry.path())?;
+            if matches!(kind, Kind::Dir) {
                 todo.push(path.clone());
-                Kind::Dir
-            } else if meta.is_symlink() {
-                Kind::Link(fs_err::read_link(entry.path())?)
-            } else if meta.is_file() {
-                Kind::File { executable: meta.permissions().mode() & 0o111 != 0 }
-            } else {
-                return Err(tree::refused(&entry.path(), "it is neither a file, a directory nor a link"));
-            };
+            }
             found.push((path, kind));
         }
     }
     found.sort_by(|(a, _), (b, _)| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
     Ok(found)
+}
+
+fn kind_of(path: &Path) -> Result<Kind, Error> {
+    let meta = fs_err::symlink_metadata(path)?;
+    if meta.is_dir() {
+        Ok(Kind::Dir)
+    } else if meta.is_symlink() {
+        Ok(Kind::Link(fs_err::read_link(path)?))
+    } else if meta.is_file() {
+        Ok(Kind::File { executable: meta.permissions().mode() & 0o111 != 0 })
+    } else {
+        Err(tree::refused(path, "it is neither a file, a directory nor a link"))
+    }
+}
+
+/// What git knows of the work tree `root`, and of the submodules in it.
+fn tracked(root: &Path, found: &mut Vec<(PathBuf, Kind)>) -> Result<(), Error> {
+    let mut dirs = BTreeSet::new();
+    let mut trees = vec![PathBuf::new()];
+    while let Some(inner) = trees.pop() {
+        for name in git::files_of(&root.join(&inner))? {
+            let path: PathBuf = inner.join(name).components().collect();
+            match kind_of(&root.join(&path)) {
+                // A submodule; one that is not checked out is an empty directory.
+                Ok(Kind::Dir) if root.join(&path).join(".git").exists() => trees.push(path.clone()),
+                Ok(Kind::Dir) => {}
+                // Tracked and deleted.
+                Err(Error::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                kind => found.push((path.clone(), kind?)),
+            }
+            dirs.extend(path.ancestors().skip(1).filter(|dir| !dir.as_os_str().is_empty()).map(Path::to_owned));
+        }
+    }
+    found.extend(dirs.into_iter().map(|dir| (dir, Kind::Dir)));
+    Ok(())
 }
 
 /// Hashes a tree: for every entry its kind (`d`, `f`, `x`, `l`), its path, and
@@ -256,6 +291,32 @@ mod tests {
         fs_err::write(dir.path().join("sub/file"), "changed").unwrap();
         let again = copy_tree(dir.path(), &want, &[], &out.path().join("again"), &never, &|_, _| ());
         assert!(matches!(again, Err(Error::TreeChanged { .. })));
+        crate::base::files::remove_tree(&dest).unwrap();
+    }
+
+    #[test]
+    fn of_a_git_tree_only_what_is_tracked_or_new_is_source() {
+        let dir = sample();
+        crate::base::files::remove_tree(&dir.path().join("sub/.git")).unwrap();
+        let sh = |command: &str| {
+            let told = [("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a")];
+            let told = told.into_iter().chain([("GIT_COMMITTER_NAME", "a"), ("GIT_COMMITTER_EMAIL", "a")]);
+            let tool = crate::process::Tool::new("sh").args(["-ec", command]).envs(told).dir(dir.path());
+            let output = tool.run(std::io::empty()).unwrap();
+            assert!(output.status.success(), "{output:?}");
+        };
+        sh("printf '*.o\n/out/\n' >.gitignore; git init -q; git add .; git commit -qm 1");
+        let before = digest_of(&dir);
+        sh("mkdir out; ln -s /etc out/link; echo x >main.o; echo x >sub/a.o");
+        assert_eq!(digest_of(&dir), before);
+        sh("echo new >new.c");
+        assert_ne!(digest_of(&dir), before);
+        sh("rm new.c sub.txt");
+        assert_ne!(digest_of(&dir), before);
+        let out = tempfile::tempdir().unwrap();
+        let (dest, never) = (out.path().join("tree"), AtomicBool::new(false));
+        copy_tree(dir.path(), &digest_of(&dir), &[], &dest, &never, &|_, _| ()).unwrap();
+        assert!(dest.join("sub/file").exists() && !dest.join("sub/a.o").exists() && !dest.join("out").exists());
         crate::base::files::remove_tree(&dest).unwrap();
     }
 }

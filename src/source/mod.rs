@@ -50,6 +50,8 @@ pub struct Options {
     pub backoff: Duration,
     /// A connection that sends nothing for so long is given up.
     pub stall: Duration,
+    /// So is one that sends fewer bytes a second, over as long.
+    pub slowest: u64,
 }
 
 impl Options {
@@ -63,6 +65,7 @@ impl Options {
             retries: 5,
             backoff: Duration::from_secs(1),
             stall: Duration::from_secs(30),
+            slowest: 1 << 10,
         }
     }
 }
@@ -167,6 +170,9 @@ impl Fetcher {
                 },
                 Origin::Git { url, rev } => {
                     let known = cache::read_json::<fetch::Revisions>(&fetch::revisions(&cache.git(url)))?;
+                    if git::is_damaged(&cache.git(url)) {
+                        return None;
+                    }
                     let commit =
                         known.commits.get(rev).filter(|_| self.inner.options.offline || git::is_commit(rev))?;
                     format!("git:{commit}")
@@ -187,9 +193,12 @@ impl Fetcher {
         fetch::first(&self.inner, candidates, progress).await
     }
 
-    /// Forgets a file of the cache that turned out to be damaged, so that it is fetched again.
-    pub fn forget(&self, fetched: &Fetched) -> Result<(), Error> {
-        match fetched.sha256() {
+    /// Forgets what the cache has of a source and what turned out to be damaged, so that it is fetched again.
+    pub fn forget(&self, spec: &SourceSpec, fetched: Option<&Fetched>) -> Result<(), Error> {
+        if let Origin::Git { url, .. } = &spec.from {
+            return git::mark_damaged(&self.inner.cache.git(url));
+        }
+        match fetched.and_then(Fetched::sha256) {
             Some(sha256) => cache::remove(&self.inner.cache.blob(sha256)),
             None => Ok(()),
         }
@@ -198,13 +207,16 @@ impl Fetcher {
     /// Fills `dest` (empty, or not there) with the tree of a fetched source:
     /// unpacked, patched with the candidate's patches and then `extra_patches`,
     /// read-only. Blocks. `progress` is told what is read, and how much there is
-    /// to read. On a failure the caller removes `dest`; on [`Error::CorruptBlob`]
-    /// it calls [`forget`](Self::forget) and fetches again.
+    /// to read. On a failure the caller removes `dest`; on [`Error::CorruptBlob`] and [`Error::DamagedMirror`]
+    /// it calls [`forget`](Self::forget) and fetches again. An archive that grows far beyond the `declared` bytes
+    /// is given up.
+    #[expect(clippy::too_many_arguments, reason = "what a recipe says of a source, and how the work is watched")]
     pub fn unpack(
         &self,
         spec: &SourceSpec,
         fetched: &Fetched,
         extra_patches: &[PatchSpec],
+        declared: Option<u64>,
         dest: &Path,
         cancel: &AtomicBool,
         progress: &dyn Fn(u64, u64),
@@ -219,6 +231,7 @@ impl Fetcher {
                 label: &label,
                 member: spec.member.as_deref(),
                 strip: spec.strip,
+                declared,
                 patches: &patches,
             };
             return unpack::archive(&job, dest, cancel, progress);

@@ -36,7 +36,12 @@ pub(super) struct Tree<'a> {
     cancel: &'a AtomicBool,
     nodes: HashMap<PathBuf, Node>,
     counts: Unpacked,
+    // What may be written: bytes, and the figure that this comes from.
+    limit: Option<(u64, u64)>,
 }
+
+/// A recipe's figure is a rough one; twice as much, and this for a small one, is still believed.
+const ROOM: u64 = 64 << 20;
 
 impl<'a> Tree<'a> {
     /// Begins in `root`, which is made if it is not there and must be empty.
@@ -46,7 +51,12 @@ impl<'a> Tree<'a> {
             return Err(refused(root, "the directory to unpack into is not empty"));
         }
         let nodes = HashMap::from([(PathBuf::new(), Node::Dir(None))]);
-        Ok(Self { root, cancel, nodes, counts: Unpacked::default() })
+        Ok(Self { root, cancel, nodes, counts: Unpacked::default(), limit: None })
+    }
+
+    /// Ends when the tree grows far beyond the size that its recipe declares.
+    pub(super) fn expect(&mut self, declared: u64) {
+        self.limit = Some((declared.saturating_mul(2).saturating_add(ROOM), declared));
     }
 
     /// Whether the run was stopped.
@@ -92,6 +102,11 @@ impl<'a> Tree<'a> {
             let chunk = buffer.get(..count).ok_or_else(|| read_failed(std::io::ErrorKind::InvalidData.into()))?;
             file.write_all(chunk).map_err(|error| disk(error, &full))?;
             self.counts.bytes += count as u64;
+            if let Some((limit, declared)) = self.limit
+                && self.counts.bytes > limit
+            {
+                return Err(Error::TooLarge { archive: path.display().to_string(), limit, declared });
+            }
         }
         file.set_permissions(std::fs::Permissions::from_mode(if executable { 0o555 } else { 0o444 }))?;
         file.set_modified(mtime)?;

@@ -41,6 +41,8 @@ pub(super) struct Job<'a> {
     pub(super) member: Option<&'a str>,
     /// Leading components dropped from every path.
     pub(super) strip: u32,
+    /// Bytes of the tree, roughly, if its recipe says so.
+    pub(super) declared: Option<u64>,
     /// In order.
     pub(super) patches: &'a [Wanted<'a>],
 }
@@ -94,6 +96,9 @@ fn try_archive(
     progress: &dyn Fn(u64, u64),
 ) -> Result<Unpacked, Error> {
     let mut tree = Tree::begin(dest, cancel)?;
+    if let Some(declared) = job.declared {
+        tree.expect(declared);
+    }
     let size = fs_err::metadata(job.blob)?.len();
     let read = AtomicU64::new(0);
     let (sender, receiver) = sync_channel(IN_FLIGHT);
