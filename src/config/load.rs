@@ -132,6 +132,7 @@ impl Config {
                 }
             }
         }
+        super::mentions::check(self, &mut problems);
         for target in self.matrix.targets.values() {
             self.check_pins(target, &mut problems);
         }
@@ -169,7 +170,7 @@ impl Config {
 }
 
 // The same problem, with the place that has it.
-fn placed(at: &Placed, problem: Diagnostic) -> Diagnostic {
+pub(super) fn placed(at: &Placed, problem: Diagnostic) -> Diagnostic {
     Diagnostic { hints: problem.hints, ..at.error(problem.message) }
 }
 

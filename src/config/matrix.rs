@@ -37,6 +37,17 @@ pub struct Matrix {
     pub environment: BTreeMap<String, String>,
     /// What is taken when the command line says nothing.
     pub defaults: Defaults,
+    /// Every place that names what a recipe defines, for when the recipes are known.
+    pub mentions: Vec<Mention>,
+}
+
+/// A package or a check, named in a file that does not define it.
+#[derive(Debug, Clone)]
+pub struct Mention {
+    /// The name and its place.
+    pub at: Placed,
+    /// Whether it must be a check.
+    pub check: bool,
 }
 
 /// A target that can be built.

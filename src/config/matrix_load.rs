@@ -7,6 +7,7 @@ use super::matrix::{
     Archive, Defaults, ExtraOption, Fact, HOST, Kernel, Matrix, NotBuilt, Peculiarity, Pin, Profile, ReleaseSet,
     Requires, TIERS, Target,
 };
+use super::mentions;
 use super::overlay;
 use super::raw::{RawKernel, RawMatrix, RawTarget};
 use super::setting::{Setting, Value};
@@ -41,6 +42,7 @@ impl Loader {
             archives: BTreeMap::new(),
             environment: BTreeMap::new(),
             defaults: Defaults::default(),
+            mentions: Vec::new(),
         };
         let mut raw_targets: BTreeMap<TargetName, (RawTarget, SourceFile, std::ops::Range<usize>)> = BTreeMap::new();
         let mut groups = Vec::new();
@@ -57,6 +59,7 @@ impl Loader {
                 self.problems.push(said.hint("this crossmill reads `schema = 1`"));
             }
             self.settings_and_profiles(&mut matrix, file, &raw);
+            matrix.mentions.extend(mentions::of(file, &raw));
             for (name, value) in &raw.environment {
                 matrix.environment.insert(name.get_ref().clone(), value.get_ref().clone());
             }
@@ -222,6 +225,12 @@ impl Loader {
         let (tier, triple) = (missing("tier", &raw.tier), missing("triple", &raw.triple));
         let arch = missing("arch", &raw.arch);
         let (tier, triple, arch) = (tier?, triple?, arch?);
+        if !is_triple(&triple)
+            && let Some(word) = &raw.triple
+        {
+            let problem = file.error(word, format!("`{triple}` is no GNU triple"));
+            self.problems.push(problem.hint("it is written CPU-VENDOR-OS or CPU-OS, as `aarch64-linux-gnu`"));
+        }
         if !TIERS.contains(&tier.as_str())
             && let Some(word) = &raw.tier
         {
@@ -278,7 +287,12 @@ impl Loader {
             peculiarities: raw
                 .peculiarity
                 .into_iter()
-                .map(|told| Peculiarity { what: told.what, why: told.why, from: told.from, versions: told.versions })
+                .map(|told| Peculiarity {
+                    what: told.what,
+                    why: told.why,
+                    from: told.from,
+                    versions: told.versions.into_iter().map(|(name, range)| (name.into_inner(), range)).collect(),
+                })
                 .collect(),
             notes: raw.notes,
         })
@@ -377,6 +391,15 @@ fn kernel(raw: &RawKernel) -> Kernel {
         image: one(&raw.image),
         make_target: one(&raw.make_target),
     }
+}
+
+// What config.sub could know: two to four words. Whether it does, it says itself when binutils is configured.
+fn is_triple(text: &str) -> bool {
+    let word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c))
+    };
+    (2..=4).contains(&text.split('-').count()) && text.split('-').all(word)
 }
 
 /// "unknown WHAT `word`" at its place, with the valid ones.

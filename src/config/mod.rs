@@ -7,6 +7,7 @@ pub mod host_tools;
 pub mod load;
 pub mod matrix;
 mod matrix_load;
+mod mentions;
 pub mod overlay;
 pub mod raw;
 pub mod raw_recipe;

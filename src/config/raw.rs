@@ -226,7 +226,7 @@ pub struct RawPeculiarity {
     pub from: String,
     /// The versions that it holds for, by package.
     #[serde(default)]
-    pub versions: BTreeMap<PackageName, VersionRange>,
+    pub versions: BTreeMap<Spanned<PackageName>, VersionRange>,
 }
 
 /// `[target.NAME.kernel]`

@@ -101,6 +101,10 @@ impl Request {
         if packages.is_empty() {
             packages.clone_from(&matrix.defaults.packages);
         }
+        if packages.is_empty() && problems.is_empty() {
+            let problem = Diagnostic::new("no package is named: `[defaults]` `packages` is empty");
+            problems.push(problem.hint("list some there, or name them with `--package PACKAGE`"));
+        }
         let profile = words.profile.unwrap_or(&matrix.defaults.profile).to_owned();
         let mut settings: BTreeMap<_, _> =
             matrix.settings.iter().map(|(name, setting)| (name.clone(), setting.default.clone())).collect();

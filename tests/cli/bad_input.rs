@@ -273,3 +273,68 @@ fn a_condition_of_a_cost_is_checked_as_every_other() {
     hint: valid variables are `set.level`
     "#);
 }
+
+#[test]
+fn packages_that_are_no_packages_or_none() {
+    let defaults = |packages: &'static str| {
+        move |world: &World| {
+            world.edit("data/targets.toml", "packages = [\"kernel\"]", &format!("packages = {packages}"))
+        }
+    };
+    insta::assert_snapshot!(refused(defaults("[\"kernal\"]"), &["build", "alpha"]), @r#"
+    exit 2
+    error: unknown package `kernal`
+      --> [DIR]/data/targets.toml:9:13
+      |
+    9 | packages = ["kernal"]
+      |             ^^^^^^^^
+    hint: did you mean `kernel`?
+    hint: valid packages are `kernel`, `lib`, `tool`
+    "#);
+    insta::assert_snapshot!(refused(defaults("[]"), &["build", "alpha"]), @"
+    exit 2
+    error: no package is named: `[defaults]` `packages` is empty
+    hint: list some there, or name them with `--package PACKAGE`
+    ");
+}
+
+#[test]
+fn names_that_no_recipe_defines_are_refused_wherever_they_are() {
+    for (text, line) in [
+        ("[[target.alpha.options.tol]]\nadd = [\"x\"]\nwhy = \"y\"\n", "unknown package `tol`"),
+        ("[[target.alpha.requires]]\npackage = \"tol\"\nversions = \"<2\"\nwhy = \"y\"\n", "unknown package `tol`"),
+        ("[target.alpha.expect]\ntol = \"pass\"\n", "unknown package `tol`"),
+        ("[target.alpha.expect]\ntool = \"pass\"\n", "`tool` is no check"),
+        ("[target.alpha.known-failure.tol]\nwhy = \"y\"\nuntil = \"2999-01-01\"\n", "unknown package `tol`"),
+        ("[defaults]\nwith = { tol = \"1.0\" }\n", "unknown package `tol`"),
+    ] {
+        let message = refused(|world| world.write("crossmill.toml", text), &["build", "alpha"]);
+        assert!(message.starts_with("exit 2\n") && message.contains(line), "{text}: {message}");
+        assert!(message.contains("--> crossmill.toml:"), "{message}");
+    }
+    let overlay = "[[target.alpha.options.tol]]\nadd = [\"x\"]\nwhy = \"y\"\n";
+    insta::assert_snapshot!(refused(|world| world.write("crossmill.toml", overlay), &["targets", "show", "alpha"]), @"
+    exit 2
+    error: unknown package `tol`
+      --> crossmill.toml:1:24
+      |
+    1 | [[target.alpha.options.tol]]
+      |                        ^^^
+    hint: did you mean `tool`?
+    hint: valid packages are `kernel`, `lib`, `tool`
+    ");
+}
+
+#[test]
+fn a_triple_of_nonsense() {
+    let change = |world: &World| world.edit("data/targets.toml", "triple = \"gamma-tiny\"", "triple = \"gamma tiny!\"");
+    insta::assert_snapshot!(refused(change, &["build", "gamma"]), @r#"
+    exit 2
+    error: `gamma tiny!` is no GNU triple
+       --> [DIR]/data/targets.toml:30:10
+       |
+    30 | triple = "gamma tiny!"
+       |          ^^^^^^^^^^^^^
+    hint: it is written CPU-VENDOR-OS or CPU-OS, as `aarch64-linux-gnu`
+    "#);
+}

@@ -1,0 +1,49 @@
+//! Which packages and checks a file names. A name that nothing defines is an error wherever it is written: an
+//! option of `binutil` would otherwise be dropped without a word.
+
+use super::file::SourceFile;
+use super::load::Config;
+use super::load::placed;
+use super::matrix::Mention;
+use super::raw::{RawMatrix, RawTarget};
+use crate::base::{Diagnostic, PackageName};
+use toml::Spanned;
+
+/// Collects the names of one file, as it is written: what lies over it changes nothing about them.
+pub(super) fn of(file: &SourceFile, raw: &RawMatrix) -> Vec<Mention> {
+    let mut mentions = Vec::new();
+    let mut note = |name: &Spanned<PackageName>, check: bool| {
+        let text = Spanned::new(name.span(), name.get_ref().to_string());
+        mentions.push(Mention { at: file.placed(&text), check });
+    };
+    raw.defaults.packages.iter().flatten().for_each(|name| note(name, false));
+    raw.defaults.with.keys().for_each(|name| note(name, false));
+    for target in raw.target.values() {
+        of_target(target, &mut note);
+    }
+    mentions
+}
+
+fn of_target(target: &RawTarget, note: &mut dyn FnMut(&Spanned<PackageName>, bool)) {
+    target.options.keys().for_each(|name| note(name, false));
+    target.requires.iter().for_each(|requires| note(&requires.package, false));
+    target.expect.keys().for_each(|name| note(name, true));
+    for (name, failure) in &target.known_failure {
+        note(name, true);
+        failure.versions.keys().for_each(|name| note(name, false));
+    }
+    target.peculiarity.iter().flat_map(|told| told.versions.keys()).for_each(|name| note(name, false));
+}
+
+/// Compares the names with the recipes.
+pub(super) fn check(config: &Config, problems: &mut Vec<Diagnostic>) {
+    for mention in &config.matrix.mentions {
+        match config.recipe(&mention.at.text) {
+            Err(problem) => problems.push(placed(&mention.at, problem)),
+            Ok(recipe) if mention.check && !recipe.check => {
+                problems.push(mention.at.error(format!("`{}` is no check", recipe.name)));
+            }
+            Ok(_) => {}
+        }
+    }
+}
