@@ -1,6 +1,7 @@
 //! Words that every layer uses. Opens no file but through [`files`], starts
 //! no process, prints nothing.
 
+pub mod access;
 pub mod diagnostic;
 pub mod digest;
 pub mod files;

@@ -140,17 +140,48 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcom
         super::print(&text)?;
     }
     if !fetch_only {
-        let flavour = format!("{}-{}", request.release_set, request.profile);
-        link_results(&ran.store, &flavour, &ran.summary, options.out.as_deref())?;
-        if !ran.summary.results.is_empty() {
-            let place = options.out.clone().unwrap_or_else(|| ran.store.root().join("results").join(&flavour));
-            eprintln!("results: {}/TARGET/PACKAGE; timeline: {}", place.display(), ran.timeline.display());
-        }
+        show_results(&ran, &request, options.out.as_deref())?;
     }
     if record {
         super::prove::record(&session, &ran.run)?;
     }
     Ok(ran.summary.exit)
+}
+
+// Says where the results of a run are.
+fn show_results(ran: &Ran, request: &Request, out: Option<&Path>) -> Result<(), Trouble> {
+    let flavour = format!("{}-{}", request.release_set, request.profile);
+    let own = ran.store.root().join("results").join(&flavour);
+    let mut places = Vec::new();
+    if ran.store.is_writable() {
+        match link_results(&own, &ran.summary) {
+            Ok(()) => places.push(own),
+            // Another user's links; the results are there all the same.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                eprintln!("warning: the links to the results are not renewed: {error}");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if let Some(out) = out {
+        link_results(out, &ran.summary)?;
+        places.push(out.to_owned());
+    }
+    if ran.summary.results.is_empty() {
+        return Ok(());
+    }
+    match (places.last(), &ran.timeline) {
+        (Some(place), Some(timeline)) => {
+            eprintln!("results: {}/TARGET/PACKAGE; timeline: {}", place.display(), timeline.display());
+        }
+        (Some(place), None) => eprintln!("results: {}/TARGET/PACKAGE", place.display()),
+        (None, _) => {
+            for (name, tree) in &ran.summary.results {
+                eprintln!("result: {name} in {}", tree.display());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A run that is over.
@@ -163,8 +194,8 @@ pub(super) struct Ran {
     pub picture: report::Picture,
     /// Where its results are.
     pub store: Store,
-    /// Its picture for a browser.
-    pub timeline: PathBuf,
+    /// Its picture for a browser, where the store can keep it.
+    pub timeline: Option<PathBuf>,
 }
 
 /// Plans and runs what is asked for, and shows it on stderr.
@@ -172,13 +203,16 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
     let fetch_only = what == What::Fetch;
     let cached = matches!(what, What::Build { ccache: true, .. });
     let store = session.store()?;
+    let _in_use = store.use_it()?;
     let fetcher = session.fetcher(&store)?;
     let plan = session.plan(request, &store, &fetcher)?;
     let skips = if fetch_only { BTreeMap::new() } else { session.require_tools(&plan, &store, &fetcher)? };
     let tool_dirs = session.tool_dirs(&plan);
     let (emitter, events) = Emitter::new();
     let run = session::run_name();
-    let run_dir = store.run_dir(&run);
+    // A store that cannot be written serves results all the same; of such a run nothing is kept.
+    let passing = if store.is_writable() { None } else { Some(tempfile::tempdir()?) };
+    let run_dir = passing.as_ref().map_or_else(|| store.run_dir(&run), |dir| dir.path().to_owned());
     fs_err::create_dir_all(&run_dir)?;
     let defaults = &session.config.matrix.defaults;
     let engine_options = Options {
@@ -227,8 +261,10 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
     heard?;
     let picture =
         report::eventlog::picture(&run_dir.join("events.jsonl")).map_err(|error| Diagnostic::from_error(&error))?;
-    let timeline = run_dir.join("timeline.html");
-    fs_err::write(&timeline, report::timeline::html(&picture))?;
+    let timeline = store.is_writable().then(|| run_dir.join("timeline.html"));
+    if let Some(timeline) = &timeline {
+        fs_err::write(timeline, report::timeline::html(&picture))?;
+    }
     eprint!("\n{}", report::table::text(&picture, report::Style::of(&std::io::stderr())));
     Ok(Ran { run, summary, picture, store, timeline })
 }
@@ -275,19 +311,15 @@ async fn signals(stopper: watch::Sender<Stop>, emitter: Emitter) {
 
 // `results/latest-quick/arm64/toolchain` and the same below `--out`: links, so
 // that people need no keys. A link is replaced by a rename, never missing.
-fn link_results(store: &Store, flavour: &str, summary: &Summary, out: Option<&Path>) -> Result<(), Trouble> {
-    let mut places = vec![store.root().join("results").join(flavour)];
-    places.extend(out.map(Path::to_owned));
+fn link_results(place: &Path, summary: &Summary) -> std::io::Result<()> {
     for (name, tree) in &summary.results {
         let Some((row, package)) = name.split_once('/') else { continue };
-        for place in &places {
-            let dir = place.join(row);
-            fs_err::create_dir_all(&dir)?;
-            let fresh = dir.join(format!(".{package}.{}", std::process::id()));
-            let _ = fs_err::remove_file(&fresh);
-            fs_err::os::unix::fs::symlink(tree, &fresh)?;
-            fs_err::rename(&fresh, dir.join(package))?;
-        }
+        let dir = place.join(row);
+        fs_err::create_dir_all(&dir)?;
+        let fresh = dir.join(format!(".{package}.{}", std::process::id()));
+        let _ = fs_err::remove_file(&fresh);
+        fs_err::os::unix::fs::symlink(tree, &fresh)?;
+        fs_err::rename(&fresh, dir.join(package))?;
     }
     Ok(())
 }

@@ -82,10 +82,44 @@ impl Log {
                 super::print(&format!("{}\n", log.display()))?;
             } else {
                 super::print(&format!("==> {} <==\n", log.display()))?;
-                super::print(&String::from_utf8_lossy(&fs_err::read(&log)?))?;
+                let file = fs_err::File::open(&log)?;
+                super::stream(|out| plain(std::io::BufReader::with_capacity(1 << 16, file), out))?;
             }
         }
         Ok(super::exit::DONE)
+    }
+}
+
+/// Copies a log without what a terminal would obey: a compiler, or a source that it quotes, may print anything.
+/// Controls are shown as `cat -v` shows them; nothing is held in memory but one piece.
+fn plain(mut log: impl std::io::BufRead, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+    let mut lead = false;
+    loop {
+        let piece = log.fill_buf()?;
+        if piece.is_empty() {
+            return if lead { out.write_all(&[0xc2]) } else { Ok(()) };
+        }
+        let mut shown = Vec::with_capacity(piece.len());
+        for byte in piece.iter().copied() {
+            // U+0080 to U+009F, which some terminals obey too, are 0xc2 and one more byte.
+            match (std::mem::take(&mut lead), byte) {
+                (true, 0x80..=0x9f) => shown.extend([b'M', b'-', b'^', byte ^ 0xc0]),
+                (led, byte) => {
+                    if led {
+                        shown.push(0xc2);
+                    }
+                    match byte {
+                        0xc2 => lead = true,
+                        b'\n' | b'\t' => shown.push(byte),
+                        byte if byte.is_ascii_control() => shown.extend([b'^', byte ^ 0x40]),
+                        _ => shown.push(byte),
+                    }
+                }
+            }
+        }
+        out.write_all(&shown)?;
+        let count = piece.len();
+        log.consume(count);
     }
 }
 

@@ -132,7 +132,8 @@ impl From<crate::process::Error> for Trouble {
 
 impl From<std::io::Error> for Trouble {
     fn from(error: std::io::Error) -> Self {
-        Self::new(exit::FAILED, Diagnostic::new(error.to_string()))
+        let hints = crate::base::access::hints(&error);
+        Self::new(exit::FAILED, Diagnostic { hints, ..Diagnostic::new(error.to_string()) })
     }
 }
 

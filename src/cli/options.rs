@@ -63,7 +63,7 @@ impl Select {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Place {
     /// The store: downloads, build trees and results
-    #[arg(long, value_name = "DIR", env = "CROSSMILL_STORE", help_heading = "Places")]
+    #[arg(long, value_name = "DIR", env = "CROSSMILL_STORE", value_parser = store_path, help_heading = "Places")]
     pub store: Option<PathBuf>,
     /// Where targets.toml and recipes/ are
     #[arg(long, value_name = "DIR", env = "CROSSMILL_DATA", help_heading = "Places")]
@@ -80,4 +80,11 @@ pub struct Place {
     /// The base of a Debian mirror, instead of the one this host's apt uses
     #[arg(long, value_name = "URL", help_heading = "Places")]
     pub debian_mirror: Option<String>,
+}
+
+fn store_path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("it names no directory; for the usual store leave `--store` out and unset CROSSMILL_STORE".into());
+    }
+    Ok(text.into())
 }

@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::options::Select;
 use super::session::Session;
-use crate::exec::survey;
+use crate::exec::survey::{self, Sources, Survey};
 use crate::plan::explain;
 use crate::plan::{Material, StageId};
 use crate::report::plan as report;
@@ -34,14 +34,12 @@ impl Plan {
         let fetcher = session.fetcher(&store)?;
         let plan = session.plan(&request, &store, &fetcher)?;
         let times = store.times();
-        let mut damaged = Vec::new();
-        let there: Vec<bool> =
-            plan.ids().map(|id| survey::is_there(&plan, &store, &fetcher, id, &mut damaged)).collect();
+        let survey = Survey::of(&plan, &store, &fetcher, Sources::Compared)?;
         let expected = |id| survey::expected(&plan, &times, &request.profile, id);
-        let states = crate::exec::states::States::new(&plan, |id: StageId| there[id.0 as usize], expected);
+        let states = crate::exec::states::States::new(&plan, |id: StageId| survey.is_there(id), expected);
         let why = |id: StageId| -> Vec<String> {
             let stage = plan.stage(id);
-            if let Some((_, why)) = damaged.iter().find(|(name, _)| *name == stage.name) {
+            if let Some((_, why)) = survey.damaged.iter().find(|(name, _)| *name == stage.name) {
                 return vec![why.clone()];
             }
             match store.recall::<Material>(&stage.name) {

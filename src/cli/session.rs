@@ -4,7 +4,7 @@
 use super::doctor::Machine;
 use super::options::{Place, Select};
 use super::{Trouble, exit};
-use crate::base::{Diagnostic, Key, suggest};
+use crate::base::{Diagnostic, Key, PackageName, TargetName, suggest};
 use crate::check::doctor::{self, Examination};
 use crate::config::Config;
 use crate::config::host_tools::HostTools;
@@ -12,7 +12,7 @@ use crate::config::recipe::Per;
 use crate::config::source::{Pin, SourceSpec};
 use crate::exec::event::{Choice, SharedCell};
 use crate::exec::states::{States, Status};
-use crate::exec::survey;
+use crate::exec::survey::{Sources, Survey};
 use crate::plan::graph::Chosen;
 use crate::plan::request::Words;
 use crate::plan::{self, HostFacts, Plan, Request, StageId, Work};
@@ -68,15 +68,25 @@ impl Session {
         if problems.is_empty() { Ok(()) } else { Err(problems.into()) }
     }
 
-    /// The store's directory, whether it is there or not.
-    pub fn store_dir(&self) -> PathBuf {
+    /// The store's directory, whether it is there or not; a leading `~` is the home directory.
+    pub fn store_dir(&self) -> Result<PathBuf, Trouble> {
         let configured = self.config.matrix.defaults.store.clone().map(PathBuf::from);
-        self.place.store.clone().or(configured).unwrap_or_else(default_store)
+        let named = self.place.store.clone().or(configured);
+        match (named, home()) {
+            (Some(path), Some(home)) if path.starts_with("~") => Ok(home.join(path.strip_prefix("~").unwrap_or(&path))),
+            (Some(path), _) if path.starts_with("~") => Err(no_home(&format!("`{}` is meant from", path.display()))),
+            (Some(path), _) => Ok(path),
+            (None, home) => match std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute())
+            {
+                Some(cache) => Ok(cache.join("crossmill")),
+                None => Ok(home.ok_or_else(|| no_home("the store's usual place is in"))?.join(".cache/crossmill")),
+            },
+        }
     }
 
     /// Opens the store.
     pub fn store(&self) -> Result<Store, Trouble> {
-        Ok(Store::open(&self.store_dir())?)
+        Ok(Store::open(&self.store_dir()?)?)
     }
 
     /// The source layer.
@@ -132,6 +142,11 @@ impl Session {
         let known = |label: &str, candidates: &[SourceSpec]| known(store, fetcher, label, candidates);
         let plan = plan::plan(&self.config, request, &self.host_facts(), &known)?;
         self.check_planned_tools(&plan)?;
+        if plan.goals.is_empty() {
+            let packages = suggest::list(request.packages.iter().map(PackageName::as_str));
+            let targets = suggest::list(request.targets.iter().map(TargetName::as_str));
+            return Err(Trouble::usage(format!("{packages}: nothing of it is built for {targets}")));
+        }
         Ok(plan)
     }
 
@@ -187,7 +202,8 @@ impl Session {
         store: &Store,
         fetcher: &Fetcher,
     ) -> Result<BTreeMap<String, String>, Trouble> {
-        let states = States::new(plan, |id| survey::is_there(plan, store, fetcher, id, &mut Vec::new()), |_| 0.0);
+        let survey = Survey::of(plan, store, fetcher, Sources::Present)?;
+        let states = States::new(plan, |id| survey.is_there(id), |_| 0.0);
         let run = plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready));
         let (checks, builds): (Vec<_>, Vec<_>) = run.partition(|id| matches!(plan.stage(*id).work, Work::Check(_)));
         let host = self.machine();
@@ -288,10 +304,14 @@ fn find_data() -> Result<PathBuf, Trouble> {
     })
 }
 
-fn default_store() -> PathBuf {
-    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let base = base.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    base.unwrap_or_else(|| PathBuf::from(".")).join("crossmill")
+fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(PathBuf::from).filter(|dir| dir.is_absolute())
+}
+
+fn no_home(why: &str) -> Trouble {
+    let problem = Diagnostic::new(format!("{why} the home directory, and HOME names none"))
+        .hint("set HOME, or name the store with `--store DIR` or CROSSMILL_STORE");
+    Trouble::new(exit::USAGE, problem)
 }
 
 /// What a request asks for beside targets and packages.

@@ -12,7 +12,7 @@ use super::job::{self, StageWork};
 use super::shared::{Options, Shared, StageEnd, Summary};
 use super::sources;
 use super::states::{States, Status};
-use super::survey::{expected, is_there, kind, space_needed, time_name};
+use super::survey::{Sources, Survey, expected, kind, space_needed, time_name};
 use super::watch::{self, Budget};
 use super::workspace::Places;
 use super::{Error, Stop};
@@ -60,10 +60,9 @@ impl Engine {
             plan.goals = plan.ids().filter(|id| matches!(plan.stage(*id).work, Work::Fetch(_))).collect();
         }
         let times = store.times();
-        let mut damaged = Vec::new();
-        let found: Vec<bool> = plan.ids().map(|id| is_there(&plan, &store, &fetcher, id, &mut damaged)).collect();
+        let survey = Survey::of(&plan, &store, &fetcher, Sources::Compared)?;
         let expected: Vec<f64> = plan.ids().map(|id| expected(&plan, &times, &options.label, id)).collect();
-        let states = States::new(&plan, |id| found[id.0 as usize], |id| expected[id.0 as usize]);
+        let states = States::new(&plan, |id| survey.is_there(id), |id| expected[id.0 as usize]);
         let memory = match options.memory {
             Some(memory) => memory,
             None => Memory::now()?.available,
@@ -93,10 +92,15 @@ impl Engine {
             shared: options.shared.clone(),
             choice: Some(options.choice.clone()),
         });
-        for (stage, why) in damaged {
-            emitter.notice(Some(&stage), true, format!("{why}; it will be built anew"));
+        let is_busy = |id: StageId| matches!(states.get(id), Status::Waiting | Status::Ready);
+        let busy: Vec<_> = plan.ids().filter(|id| is_busy(*id)).map(|id| &plan.stage(id).name).collect();
+        if !busy.is_empty() {
+            store.writable()?;
         }
-        if !options.ignore_space {
+        for (stage, why) in survey.damaged.iter().filter(|(stage, _)| busy.contains(&stage)) {
+            emitter.notice(Some(stage), true, format!("{why}; it will be replaced"));
+        }
+        if !options.ignore_space && !busy.is_empty() {
             store.require(space_needed(&plan, &states, options.jobs))?;
         }
         let shared = Shared {
@@ -371,7 +375,7 @@ impl Engine {
 
     fn finish(self, fatal: Option<Error>) -> Result<Summary, Error> {
         self.shared.store.add_times(self.times)?;
-        if !self.shared.options.keep_work {
+        if !self.shared.options.keep_work && self.shared.store.is_writable() {
             self.shared.store.sweep()?;
         }
         let mut states = BTreeMap::new();

@@ -74,11 +74,8 @@ impl Runner<'_> {
                 self.remember()?;
                 return Ok(self.found(&stored.tree, state));
             }
-            Ok(None) => {}
-            Err(error @ store::Error::Corrupt { .. }) => {
-                self.shared.emitter.notice(Some(&self.work.name), true, format!("{error}; building it anew"));
-                store.discard(&key)?;
-            }
+            // Of damage the run has said so when it began; the new result replaces it.
+            Ok(None) | Err(store::Error::Corrupt { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         self.remember()?;

@@ -62,10 +62,7 @@ impl Diagnose for Error {
             Self::Store(error) => error.hints(),
             Self::Process(error) => error.hints(),
             Self::Source(error) => error.hints(),
-            Self::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => {
-                vec!["free some space and run the same command again: what is finished is kept".into()]
-            }
-            Self::Io(_) => Vec::new(),
+            Self::Io(error) => crate::base::access::hints(error),
             Self::Defect(_) => vec!["please report it; the next run carries on where this one stopped".into()],
         }
     }

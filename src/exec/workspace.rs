@@ -1,5 +1,6 @@
 //! The directory a stage is built in, and what of an earlier, stopped run may
-//! be used again. Never continues in a build tree that could be torn.
+//! be used again. Never continues in a build tree that could be torn: not after
+//! an unclean stop, and not after another boot of the machine.
 //!
 //! ```text
 //! work/KEY/
@@ -32,6 +33,15 @@ pub struct Progress {
     pub running: Option<String>,
     /// Whether that step failed by itself.
     pub failed: bool,
+    /// The boot in which it ran: after another one, files that were never flushed may be cut short, with the
+    /// times they had.
+    #[serde(default)]
+    pub boot: Option<String>,
+}
+
+/// What Linux calls this boot.
+fn boot() -> io::Result<String> {
+    Ok(fs_err::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
 /// Where a stage begins.
@@ -108,7 +118,8 @@ impl Workspace {
     /// Prepares the directory and says where to begin. The caller holds the key's lock.
     pub fn prepare(root: &Path, job: &Job, places: &Places) -> io::Result<(Self, Begin)> {
         crate::store::entry::take_back(root)?;
-        let progress = read::<Progress>(&root.join("progress.json"));
+        let boot = Some(boot()?);
+        let progress = read::<Progress>(&root.join("progress.json"))?.filter(|progress| progress.boot == boot);
         let stopped = StopRecord::read(&root.join("stopped.json")).unwrap_or_default();
         let mut begin = begin(&job.steps, progress.as_ref(), stopped.as_ref());
         // When all steps are done only the publication is left, which needs no build tree.
@@ -123,6 +134,7 @@ impl Workspace {
         space.progress.done.truncate(begin.step);
         space.progress.running = None;
         space.progress.failed = false;
+        space.progress.boot = boot;
         if begin.empty_dest {
             files::remove_tree(&root.join("dest"))?;
         }
@@ -195,7 +207,8 @@ impl Workspace {
     }
 
     fn save(&self) -> io::Result<()> {
-        files::write_atomic(&self.root.join("progress.json"), &serde_json::to_vec(&self.progress)?)
+        // It means nothing after another boot, so it need not survive a power loss.
+        files::write_unflushed(&self.root.join("progress.json"), &serde_json::to_vec(&self.progress)?)
     }
 }
 
@@ -210,8 +223,12 @@ pub fn log_name(index: usize, step: &str) -> String {
     format!("{:02}-{step}.log", index + 1)
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs_err::read(path).ok()?).ok()
+// A file that is missing or cut short says nothing; one that cannot be read is an error.
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    match fs_err::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        text => Ok(serde_json::from_slice(&text?).ok()),
+    }
 }
 
 fn link(to: &Path, at: &Path) -> io::Result<()> {
@@ -304,6 +321,7 @@ mod tests {
             done: done.iter().map(|name| (*name).into()).collect(),
             running: running.map(Into::into),
             failed: false,
+            boot: None,
         }
     }
 

@@ -32,7 +32,7 @@ pub fn write(tree: &Path, name: &str, dir: &Path, date: u64) -> Result<Archive, 
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("failed to write `{}`: {error}", path.display()));
     fs_err::create_dir_all(dir)?;
-    let made = tempfile::Builder::new().prefix(".tmp-").tempfile_in(dir).map_err(named)?;
+    let made = crate::base::files::temporary(dir).map_err(named)?;
     let counted = Counted { inner: io::BufWriter::new(made), hasher: sha2::Sha256::new(), bytes: 0 };
     let mut tar = tar::Builder::new(xz2::write::XzEncoder::new(counted, LEVEL));
     tar.mode(tar::HeaderMode::Deterministic);

@@ -4,6 +4,7 @@ use super::manifest::Manifest;
 use super::{Error, Store};
 use crate::base::{Key, files};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What is kept beside a result: all that determined it, and what it took.
@@ -37,25 +38,47 @@ pub struct Stored {
 }
 
 impl Store {
-    /// The result of `key`, if it is there and, at a quick look, undamaged.
-    /// A damaged one is an error; [`Store::discard`] makes room for a new one.
+    /// Returns the result of `key`, if it is there and undamaged. Every command judges by this: the list of
+    /// names, sizes, modes and times, the content of files whose time alone differs, and the damage that an
+    /// earlier [`Store::verify`] noted. Damage is [`Error::Corrupt`], and [`Store::publish`] replaces it.
     pub fn find(&self, key: &Key) -> Result<Option<Stored>, Error> {
+        let dir = self.stage_dir(key);
+        if let Some(note) = read_note(&dir)? {
+            return Err(Error::Corrupt { path: dir.join("tree"), why: note.why });
+        }
         self.look(key, false)
     }
 
-    /// As [`Store::find`], reading every byte.
+    /// Reads every byte of a result. Damage is noted, so that no later run takes the result for good.
     pub fn verify(&self, key: &Key) -> Result<Option<Stored>, Error> {
-        self.look(key, true)
+        let note = self.stage_dir(key).join(NOTE);
+        let looked = self.look(key, true);
+        if self.is_writable() {
+            match &looked {
+                Err(Error::Corrupt { why, .. }) => {
+                    files::write_atomic(&note, &to_json(&Note { why: why.clone() })?)?;
+                }
+                Ok(Some(_)) => remove_note(&note)?,
+                _ => {}
+            }
+        }
+        looked
     }
 
     fn look(&self, key: &Key, contents: bool) -> Result<Option<Stored>, Error> {
         let dir = self.stage_dir(key);
-        if !dir.exists() {
-            return Ok(None);
+        match fs_err::symlink_metadata(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+            Ok(_) => {}
         }
-        let manifest: Manifest = read_json(&dir.join("manifest.json"))?;
         let stored = Stored { tree: dir.join("tree"), logs: dir.join("logs") };
-        manifest.verify(&stored.tree, contents)?;
+        if let Some(now) = read_manifest(&dir)?.verify(&stored.tree, contents)?
+            && self.is_writable()
+        {
+            // Only spares the next look the hashing.
+            let _ = write_manifest(&dir, &now);
+        }
         Ok(Some(stored))
     }
 
@@ -77,11 +100,12 @@ impl Store {
         }
         let manifest = Manifest::of(&made.join("tree"))?;
         record.bytes = manifest.bytes();
-        files::write_atomic(&made.join("manifest.json"), &to_json(&manifest)?)?;
-        files::write_atomic(&made.join("stage.json"), &to_json(&record)?)?;
+        write_manifest(&made, &manifest)?;
+        files::write_unflushed(&made.join("stage.json"), &to_json(&record)?)?;
         if !keep_build {
             files::remove_tree(&work.join("build"))?;
         }
+        files::flush_disk_of(&made)?;
         let dir = self.stage_dir(&record.key);
         self.discard(&record.key)?;
         fs_err::rename(&made, &dir)?;
@@ -90,15 +114,7 @@ impl Store {
 
     /// Removes a result, so that it is never seen half-removed.
     pub fn discard(&self, key: &Key) -> Result<(), Error> {
-        let dir = self.stage_dir(key);
-        if !dir.exists() {
-            return Ok(());
-        }
-        let aside = self.root().join("work").join(format!("{key}.discarded"));
-        files::remove_tree(&aside)?;
-        fs_err::rename(&dir, &aside)?;
-        files::remove_tree(&aside)?;
-        Ok(())
+        self.remove(&self.stage_dir(key))
     }
 
     /// Removes what killed runs have left of work whose result is there, or
@@ -111,7 +127,11 @@ impl Store {
             let Ok(key) = key.parse::<Key>() else { continue };
             let useless = !rest.is_empty() || self.stage_dir(&key).join("stage.json").exists();
             if useless && let Ok(_lock) = self.try_lock(&key)? {
-                files::remove_tree(&path)?;
+                match files::remove_tree(&path) {
+                    // Another user's, who removes it with the next run of his own.
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                    other => other?,
+                }
             }
         }
         Ok(())
@@ -119,13 +139,53 @@ impl Store {
 
     /// The keys of all results.
     pub fn keys(&self) -> Result<Vec<Key>, Error> {
+        self.keys_in("stages")
+    }
+
+    pub(super) fn keys_in(&self, dir: &str) -> Result<Vec<Key>, Error> {
         let mut keys = Vec::new();
-        for entry in fs_err::read_dir(self.root().join("stages"))? {
+        for entry in fs_err::read_dir(self.root().join(dir))? {
             keys.extend(entry?.file_name().to_str().and_then(|name| name.parse::<Key>().ok()));
         }
         keys.sort();
         Ok(keys)
     }
+}
+
+/// The file that notes what `verify` found.
+const NOTE: &str = "damaged.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    why: String,
+}
+
+fn read_note(dir: &Path) -> Result<Option<Note>, Error> {
+    match fs_err::read(dir.join(NOTE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+        // A note that cannot be understood is still one.
+        Ok(text) => Ok(Some(serde_json::from_slice(&text).unwrap_or(Note { why: "`verify` found damage".into() }))),
+    }
+}
+
+fn remove_note(note: &Path) -> Result<(), Error> {
+    match fs_err::remove_file(note) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn read_manifest(dir: &Path) -> Result<Manifest, Error> {
+    let path = dir.join("manifest.json");
+    Manifest::parse(&path, &read_own(&path)?)
+}
+
+pub(super) fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), Error> {
+    // A source of 90,000 files has a long list: without spaces.
+    let text = serde_json::to_vec(manifest).map_err(|error| Error::Io(error.into()))?;
+    // Flushed with the result it belongs to; that of a source, cut short, means that it is unpacked again.
+    Ok(files::write_unflushed(&dir.join("manifest.json"), &text)?)
 }
 
 /// Undoes a publication that was cut short before its last rename: what it had
@@ -146,9 +206,18 @@ fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let corrupt = |why: String| Error::Corrupt { path: path.to_owned(), why };
-    let text = fs_err::read(path).map_err(|error| corrupt(error.to_string()))?;
-    serde_json::from_slice(&text).map_err(|error| corrupt(error.to_string()))
+    serde_json::from_slice(&read_own(path)?)
+        .map_err(|error| Error::Corrupt { path: path.to_owned(), why: error.to_string() })
+}
+
+// A file that belongs to every entry: one without it is damaged, one where it cannot be read is not.
+fn read_own(path: &Path) -> Result<Vec<u8>, Error> {
+    fs_err::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            Error::Corrupt { path: path.to_owned(), why: "it is missing".into() }
+        }
+        _ => Error::Io(error),
+    })
 }
 
 #[cfg(test)]

@@ -29,8 +29,11 @@ impl Store {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Adds `new` to what is kept.
+    /// Adds `new` to what is kept, where the store can be written.
     pub fn add_times(&self, new: Times) -> Result<(), Error> {
+        if new.0.is_empty() || !self.is_writable() {
+            return Ok(());
+        }
         // Read again: another run may have added its own since.
         let mut times = self.times();
         times.0.extend(new.0);

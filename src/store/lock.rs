@@ -6,6 +6,7 @@ use crate::base::Key;
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::sync::Arc;
 
 /// A held lock; dropping it releases it, unless a child inherited the file.
@@ -31,8 +32,7 @@ impl Store {
     /// Takes the lock of `key`; otherwise says who holds it.
     pub fn try_lock(&self, key: &Key) -> Result<Result<Lock, String>, Error> {
         let path = self.root().join("locks").join(key.to_string());
-        let mut file =
-            fs_err::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?.into_file();
+        let mut file = open_lock(&path)?;
         match file.try_lock() {
             Ok(()) => {
                 // Only for people: whose lock it is. Nothing depends on it.
@@ -49,6 +49,16 @@ impl Store {
             Err(TryLockError::Error(error)) => Err(Error::Io(error)),
         }
     }
+}
+
+/// Opens a lock file. flock(2) needs no permission to write, so the file of another user serves as well.
+pub(super) fn open_lock(path: &Path) -> Result<File, Error> {
+    let open = fs_err::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path);
+    let open = match open {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => fs_err::File::open(path),
+        other => other,
+    };
+    Ok(open?.into_file())
 }
 
 #[cfg(test)]

@@ -1,24 +1,41 @@
-//! What a published tree consists of, so that damage is found: quickly by
-//! names, sizes and times before each use, wholly by content on request.
+//! What a published tree consists of, so that damage is found: quickly by names, sizes, modes and times before
+//! each use, wholly by content on request.
+//!
+//! Every command judges a tree by [`Manifest::verify`]: a file whose time alone differs, as after `cp -r`, is
+//! judged by its content.
 
 use super::Error;
 use crate::base::Key;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+/// The form of the manifests that are written. Form 1 has no modes of directories.
+const SCHEMA: u32 = 2;
 
 /// The files of a tree by their relative path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
+    #[serde(default = "first_schema")]
+    schema: u32,
     files: BTreeMap<String, Item>,
+}
+
+fn first_schema() -> u32 {
+    1
 }
 
 /// One file, link or directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
 enum Item {
-    Dir,
+    Dir {
+        // The permissions alone: whether a directory passes on its group depends on where the store is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<u32>,
+    },
     Link {
         to: String,
     },
@@ -31,16 +48,26 @@ enum Item {
     },
 }
 
+/// What differs between a file and its entry.
+enum Difference {
+    None,
+    /// The time alone: the content is the published one.
+    Time,
+    Other(String),
+}
+
 impl Manifest {
-    /// Lists and hashes the tree. Names that are not UTF-8 are refused, since
-    /// JSON could not carry them.
+    /// Lists and hashes the tree. Names that are not UTF-8 are refused, since JSON could not carry them.
     pub fn of(tree: &Path) -> Result<Self, Error> {
         let mut files = BTreeMap::new();
         walk(tree, &mut |name, path, meta| {
             let item = if meta.is_dir() {
-                Item::Dir
+                Item::Dir { mode: Some(meta.mode() & 0o777) }
             } else if meta.is_symlink() {
                 Item::Link { to: fs_err::read_link(path)?.to_string_lossy().into_owned() }
+            } else if !meta.is_file() {
+                // Opening a named pipe would wait for ever.
+                return Err(Error::Special { name });
             } else {
                 Item::File {
                     mode: meta.mode() & 0o7777,
@@ -52,7 +79,22 @@ impl Manifest {
             files.insert(name, item);
             Ok(())
         })?;
-        Ok(Self { files })
+        Ok(Self { schema: SCHEMA, files })
+    }
+
+    /// Reads a manifest's text.
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Self, Error> {
+        let corrupt = |error: serde_json::Error| Error::Corrupt { path: path.to_owned(), why: error.to_string() };
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(default = "first_schema")]
+            schema: u32,
+        }
+        let head: Head = serde_json::from_slice(text).map_err(corrupt)?;
+        if head.schema > SCHEMA {
+            return Err(Error::Newer { path: path.to_owned(), schema: head.schema });
+        }
+        serde_json::from_slice(text).map_err(corrupt)
     }
 
     /// The sum of the files' sizes in bytes.
@@ -61,34 +103,80 @@ impl Manifest {
         sizes.sum()
     }
 
-    /// Holds the tree against the list; with `contents` every byte of it.
-    pub fn verify(&self, tree: &Path, contents: bool) -> Result<(), Error> {
+    /// Compares the tree with the list; with `contents`, every byte of it. Returns a list with new times if
+    /// nothing but times differs. A file that cannot be read is an I/O error and not damage.
+    pub fn verify(&self, tree: &Path, contents: bool) -> Result<Option<Self>, Error> {
         let corrupt = |why: String| Error::Corrupt { path: tree.to_owned(), why };
+        if let Err(error) = fs_err::symlink_metadata(tree) {
+            return Err(match error.kind() {
+                io::ErrorKind::NotFound => corrupt("its files are missing".into()),
+                _ => Error::Io(error),
+            });
+        }
         let mut found = 0;
+        let mut moved = Vec::new();
         walk(tree, &mut |name, path, meta| {
             found += 1;
-            let same = match self.files.get(&name) {
-                None => return Err(corrupt(format!("`{name}` does not belong to it"))),
-                Some(Item::Dir) => meta.is_dir(),
-                Some(Item::Link { to }) => {
-                    meta.is_symlink() && fs_err::read_link(path)?.to_string_lossy() == to.as_str()
+            let item = self.files.get(&name).ok_or_else(|| corrupt(format!("`{name}` does not belong to it")))?;
+            match difference(item, path, meta, contents)? {
+                Difference::None => Ok(()),
+                Difference::Time => {
+                    moved.push((name, (meta.mtime(), meta.mtime_nsec())));
+                    Ok(())
                 }
-                Some(Item::File { mode, size, mtime, blake3 }) => {
-                    meta.is_file()
-                        && meta.mode() & 0o7777 == *mode
-                        && meta.len() == *size
-                        && (contents || (meta.mtime(), meta.mtime_nsec()) == *mtime)
-                        && (!contents || hash(path)? == *blake3)
-                }
-            };
-            if same { Ok(()) } else { Err(corrupt(format!("`{name}` was changed"))) }
+                Difference::Other(why) => Err(corrupt(format!("`{name}` was changed: {why}"))),
+            }
         })?;
         if found != self.files.len() {
             let gone = self.files.keys().find(|name| fs_err::symlink_metadata(tree.join(name)).is_err());
             return Err(corrupt(format!("`{}` is missing", gone.map_or("a file", String::as_str))));
         }
-        Ok(())
+        if moved.is_empty() {
+            return Ok(None);
+        }
+        let mut now = self.clone();
+        for (name, time) in moved {
+            if let Some(Item::File { mtime, .. }) = now.files.get_mut(&name) {
+                *mtime = time;
+            }
+        }
+        Ok(Some(now))
     }
+}
+
+/// The bits of a mode that are compared: an administrator may share a store, or take its write bits, by chmod.
+const JUDGED: u32 = 0o7500;
+
+fn difference(item: &Item, path: &Path, meta: &std::fs::Metadata, contents: bool) -> Result<Difference, Error> {
+    let modes = |now: u32, was: u32| Difference::Other(format!("its mode is {now:04o}, it was {was:04o}"));
+    let kind = |was: &str| Difference::Other(format!("it was {was}"));
+    Ok(match item {
+        Item::Dir { .. } if !meta.is_dir() => kind("a directory"),
+        Item::Dir { mode: Some(mode) } if (meta.mode() ^ mode) & 0o500 != 0 => modes(meta.mode() & 0o777, *mode),
+        Item::Dir { .. } => Difference::None,
+        Item::Link { .. } if !meta.is_symlink() => kind("a link"),
+        Item::Link { to } if fs_err::read_link(path)?.to_string_lossy() != to.as_str() => {
+            Difference::Other(format!("it was a link to `{to}`"))
+        }
+        Item::Link { .. } => Difference::None,
+        Item::File { .. } if !meta.is_file() => kind("a file"),
+        Item::File { mode, .. } if (meta.mode() ^ mode) & JUDGED != 0 => modes(meta.mode() & 0o7777, *mode),
+        Item::File { size, .. } if meta.len() != *size => {
+            Difference::Other(format!("it has {} bytes, it had {size}", meta.len()))
+        }
+        Item::File { mtime, blake3, .. } => {
+            let same_time = (meta.mtime(), meta.mtime_nsec()) == *mtime;
+            if same_time && !contents {
+                Difference::None
+            } else if hash(path)? != *blake3 {
+                Difference::Other("its content differs".into())
+            } else if same_time {
+                Difference::None
+            } else {
+                Difference::Time
+            }
+        }
+    })
 }
 
 fn hash(path: &Path) -> Result<Key, Error> {
@@ -123,6 +211,7 @@ fn walk(tree: &Path, visit: &mut Visit<'_>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn every_kind_of_damage_is_found_and_named() {
@@ -137,7 +226,7 @@ mod tests {
         };
         let why = |manifest: &Manifest, contents| manifest.verify(&tree, contents).unwrap_err().to_string();
         let manifest = fresh();
-        manifest.verify(&tree, true).unwrap();
+        assert_eq!(manifest.verify(&tree, true).unwrap(), None);
         assert_eq!(manifest.bytes(), 8);
         fs_err::write(tree.join("bin/gcc"), "c0mpiler").unwrap();
         assert!(why(&manifest, false).contains("`bin/gcc` was changed"));
@@ -148,5 +237,42 @@ mod tests {
         let manifest = fresh();
         fs_err::write(tree.join("new"), "").unwrap();
         assert!(why(&manifest, false).contains("`new` does not belong"));
+        let manifest = fresh();
+        fs_err::set_permissions(tree.join("bin"), std::fs::Permissions::from_mode(0o2570)).unwrap();
+        fs_err::set_permissions(tree.join("bin/gcc"), std::fs::Permissions::from_mode(0o440)).unwrap();
+        assert_eq!(manifest.verify(&tree, true).unwrap(), None);
+        fs_err::set_permissions(tree.join("bin/gcc"), std::fs::Permissions::from_mode(0o744)).unwrap();
+        assert!(why(&manifest, false).contains("`bin/gcc` was changed: its mode is 0744, it was 0644"));
+        fs_err::set_permissions(tree.join("bin/gcc"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        // Root may still look into it.
+        fs_err::set_permissions(tree.join("bin"), std::fs::Permissions::from_mode(0o655)).unwrap();
+        let looked = manifest.verify(&tree, false).unwrap_err().to_string();
+        assert!(looked.contains("`bin` was changed: its mode is 0655"), "{looked}");
+        fs_err::set_permissions(tree.join("bin"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let manifest = fresh();
+        fs_err::remove_dir_all(&tree).unwrap();
+        assert!(why(&manifest, false).contains("its files are missing"));
+    }
+
+    #[test]
+    fn a_file_with_another_time_is_judged_by_its_content() {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(dir.path().join("file"), "content").unwrap();
+        let manifest = Manifest::of(dir.path()).unwrap();
+        let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
+        fs_err::File::open(dir.path().join("file")).unwrap().set_modified(old).unwrap();
+        let moved = manifest.verify(dir.path(), false).unwrap().unwrap();
+        assert_eq!(moved.verify(dir.path(), false).unwrap(), None);
+        assert!(manifest.verify(dir.path(), true).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_manifest_of_the_first_form_is_read_and_one_of_the_future_is_not_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::create_dir(dir.path().join("bin")).unwrap();
+        let first = Manifest::parse(Path::new("m"), br#"{"files":{"bin":{"type":"dir"}}}"#).unwrap();
+        assert_eq!(first.verify(dir.path(), true).unwrap(), None);
+        let future = Manifest::parse(Path::new("m"), br#"{"schema":9,"list":[]}"#);
+        assert!(matches!(future, Err(Error::Newer { schema: 9, .. })), "{future:?}");
     }
 }

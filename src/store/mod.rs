@@ -4,8 +4,8 @@
 //! ```text
 //! STORE/
 //!   cache/            downloads, by digest (the source layer's)
-//!   sources/KEY/      unpacked and patched trees, read-only
-//!   stages/KEY/       results: tree/, logs/, stage.json, manifest.json
+//!   sources/KEY/      unpacked and patched trees, read-only: tree/, manifest.json
+//!   stages/KEY/       results: tree/, logs/, stage.json, manifest.json; damaged.json if `verify` found damage
 //!   work/KEY/         build trees of stages that run or were stopped
 //!   locks/KEY         one file each, locked while a process works on KEY
 //!   names/            the last key of each stage name, for logs and explanations
@@ -13,16 +13,22 @@
 //!   ccache/           what a compiler cache remembers, if a build was told to use one
 //!   results/…         links to the newest results, for people
 //!   times.json        how long stages took here
+//!   in-use            locked by runs, so that `gc` removes nothing beside them
 //! ```
+//!
+//! What cannot be read is neither missing nor damaged: it is an error that says whose it is.
 
 pub mod entry;
+pub mod gc;
 pub mod history;
 pub mod lock;
 pub mod manifest;
 pub mod names;
+pub mod sources;
 pub mod space;
 
-use crate::base::{Diagnose, Key, files};
+use crate::base::{Diagnose, Key, access, files};
+use nix::unistd::{AccessFlags, eaccess};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,10 +43,12 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The store's path has characters that make and the shell split or expand.
-    #[error("the store's path `{path}` has a character that make cannot handle")]
+    #[error("the store's path `{path}` has a character that make cannot handle{}", through(.path, .named))]
     Path {
-        /// The path.
+        /// The path, without symbolic links.
         path: PathBuf,
+        /// The path as it was named.
+        named: PathBuf,
     },
     /// The directory cannot be written.
     #[error("the store `{path}` cannot be written")]
@@ -49,6 +57,31 @@ pub enum Error {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A run uses the store, so nothing can be removed from it.
+    #[error("a run on this store has not ended")]
+    InUse,
+    /// A manifest was written by a later crossmill.
+    #[error("`{path}` was written by a later crossmill (form {schema})")]
+    Newer {
+        /// The manifest.
+        path: PathBuf,
+        /// Its form.
+        schema: u32,
+    },
+    /// A result holds something other than files, links and directories.
+    #[error("`{name}` in the result is a named pipe, a socket or a device")]
+    Special {
+        /// Its path in the result.
+        name: String,
+    },
+    /// Nothing of this name or key is in the store.
+    #[error("the store has no result `{name}`")]
+    Unknown {
+        /// As it was named.
+        name: String,
+        /// Names that the store has.
+        near: Vec<String>,
     },
     /// A finished result is not as it was published.
     #[error("the stored result `{path}` is damaged: {why}")]
@@ -76,18 +109,32 @@ pub enum Error {
     },
 }
 
+fn through(path: &Path, named: &Path) -> String {
+    if path == named { String::new() } else { format!(" (`{}` is a link to it)", named.display()) }
+}
+
 impl Diagnose for Error {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
-                vec!["free some space and run the same command again: what is finished is kept".into()]
-            }
-            Self::Io(_) => Vec::new(),
+            Self::Io(error) => access::hints(error),
             Self::Path { .. } => {
                 vec!["choose another with `--store DIR`: letters, digits and `/ . _ + -` are safe".into()]
             }
-            Self::ReadOnly { .. } => vec!["choose another with `--store DIR` or CROSSMILL_STORE".into()],
-            Self::Corrupt { .. } => vec!["the next build replaces it".into()],
+            Self::ReadOnly { source, .. } => {
+                let mut hints = access::hints(source);
+                hints.push("choose another with `--store DIR` or CROSSMILL_STORE".into());
+                hints
+            }
+            Self::InUse => vec!["run the same command again when it has ended".into()],
+            Self::Newer { .. } => vec!["use that crossmill, or another store with `--store DIR`".into()],
+            Self::Special { .. } => vec!["let the recipe's install step remove it".into()],
+            Self::Unknown { name, near } => {
+                crate::base::suggest::hints(name, "results", near.iter().map(String::as_str))
+            }
+            Self::Corrupt { .. } => vec![
+                "the next build that needs it makes it again; `crossmill store repair` removes every damaged result"
+                    .into(),
+            ],
             Self::Missing { .. } => {
                 vec!["the recipe's `[result]` lists it: its install step and that list disagree".into()]
             }
@@ -99,30 +146,52 @@ impl Diagnose for Error {
     }
 }
 
+/// The store's directories.
+const DIRS: [&str; 8] = ["cache", "sources", "stages", "work", "locks", "names", "runs", "results"];
+
 /// A directory of finished results. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Arc<Path>,
+    // Why nothing can be written, where that is so.
+    refusal: Option<Arc<io::Error>>,
 }
 
 impl Store {
-    /// Opens the store, making what is missing of it.
+    /// Opens the store and creates what is missing of it. One that cannot be written is opened for reading.
     pub fn open(root: &Path) -> Result<Self, Error> {
         let root = std::path::absolute(root)?;
         let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-".contains(c);
-        if !root.to_str().is_some_and(|text| text.chars().all(plain)) {
-            return Err(Error::Path { path: root });
+        // Programs that ask for their directory see the path without links.
+        for path in [root.clone(), real_path(&root)?] {
+            if !path.to_str().is_some_and(|text| text.chars().all(plain)) {
+                return Err(Error::Path { path, named: root });
+            }
         }
-        let store = Self { root: root.as_path().into() };
-        for dir in ["cache", "sources", "stages", "work", "locks", "names", "runs", "results"] {
-            fs_err::create_dir_all(root.join(dir)).map_err(|source| Error::ReadOnly { path: root.clone(), source })?;
+        match prepare(&root) {
+            Ok(()) => Ok(Self { root: root.into(), refusal: None }),
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(Error::Io(error)),
+            Err(error) if root.join("stages").is_dir() => {
+                Ok(Self { root: root.into(), refusal: Some(Arc::new(error)) })
+            }
+            Err(source) => Err(Error::ReadOnly { path: root, source }),
         }
-        // Making a directory that exists succeeds on a read-only disk.
-        tempfile::tempfile_in(&root).map_err(|source| match source.kind() {
-            io::ErrorKind::StorageFull => Error::Io(source),
-            _ => Error::ReadOnly { path: root.clone(), source },
-        })?;
-        Ok(store)
+    }
+
+    /// Refuses a store that was opened for reading only.
+    pub fn writable(&self) -> Result<(), Error> {
+        match &self.refusal {
+            None => Ok(()),
+            Some(why) => Err(Error::ReadOnly {
+                path: self.root.to_path_buf(),
+                source: io::Error::new(why.kind(), why.to_string()),
+            }),
+        }
+    }
+
+    /// Returns whether the store can be written.
+    pub fn is_writable(&self) -> bool {
+        self.refusal.is_none()
     }
 
     /// Its directory.
@@ -155,16 +224,55 @@ impl Store {
         self.root.join("runs").join(run)
     }
 
-    /// Whether a source tree is there.
-    pub fn has_source(&self, key: &Key) -> bool {
-        self.source_dir(key).join("tree").is_dir()
+    /// Moves `dir` out of sight and removes it, so that it is never seen half-removed.
+    fn remove(&self, dir: &Path) -> Result<(), Error> {
+        let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
+        let aside = self.root.join("work").join(format!("{name}.discarded"));
+        files::remove_tree(&aside)?;
+        make_movable(dir)?;
+        match fs_err::rename(dir, &aside) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            moved => moved?,
+        }
+        Ok(files::remove_tree(&aside)?)
     }
+}
 
-    /// Publishes `made`, a directory on the same file system, as a source tree.
-    pub fn publish_source(&self, key: &Key, made: &Path) -> Result<PathBuf, Error> {
-        let dir = self.source_dir(key);
-        files::remove_tree(&dir)?;
-        fs_err::rename(made, &dir)?;
-        Ok(dir.join("tree"))
+// A directory can only change its parent while it can be written.
+fn make_movable(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    match fs_err::symlink_metadata(dir) {
+        Ok(meta) if meta.is_dir() && meta.permissions().mode() & 0o200 == 0 => {
+            fs_err::set_permissions(dir, std::fs::Permissions::from_mode(meta.permissions().mode() | 0o700))
+        }
+        _ => Ok(()),
     }
+}
+
+fn prepare(root: &Path) -> io::Result<()> {
+    for dir in DIRS.map(|name| root.join(name)) {
+        fs_err::create_dir_all(&dir)?;
+        eaccess(&dir, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|errno| {
+            let error = io::Error::from(errno);
+            io::Error::new(error.kind(), format!("failed to write to `{}`: {error}", dir.display()))
+        })?;
+    }
+    // Access can be granted on a disk that takes no writes.
+    let refused =
+        |error: io::Error| io::Error::new(error.kind(), format!("failed to write to `{}`: {error}", root.display()));
+    files::temporary(root).map_err(refused)?.close().map_err(refused)
+}
+
+// The path without symbolic links, as far as it exists.
+fn real_path(path: &Path) -> io::Result<PathBuf> {
+    for known in path.ancestors() {
+        match fs_err::canonicalize(known) {
+            Ok(real) if known == path => return Ok(real),
+            Ok(real) => return Ok(real.join(path.strip_prefix(known).unwrap_or(Path::new("")))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Creating it says better what is wrong.
+            Err(_) => return Ok(path.to_owned()),
+        }
+    }
+    Ok(path.to_owned())
 }

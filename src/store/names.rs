@@ -25,10 +25,14 @@ impl Store {
         self.root().join("names").join(format!("{}.json", name.replace('/', "@")))
     }
 
-    /// Remembers what a name stands for.
+    /// Remembers what a name stands for, where the store can be written.
     pub fn remember<M: Serialize>(&self, named: &Named<M>) -> Result<(), Error> {
+        if !self.is_writable() {
+            return Ok(());
+        }
         let text = serde_json::to_vec_pretty(named).map_err(|error| Error::Io(error.into()))?;
-        Ok(files::write_atomic(&self.name_path(&named.name), &text)?)
+        // Losing it loses an explanation.
+        Ok(files::write_unflushed(&self.name_path(&named.name), &text)?)
     }
 
     /// What a name stood for last, if it is known.

@@ -15,5 +15,7 @@ mod package;
 mod plan;
 mod prove;
 mod source_of;
+mod store;
+mod store_users;
 mod trouble;
 mod world;

@@ -70,7 +70,11 @@ fn a_damaged_result_is_found_and_built_anew() {
     assert_eq!(verify.code, Some(5), "{}", verify.out);
     assert!(verify.out.contains("`share/kernel` was changed"), "{}", verify.out);
     let ran = world.run(&["build", "alpha"]).ok();
-    assert!(ran.err.contains("is damaged: `share/kernel` was changed; it will be built anew"), "{}", ran.err);
+    assert!(
+        ran.err.contains("is damaged: `share/kernel` was changed: it has 6 bytes, it had 54; it will be replaced"),
+        "{}",
+        ran.err
+    );
     assert_eq!(world.count("alpha/kernel configure"), 1);
     assert_eq!(world.count("alpha/tool configure"), 0);
     world.run(&["store", "verify"]).ok();

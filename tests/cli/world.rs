@@ -212,6 +212,11 @@ impl World {
         Ran::new(self, self.command(args).output().unwrap())
     }
 
+    /// Runs a command that was changed.
+    pub fn ran(&self, mut command: Command) -> Ran {
+        Ran::new(self, command.output().unwrap())
+    }
+
     /// The words that steps left, and how often each.
     pub fn count(&self, what: &str) -> usize {
         fs_err::read_to_string(self.path("count")).unwrap().lines().filter(|line| *line == what).count()

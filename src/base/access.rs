@@ -1,0 +1,55 @@
+//! What a refused file operation means where several users share files: whose file it is, and what to do.
+
+use nix::unistd::{Uid, User};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+/// Returns the hints for an I/O error whose message names its path in backquotes, as those of `fs_err` do.
+pub fn hints(error: &io::Error) -> Vec<String> {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => denied(error),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            vec!["free some space and run the same command again: what is finished is kept".into()]
+        }
+        io::ErrorKind::ReadOnlyFilesystem => vec!["the file system is mounted read-only".into()],
+        _ if is_io_fault(error) => {
+            vec!["the disk or the file system reports an error, see `dmesg`; nothing was removed".into()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn is_io_fault(error: &io::Error) -> bool {
+    // fs_err keeps the kind and drops the number.
+    error.raw_os_error() == Some(nix::libc::EIO) || error.to_string().contains("(os error 5)")
+}
+
+fn denied(error: &io::Error) -> Vec<String> {
+    let text = error.to_string();
+    let Some(path) = text.split('`').nth(1).map(Path::new) else { return Vec::new() };
+    let me = Uid::effective();
+    // The file itself if it can be seen; otherwise the directory that hides it or that refuses a new name.
+    let seen = path.ancestors().find_map(|path| Some((path, fs_err::symlink_metadata(path).ok()?)));
+    let Some((mut at, mut meta)) = seen else { return Vec::new() };
+    // A file of one's own below a directory of somebody else: that directory refused.
+    while meta.uid() == me.as_raw() {
+        let Some(parent) = at.parent() else { return Vec::new() };
+        let Ok(above) = fs_err::symlink_metadata(parent) else { return Vec::new() };
+        (at, meta) = (parent, above);
+    }
+    let (owner, mine) = (name_of(Uid::from_raw(meta.uid())), name_of(me));
+    let whose =
+        format!("`{}` belongs to {owner} (mode {:04o}), and you are {mine}", at.display(), meta.mode() & 0o7777);
+    let what = if meta.uid() == 0 {
+        format!("an earlier run as root may have left it: `sudo chown -R {me} {}`", at.display())
+    } else {
+        format!("let {owner} share it with a group of both: `chmod -R g+rwX {}`, and run with umask 002", at.display())
+    };
+    vec![whose, what]
+}
+
+/// Returns a user's name, or its number where it has none.
+fn name_of(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| format!("user {uid}"), |user| user.name)
+}
