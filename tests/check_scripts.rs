@@ -35,6 +35,11 @@ fn new_warnings_are_named_and_old_ones_are_not() {
 }
 
 #[test]
+fn inline_btf_is_compared_with_the_same_kernel_only() {
+    run("btf-check/run.sh");
+}
+
+#[test]
 fn what_a_rust_compiler_cannot_do_differs_from_what_breaks_it() {
     run("gccrs/run.sh");
 }

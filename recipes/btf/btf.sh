@@ -3,7 +3,8 @@
 # information, validated, read again and held against it site by site.
 #
 # Environment: LINUX (the kernel's result), CROSSMILL, MIN_COMPLETE (the smallest share
-# of sites with every parameter), DEST. The account goes to $DEST/verdict.
+# of sites with every parameter; may be empty), DEST, and that of compare.sh. The result
+# of the check goes to $DEST/verdict.
 set -eu
 
 . "${0%/*}/../check/verdict.sh"
@@ -37,11 +38,13 @@ if ! grep -q '^state pass' "$DEST/verdict"; then
 fi
 types=$(sed -n 's/^figure types //p' "$DEST/verdict")
 rm "$DEST/verdict"
-"$CROSSMILL" inline-btf generate "$vmlinux" -o "$DEST/vmlinux.BTF.inline" --min-complete "$MIN_COMPLETE" \
-  --verdict "$DEST/verdict" --json > "$DEST/inline.json" || [ -f "$DEST/verdict" ]
+set -- "$vmlinux" -o "$DEST/vmlinux.BTF.inline"
+if [ -n "$MIN_COMPLETE" ]; then set -- "$@" --min-complete "$MIN_COMPLETE"; fi
+"$CROSSMILL" inline-btf generate "$@" --verdict "$DEST/verdict" --json > "$DEST/inline.json" || [ -f "$DEST/verdict" ]
 {
   if [ -n "$types" ]; then echo "figure types $types"; fi
   echo "evidence check.json"
   echo "evidence inline.json"
 } >> "$DEST/verdict"
+sh -eu "${0%/*}/compare.sh"
 cat "$DEST/verdict"

@@ -95,6 +95,7 @@ corpus_state=$(sed -n 's/^state //p' corpus.verdict)
   else
     echo "state $corpus_state"
     echo "why in the corpus: $(sed -n 's/^why //p' corpus.verdict)"
+    sed -n '/^finding/p' corpus.verdict
     sed -n '/^summary/p' "$main.verdict"
   fi
   sed -n '/^figure/p' "$main.verdict"

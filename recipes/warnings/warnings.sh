@@ -11,7 +11,18 @@ if [ ! -f "$now" ]; then
 why this kernel was built without keeping its warnings" > "$DEST/verdict"
   exit 0
 fi
-cp "$now" "$DEST/warnings.txt"
+# What the added section .sframe provokes in objtools that do not know it (a source
+# that crossmill does not patch) is counted apart: nobody could see another among it.
+provoked='objtool: \.sframe+0x[0-9a-f]*: data relocation to !ENDBR'
+sframe=$(grep -c -e "$provoked" "$now" || true)
+{
+  grep -v -e "$provoked" "$now" || true
+  if [ "$sframe" -gt 0 ]; then
+    echo "# provoked by .sframe and not counted:"
+    echo "# $sframe times objtool took a relocation of .sframe for a branch target"
+  fi
+} > "$DEST/warnings.txt"
+now=$DEST/warnings.txt
 # A warning is the same one wherever the line has moved to; two alike on two lines are one.
 places='s/:[0-9][0-9]*:[0-9][0-9]*: /: /; s/:[0-9][0-9]*: /: /'
 grep -v '^#' "$now" | sed "$places" | sort -u > now || true
@@ -30,6 +41,7 @@ if [ "$count" -eq 1 ]; then counted="1 warning"; else counted="$count warnings";
     echo "summary $counted"
   fi
   echo "figure warnings $count"
+  if [ "$sframe" -gt 0 ]; then echo "figure provoked_by_sframe $sframe"; fi
   if [ -s "$DEST/new.txt" ]; then echo "evidence new.txt"; fi
   echo "evidence warnings.txt"
 } > "$DEST/verdict"

@@ -95,7 +95,7 @@ impl Check {
         self.print(&looked, deny_warnings)?;
         let total = Total::of(&looked.reports);
         if let Some(path) = &self.verdict {
-            fs_err::write(path, check::account(&total, deny_warnings).to_string())?;
+            fs_err::write(path, check::account(&total, &looked.reports, deny_warnings).to_string())?;
         }
         Ok(if total.is_good(deny_warnings) { exit::DONE } else { exit::FAILED })
     }

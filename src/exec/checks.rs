@@ -67,13 +67,22 @@ pub fn skipped(why: String) -> StageEnd {
 /// What a person needs to act on a check that says `fail`.
 pub fn failure(name: &str, step: Option<&JobStep>, account: &Account) -> Failure {
     let evidence = account.evidence.first().cloned().unwrap_or_default();
-    let text = fs_err::read(&evidence).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
     Failure {
         step: step.map(|step| step.name.clone()).unwrap_or_default(),
         ended: account.why.clone().unwrap_or_else(|| "it says `fail`".to_owned()),
-        excerpt: lines.iter().skip(lines.len().saturating_sub(EXCERPT)).map(|line| (*line).to_owned()).collect(),
+        excerpt: excerpt(account, &evidence),
         log: evidence,
         reproduce: format!("crossmill reproduce {name}"),
     }
+}
+
+// The findings in words; else the end of a log. The end of a JSON file explains nothing.
+fn excerpt(account: &Account, evidence: &str) -> Vec<String> {
+    let findings = account.findings_in_words();
+    if !findings.is_empty() || Path::new(evidence).extension().is_some_and(|extension| extension == "json") {
+        return findings;
+    }
+    let text = fs_err::read(evidence).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.iter().skip(lines.len().saturating_sub(EXCERPT)).map(|line| (*line).to_owned()).collect()
 }

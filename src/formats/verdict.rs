@@ -6,6 +6,8 @@
 //! why as: Error: .sframe not supported for target
 //! summary v3, 15,399 FDEs
 //! figure fdes 15399
+//! finding error[SF064]: f +0x30: fp is c-32 in SFrame, undefined in DWARF
+//! findings 1038
 //! evidence console.log
 //! ```
 //!
@@ -52,15 +54,26 @@ pub struct Account {
     pub summary: Option<String>,
     /// Named numbers.
     pub figures: Vec<(String, f64)>,
+    /// The first findings in words, the most telling first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+    /// How many findings there are in all; 0 where the check does not count them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub findings_total: u64,
     /// Files of the result that show it.
     pub evidence: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Why a file is no account of a check.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// An unknown first word.
-    #[error("line {line}: unknown word `{word}`; known are state, why, summary, figure, evidence")]
+    #[error("line {line}: unknown word `{word}`; known are state, why, summary, figure, finding, findings, evidence")]
     Word {
         /// From 1.
         line: usize,
@@ -76,7 +89,7 @@ pub enum Error {
         state: String,
     },
     /// A figure that is no number.
-    #[error("line {line}: `figure NAME NUMBER` expected, not `{text}`")]
+    #[error("line {line}: `figure NAME NUMBER` or `findings NUMBER` expected, not `{text}`")]
     Figure {
         /// From 1.
         line: usize,
@@ -91,6 +104,17 @@ impl Account {
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(self.state, Verdict::Pass | Verdict::Unsupported)
+    }
+
+    /// The first findings as lines, and how many more there are.
+    #[must_use]
+    pub fn findings_in_words(&self) -> Vec<String> {
+        let mut lines = self.findings.clone();
+        let more = self.findings_total.saturating_sub(lines.len() as u64);
+        if more > 0 && !lines.is_empty() {
+            lines.push(format!("… and {} more", crate::base::units::grouped(more)));
+        }
+        lines
     }
 
     /// Reads an account.
@@ -113,6 +137,11 @@ impl Account {
                 }
                 "why" => account.why = Some(rest.to_owned()),
                 "summary" => account.summary = Some(rest.to_owned()),
+                "finding" => account.findings.push(rest.to_owned()),
+                "findings" => {
+                    let count = rest.parse().map_err(|_| Error::Figure { line, text: rest.to_owned() });
+                    account.findings_total = count?;
+                }
                 "evidence" => account.evidence.push(rest.to_owned()),
                 "figure" => {
                     let figure = rest.split_once(' ').and_then(|(name, number)| {
@@ -143,6 +172,12 @@ impl fmt::Display for Account {
         for (name, number) in &self.figures {
             writeln!(text, "figure {name} {number}")?;
         }
+        for finding in &self.findings {
+            writeln!(text, "finding {}", flat(finding))?;
+        }
+        if self.findings_total > 0 {
+            writeln!(text, "findings {}", self.findings_total)?;
+        }
         for file in &self.evidence {
             writeln!(text, "evidence {file}")?;
         }
@@ -161,6 +196,8 @@ mod tests {
             why: Some("as: Error: no such\noption".into()),
             summary: Some("v3, 15 FDEs".into()),
             figures: vec![("fdes".into(), 15.0), ("share".into(), 0.25)],
+            findings: vec!["error[SF064]: f +0x30".into()],
+            findings_total: 1038,
             evidence: vec!["console.log".into()],
         };
         let read = Account::parse(&account.to_string()).unwrap();
@@ -178,6 +215,7 @@ mod tests {
         assert!(matches!(Account::parse("stat fail"), Err(Error::Word { line: 1, .. })));
         assert!(matches!(Account::parse("\nstate failed"), Err(Error::State { line: 2, .. })));
         assert!(matches!(Account::parse("figure a NaN"), Err(Error::Figure { .. })));
+        assert!(matches!(Account::parse("findings many"), Err(Error::Figure { line: 1, .. })));
         assert!(matches!(Account::parse("figure a"), Err(Error::Figure { .. })));
     }
 }

@@ -68,6 +68,36 @@ fn a_failure_shows_its_evidence_and_is_looked_at_again() {
 }
 
 #[test]
+fn a_failure_shows_its_first_findings_and_how_many_more_not_the_end_of_json() {
+    let verdict = |more: &str| {
+        format!(
+            "printf 'state fail\\nwhy 1038 rows disagree\\n{more}evidence seen.json\\n' > '{{{{ dest }}}}/verdict'\n\
+             echo '}}' > '{{{{ dest }}}}/seen.json'"
+        )
+    };
+    let excerpt = |world: &World| {
+        let (code, stage) = json(world, &["build", "alpha"]);
+        assert_eq!(code, 1);
+        assert!(stage["check"]["evidence"][0].as_str().unwrap().ends_with("seen.json"), "{stage}");
+        stage["failure"]["excerpt"].clone()
+    };
+    let found = world(&verdict("finding force.cold +0x30: fp c-32, DWARF has none\\nfindings 1038\\n"));
+    insta::assert_snapshot!(
+        excerpt(&found),
+        @r#"["force.cold +0x30: fp c-32, DWARF has none","… and 1,037 more"]"#
+    );
+    assert_eq!(excerpt(&world(&verdict(""))), serde_json::json!([]));
+    let shown = found.run(&["build", "alpha"]).err;
+    let lines: Vec<&str> =
+        shown.lines().skip_while(|line| !line.contains("failed: alpha/proof: look")).take(3).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    [TIME] failed: alpha/proof: look failed: 1038 rows disagree
+    [TIME]   | force.cold +0x30: fp c-32, DWARF has none
+    [TIME]   | … and 1,037 more
+    ");
+}
+
+#[test]
 fn a_step_that_fails_fails_its_check_with_what_the_check_said_last() {
     let world = world(&format!("{}\nexit 3", say("pass")));
     let (code, stage) = json(&world, &["build", "alpha"]);

@@ -201,6 +201,16 @@ fn first<'f>(files: &'f [File<'_>], worst: Severity) -> Option<&'f Finding> {
         .or_else(|| findings().find(|finding| finding.rule.severity >= worst))
 }
 
+/// Findings that an account quotes.
+const QUOTED: usize = 3;
+
+fn quoted(files: &[File<'_>], worst: Severity) -> Vec<String> {
+    let findings = files.iter().flat_map(|file| &file.sections).flat_map(|section| section.checked.findings.list());
+    let mut findings: Vec<&Finding> = findings.filter(|finding| finding.rule.severity >= worst).collect();
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.rule.severity));
+    findings.iter().take(QUOTED).map(ToString::to_string).collect()
+}
+
 /// What it comes to.
 #[must_use]
 pub fn account(files: &[File<'_>], worst: Severity) -> Account {
@@ -228,7 +238,13 @@ pub fn account(files: &[File<'_>], worst: Severity) -> Account {
     };
     let figures = [("types", types), ("sites", sites), ("errors", errors), ("warnings", warnings)];
     let figures = figures.map(|(name, value)| (name.to_owned(), value as f64)).to_vec();
-    Account { state, why, summary: Some(summary), figures, evidence: Vec::new() }
+    let findings = if state == Verdict::Fail { quoted(files, worst) } else { Vec::new() };
+    let findings_total = match (state, worst) {
+        (Verdict::Fail, Severity::Warning) => errors + warnings,
+        (Verdict::Fail, Severity::Error) => errors,
+        _ => 0,
+    };
+    Account { state, why, summary: Some(summary), figures, findings, findings_total, ..Account::default() }
 }
 
 /// All there is about some rules.

@@ -1,7 +1,7 @@
 //! The sum over all files, and the account of a check.
 
 use super::{Bytes, Cross, Report};
-use crate::base::rule::Severity;
+use crate::base::rule::{Finding, Severity};
 use crate::formats::verdict::{Account, Verdict};
 use std::collections::BTreeSet;
 
@@ -81,7 +81,7 @@ impl Total {
 
 /// What a check says of itself.
 #[must_use]
-pub fn account(total: &Total, deny_warnings: bool) -> Account {
+pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> Account {
     let good = total.is_good(deny_warnings);
     let cross = &total.cross;
     let why = (!good).then(|| {
@@ -127,5 +127,29 @@ pub fn account(total: &Total, deny_warnings: bool) -> Account {
         figures.push((format!("declined.{reason}"), *count as f64));
     }
     let state = if good { Verdict::Pass } else { Verdict::Fail };
-    Account { state, why, summary: Some(summary), figures, evidence: Vec::new() }
+    let mut account = Account { state, why, summary: Some(summary), figures, ..Account::default() };
+    if !good {
+        (account.findings, account.findings_total) = first_findings(reports, deny_warnings);
+    }
+    account
+}
+
+/// Findings that an account quotes.
+const QUOTED: usize = 3;
+
+// The first findings that fail the check, with their files where there are several, and how many there are.
+fn first_findings(reports: &[Report], deny_warnings: bool) -> (Vec<String>, u64) {
+    let counts = |severity: Severity| severity == Severity::Error || deny_warnings;
+    let of_file = |report: &Report, finding: &Finding| match reports.len() {
+        0 | 1 => finding.to_string(),
+        _ => format!("{}: {finding}", report.name),
+    };
+    let mut all: Vec<(&Report, &Finding)> =
+        reports.iter().flat_map(|report| report.findings.kept().iter().map(move |finding| (report, finding))).collect();
+    all.retain(|(_, finding)| counts(finding.rule.severity));
+    // Errors before warnings, otherwise in the order they were found.
+    all.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.rule.severity));
+    let total = reports.iter().flat_map(|report| report.findings.counts());
+    let total = total.filter(|(_, severity, _)| counts(*severity)).map(|(_, _, count)| count).sum();
+    (all.iter().take(QUOTED).map(|(report, finding)| of_file(report, finding)).collect(), total)
 }

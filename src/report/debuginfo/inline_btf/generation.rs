@@ -144,7 +144,7 @@ impl Generation<'_> {
                 percent(summary.all, summary.sites)
             )),
             figures: figures.map(|(name, number)| (name.to_owned(), number)).to_vec(),
-            evidence: Vec::new(),
+            ..Account::default()
         }
     }
 }

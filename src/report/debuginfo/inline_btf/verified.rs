@@ -97,6 +97,6 @@ pub fn account(all: &[(String, Verified<'_>)]) -> Account {
         why: why.or_else(|| all.is_empty().then(|| NONE.to_owned())),
         summary: Some(format!("{} of {} sites as in DWARF", grouped(equal), grouped(sites))),
         figures: vec![("sites".to_owned(), sites as f64), ("equal".to_owned(), equal as f64)],
-        evidence: Vec::new(),
+        ..Account::default()
     }
 }
