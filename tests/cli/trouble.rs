@@ -1,7 +1,8 @@
 //! Trouble on the way: servers, disks, damage, other runs.
 
+use crate::support::gpg::Key;
 use crate::support::http::Answer;
-use crate::world::World;
+use crate::world::{World, archive};
 use std::os::unix::fs::PermissionsExt as _;
 
 #[test]
@@ -140,4 +141,38 @@ fn a_stage_that_takes_too_long_is_ended() {
     let ran = world.run(&["build", "alpha", "--stage-timeout", "1s"]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert!(ran.err.contains("time limit of"), "{}", ran.err);
+}
+
+#[test]
+fn a_signed_source_asks_for_gpgv_and_is_verified_by_it() {
+    let world = World::new();
+    let key = Key::new(1000);
+    let tool = "[tool.gpgv]\nprogram = \"gpgv\"\nwhy = \"checks\"\npackages = { apt = [\"gpgv\"], apk = [\"gpgv\"] }\n[manager.apt]";
+    world.edit("data/recipes/host-tools.toml", "[manager.apt]", tool);
+    assert!(!world.run(&["doctor", "alpha"]).ok().out.contains("gpgv"));
+
+    world.write("data/recipes/keys/tiny.asc", &key.armored());
+    let pin = format!("sha256 = \"{}\"", crossmill::base::Sha256::of(&archive()));
+    let url = format!("{}/tiny-1.0.tar.xz.sig", world.server.base);
+    let signature = format!("signature = {{ url = \"{url}\", keyring = \"keys/tiny.asc\" }}");
+    world.edit("data/recipes/lib.toml", &pin, &signature);
+    assert!(world.run(&["doctor", "alpha"]).ok().out.contains("gpgv"));
+
+    // Refused before anything is fetched.
+    world.edit("data/recipes/host-tools.toml", "program = \"gpgv\"", "program = \"gpgv-of-nowhere\"");
+    let ran = world.run(&["build", "alpha", "--package", "lib"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains("lacks") && ran.err.contains("gpgv"), "{}", ran.err);
+    assert!(world.server.seen().is_empty());
+    world.edit("data/recipes/host-tools.toml", "program = \"gpgv-of-nowhere\"", "program = \"gpgv\"");
+
+    world.server.file("/tiny-1.0.tar.xz.sig", &key.sign(b"another archive"));
+    let ran = world.run(&["build", "alpha", "--package", "lib"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    assert!(ran.err.contains("bad signature (key "), "{}", ran.err);
+    world.server.file("/tiny-1.0.tar.xz.sig", &key.sign(&archive()));
+    world.run(&["build", "alpha", "--package", "lib"]).ok();
+    // What was verified once is not asked for again.
+    world.edit("data/recipes/host-tools.toml", "program = \"gpgv\"", "program = \"gpgv-of-nowhere\"");
+    world.run(&["build", "alpha", "--package", "lib"]).ok();
 }
