@@ -209,6 +209,9 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
     let skips = if fetch_only { BTreeMap::new() } else { session.require_tools(&plan, &store, &fetcher)? };
     let tool_dirs = session.tool_dirs(&plan);
     let (emitter, events) = Emitter::new();
+    for text in skipped_checks(&skips, &request.profile) {
+        emitter.notice(None, true, text);
+    }
     let run = session::run_name();
     // A store that cannot be written serves results all the same; of such a run nothing is kept.
     let passing = if store.is_writable() { None } else { Some(tempfile::tempdir()?) };
@@ -267,6 +270,25 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
     }
     eprint!("\n{}", report::table::text(&picture, report::Style::of(&std::io::stderr())));
     Ok(Ran { run, summary, picture, store, timeline })
+}
+
+// What is skipped for want of tools is reported before hours of building, not after them.
+fn skipped_checks(skips: &BTreeMap<String, String>, profile: &str) -> Vec<String> {
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (stage, why) in skips {
+        by_reason.entry(why).or_default().push(stage);
+    }
+    let mut lines: Vec<String> =
+        by_reason.iter().map(|(why, stages)| format!("{} will be skipped: {why}", stages.join(", "))).collect();
+    if !lines.is_empty() {
+        let mut targets: Vec<&str> = skips.keys().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+        targets.dedup();
+        lines.push(format!(
+            "`crossmill doctor --install --profile {profile} {}` installs what they need",
+            targets.join(" ")
+        ));
+    }
+    lines
 }
 
 fn listen(mut events: mpsc::UnboundedReceiver<Stamped>, log: &Path, verbosity: Verbosity) -> Result<(), Trouble> {

@@ -204,6 +204,12 @@ fn a_missing_tool_skips_the_check_and_no_build() {
         "[manager.apt]",
         "[tool.emulator]\nprogram = \"no-such-emulator\"\nwhy = \"runs it\"\npackages = { apt = [\"emu\"], apk = [\"emu\"] }\n[manager.apt]",
     );
+    let first = world.run(&["build", "alpha"]).ok().err;
+    let start: Vec<&str> = first.lines().take(2).map(|line| line.split(" (").next().unwrap()).collect();
+    insta::assert_snapshot!(start.join("\n"), @r"
+    [TIME] warning: alpha/proof will be skipped: `emulator` is not installed
+    [TIME] warning: `crossmill doctor --install --profile quick alpha` installs what they need
+    ");
     let (code, stage) = json(&world, &["build", "alpha"]);
     assert_eq!((code, &stage["state"]), (0, &"skipped".into()));
     assert!(stage["why"].as_str().unwrap().starts_with("`emulator` is not installed"), "{stage}");
