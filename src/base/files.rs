@@ -37,6 +37,36 @@ fn write_beside(path: &Path, content: &[u8], flush: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns what to do about an error of the system that has nothing to do with the file it names.
+pub fn hint(error: &io::Error) -> Option<String> {
+    let raw = error.raw_os_error().and_then(|raw| {
+        Some(match raw {
+            nix::libc::EMFILE => {
+                "more files are open than this process may have: raise the limit with `ulimit -n 4096`"
+            }
+            nix::libc::ENFILE => "the whole machine has too many files open (fs.file-max)",
+            nix::libc::EDQUOT => {
+                "your disk quota is used up (`quota -s`): free some space and run the same command again"
+            }
+            nix::libc::ENOLCK | nix::libc::EOPNOTSUPP => {
+                "this file system has no `flock`, which the store needs: choose another with `--store DIR`"
+            }
+            _ => return None,
+        })
+    });
+    let kind = match error.kind() {
+        io::ErrorKind::QuotaExceeded => {
+            "your disk quota is used up (`quota -s`): free some space and run the same command again"
+        }
+        io::ErrorKind::StorageFull => {
+            "free some space or, if `df -i` shows none left, some inodes, and run the same command again: what is \
+             finished is kept"
+        }
+        _ => return raw.map(str::to_owned),
+    };
+    Some(raw.unwrap_or(kind).to_owned())
+}
+
 /// Removes a tree even when its directories were made read-only, as source
 /// trees are. It is no error if there is none.
 pub fn remove_tree(path: &Path) -> io::Result<()> {

@@ -5,6 +5,7 @@ pub mod access;
 pub mod diagnostic;
 pub mod digest;
 pub mod files;
+pub mod isolation;
 pub mod name;
 pub mod rule;
 pub mod suggest;

@@ -6,9 +6,9 @@ use super::session::{self, Session};
 use super::{Outcome, Trouble, exit};
 use crate::base::{Diagnostic, PackageName, units};
 use crate::exec::event::Stamped;
-use crate::exec::{Emitter, Engine, Options, Stop, Summary};
+use crate::exec::{Emitter, Engine, IsolationMode, Options, Stop, Summary};
 use crate::plan::Request;
-use crate::process::probe;
+use crate::process::{inherited_ignored, probe};
 use crate::report::{self, Verbosity};
 use crate::store::Store;
 use clap::Args;
@@ -75,6 +75,9 @@ pub(super) struct Running {
     /// Let no failing target stop another (the default)
     #[arg(long, help_heading = "Running")]
     keep_going: bool,
+    /// Whether steps see the machine read-only and without network
+    #[arg(long, value_enum, value_name = "MODE", default_value = "auto", help_heading = "Running")]
+    isolation: IsolationMode,
     /// Keep the build trees of finished stages
     #[arg(long, help_heading = "Running")]
     keep_work: bool,
@@ -224,6 +227,7 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
         stage_timeout: options.stage_timeout,
         fail_fast: options.fail_fast,
         keep_work: options.keep_work,
+        isolation: options.isolation,
         fetch_only,
         ignore_space: options.ignore_space,
         grace: crate::process::group::GRACE,
@@ -308,18 +312,22 @@ fn listen(mut events: mpsc::UnboundedReceiver<Stamped>, log: &Path, verbosity: V
 
 // The first signal asks politely, the second does not ask.
 async fn signals(stopper: watch::Sender<Stop>, emitter: Emitter) {
+    use nix::sys::signal::Signal;
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
+    let (sender, mut asked) = mpsc::channel(2);
+    let wanted = [
+        (Signal::SIGINT, SignalKind::interrupt()),
+        (Signal::SIGTERM, SignalKind::terminate()),
+        (Signal::SIGHUP, SignalKind::hangup()),
+    ];
+    // What `nohup` or a shell that starts a job in the background has ignored stays ignored.
+    for (_, kind) in wanted.into_iter().filter(|(signal, _)| !inherited_ignored(*signal)) {
+        let Ok(mut signal) = signal(kind) else { return };
+        let sender = sender.clone();
+        tokio::spawn(async move { while signal.recv().await.is_some() && sender.send(()).await.is_ok() {} });
+    }
+    drop(sender);
+    while asked.recv().await.is_some() {
         let again = *stopper.borrow() > Stop::No;
         let (next, text) = if again {
             (Stop::AtOnce, "stopping at once; the steps that run begin anew next time")

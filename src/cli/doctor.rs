@@ -43,10 +43,11 @@ impl Doctor {
             install(&examination)?;
             examination = doctor::examine(&session.tools, &names, &host);
         }
+        let isolation = crate::process::isolation::support(std::path::Path::new("/proc/self/exe"))?.isolation();
         let text = if self.json {
-            report::json(&examination).map_err(|error| Trouble::usage(error.to_string()))?
+            report::json(&examination, &isolation).map_err(|error| Trouble::usage(error.to_string()))?
         } else {
-            report::text(&examination, crate::report::Style::of(&std::io::stdout()))
+            report::text(&examination, &isolation, crate::report::Style::of(&std::io::stdout()))
         };
         super::print(&text)?;
         Ok(if examination.is_good() { exit::DONE } else { exit::HOST })

@@ -142,7 +142,8 @@ impl From<crate::exec::Error> for Trouble {
         let exit = match &error {
             crate::exec::Error::Store(_) => exit::STORE,
             crate::exec::Error::Source(_) => exit::SOURCE,
-            crate::exec::Error::Process(_) => exit::HOST,
+            crate::exec::Error::NoExec { .. } => exit::STORE,
+            crate::exec::Error::Process(_) | crate::exec::Error::NotIsolated { .. } => exit::HOST,
             crate::exec::Error::Io(_) | crate::exec::Error::Defect(_) => exit::FAILED,
         };
         Self::new(exit, Diagnostic { hints: error.hints(), ..Diagnostic::from_error(&error) })

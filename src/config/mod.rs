@@ -1,6 +1,7 @@
 //! Targets, recipes, release sets and profiles: parsed, checked, then trusted.
 //! Never touches the network or starts a process.
 
+pub mod access;
 pub mod expect;
 pub mod file;
 pub mod host_tools;

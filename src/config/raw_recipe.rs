@@ -1,6 +1,7 @@
 //! The shape of `recipes/NAME.toml`, exactly as written, as [`super::raw`] is
 //! that of the target matrix.
 
+use super::access::RawAccess;
 use super::raw::Text;
 use super::version_range::VersionRange;
 use crate::base::{PackageName, Sha256, Version};
@@ -53,6 +54,9 @@ pub struct RawRecipe {
     /// The steps, in order.
     #[serde(default)]
     pub step: Vec<RawStep>,
+    /// What its steps use beyond their isolation.
+    #[serde(default)]
+    pub access: RawAccess,
     /// What it leaves.
     #[serde(default)]
     pub result: RawResult,

@@ -1,6 +1,7 @@
 //! A recipe as the rest of the program sees it. Its templates are still text
 //! with places: [`crate::plan`] renders them for each target.
 
+use super::access::Access;
 use super::file::{Placed, SourceFile};
 use super::raw_recipe::{RawRecipe, RawSource, RawStep, RawVersion};
 use super::source::{Keyring, Origin, PatchFrom, PatchSpec, Pin, SourceSpec};
@@ -54,6 +55,8 @@ pub struct Recipe {
     pub env: Vec<(String, Placed)>,
     /// In order.
     pub steps: Vec<Step>,
+    /// What its steps use beyond their isolation.
+    pub access: Access,
     /// Files that must be there in the end.
     pub result: Vec<Placed>,
     /// What it costs, roughly, unless one of `cost_with` holds.
@@ -266,6 +269,7 @@ impl Reader<'_> {
             files: self.all(&raw.files),
             env: self.env(&raw.env),
             steps: raw.step.iter().map(|step| self.step(step)).collect(),
+            access: Access::new(&raw.access, file, &mut self.problems),
             result: self.all(&raw.result.files),
             cost,
             cost_with,

@@ -20,6 +20,10 @@ pub fn read(dest: &Path) -> Result<Account, String> {
     if !path.exists() {
         return Ok(Account::default());
     }
+    // A FIFO would never end.
+    if !path.is_file() {
+        return Err(format!("its `{ACCOUNT}` is not a regular file"));
+    }
     let text = fs_err::read_to_string(&path).map_err(|error| error.to_string())?;
     Account::parse(&text).map_err(|error| format!("its `{ACCOUNT}` file cannot be understood: {error}"))
 }

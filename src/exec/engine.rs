@@ -9,7 +9,7 @@ use super::checks;
 use super::emit::Emitter;
 use super::event::{Event, Failure, StageInfo, State, Usage};
 use super::job::{self, StageWork};
-use super::shared::{Options, Shared, StageEnd, Summary};
+use super::shared::{IsolationMode, Options, Shared, StageEnd, Summary};
 use super::sources;
 use super::states::{States, Status};
 use super::survey::{Sources, Survey, expected, kind, space_needed, time_name};
@@ -18,6 +18,7 @@ use super::workspace::Places;
 use super::{Error, Stop};
 use crate::base::Diagnostic;
 use crate::plan::{Plan, StageId, Work};
+use crate::process::isolation::Support;
 use crate::process::{JobServer, Memory, Token};
 use crate::source::Fetcher;
 use crate::store::Store;
@@ -42,6 +43,38 @@ pub struct Engine {
     running: BTreeMap<tokio::task::Id, StageId>,
     ended: BTreeMap<StageId, State>,
     times: Times,
+}
+
+fn can_not_execute(store: &Store) -> bool {
+    let found = nix::sys::statvfs::statvfs(store.root());
+    found.is_ok_and(|found| found.flags().contains(nix::sys::statvfs::FsFlags::ST_NOEXEC))
+}
+
+// What steps can be isolated with, found only when one is going to run.
+fn isolation(
+    plan: &Plan,
+    states: &States,
+    store: &Store,
+    mode: IsolationMode,
+    emitter: &Emitter,
+) -> Result<Option<Support>, Error> {
+    let runs = |id: &StageId| !matches!(states.get(*id), Status::Cached | Status::Unneeded);
+    let has_steps = plan.ids().any(|id| runs(&id) && plan.stage(id).job().is_some());
+    if has_steps && can_not_execute(store) {
+        return Err(Error::NoExec { store: store.root().to_owned() });
+    }
+    if mode == IsolationMode::Off || !has_steps {
+        return Ok(None);
+    }
+    let support = crate::process::isolation::support(std::path::Path::new("/proc/self/exe"))?;
+    if !support.missing.is_empty() {
+        let found = support.isolation().to_string();
+        if mode == IsolationMode::Required {
+            return Err(Error::NotIsolated { found });
+        }
+        emitter.notice(None, true, format!("isolation: {found}"));
+    }
+    Ok(Some(support))
 }
 
 impl Engine {
@@ -103,7 +136,9 @@ impl Engine {
         if !options.ignore_space && !busy.is_empty() {
             store.require(space_needed(&plan, &states, options.jobs))?;
         }
+        let isolation = isolation(&plan, &states, &store, options.isolation, &emitter)?;
         let shared = Shared {
+            isolation,
             jobs: JobServer::new(options.jobs)?,
             budget: Budget::new(memory),
             repair: tokio::sync::Mutex::default(),

@@ -13,9 +13,11 @@ use crate::formats::buildlog;
 use crate::formats::verdict::{Account, Verdict};
 use crate::plan::Material;
 use crate::plan::job::{Job, JobStep};
+use crate::process::isolation::{Isolation, Support, View};
 use crate::process::{self, Outcome, Token};
 use crate::store::names::Named;
 use crate::store::{self, Lock, Record};
+use std::collections::BTreeMap;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -80,23 +82,61 @@ impl Runner<'_> {
         }
         self.remember()?;
         let root = store.work_dir(&key);
-        let (mut space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
+        self.end_remains(&root)?;
+        let (mut space, mut begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
         let script = workspace::reproduce(&self.work.name, &key, &self.work.job, &self.work.places);
         fs_err::write(root.join("reproduce.sh"), &script)?;
-        let steps = self.work.job.steps.clone();
-        for (index, step) in steps.iter().enumerate().skip(begin.step) {
-            let resumed = begin.resumed && index == begin.step;
-            if let StepEnd::Ended(state, failure) = self.step(&mut space, &lock, index, step, resumed).await? {
-                return match (&self.work.expect, state) {
-                    (Some(_), State::Failed { why }) => self.failed_check(&mut space, why, failure),
-                    (_, state) => Ok(self.end(state, failure)),
-                };
-            }
+        let mut ended = self.steps(&mut space, &lock, begin).await?;
+        if let StepEnd::Ended(State::Failed { why }, _) = &ended
+            && begin.resumed
+            && !self.is_late()
+        {
+            // What was interrupted may be half-written however cleanly it ended, as automake's `.deps` are.
+            let text = format!("{why}, in a build tree that an earlier run left; building it afresh");
+            self.shared.emitter.notice(Some(&self.work.name), true, text);
+            (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
+            fs_err::write(root.join("reproduce.sh"), &script)?;
+            ended = self.steps(&mut space, &lock, begin).await?;
+        }
+        if let StepEnd::Ended(state, failure) = ended {
+            return match (&self.work.expect, state) {
+                (Some(_), State::Failed { why }) => self.failed_check(&mut space, why, failure),
+                (_, state) => Ok(self.end(state, failure)),
+            };
         }
         if self.work.expect.is_some() {
             return self.checked(&mut space, &script, begin);
         }
         self.publish(&space, &script, begin)
+    }
+
+    async fn steps(&mut self, space: &mut Workspace, lock: &Lock, begin: Begin) -> Result<StepEnd, Error> {
+        let steps = self.work.job.steps.clone();
+        for (index, step) in steps.iter().enumerate().skip(begin.step) {
+            let resumed = begin.resumed && index == begin.step;
+            let ended = self.step(space, lock, index, step, resumed).await?;
+            if matches!(ended, StepEnd::Ended(..)) {
+                return Ok(ended);
+            }
+        }
+        Ok(StepEnd::Done)
+    }
+
+    fn is_late(&self) -> bool {
+        self.shared.options.stage_timeout.is_some_and(|limit| self.began.elapsed() >= limit)
+    }
+
+    // A killed run whose supervisor was killed too may have left processes that write here.
+    fn end_remains(&self, root: &Path) -> Result<(), Error> {
+        if !root.exists() {
+            return Ok(());
+        }
+        let killed = process::end_remains(root)?;
+        if killed > 0 {
+            let text = format!("{killed} processes of an earlier run still worked on it; they were killed");
+            self.shared.emitter.notice(Some(&self.work.name), true, text);
+        }
+        Ok(())
     }
 
     fn found(&mut self, tree: &Path, state: State) -> StageEnd {
@@ -242,6 +282,7 @@ impl Runner<'_> {
             .ok()
             .and_then(|file| buildlog::read(std::io::BufReader::new(file), EXCERPT).ok())
             .map_or_else(Vec::new, |finding| finding.excerpt);
+        let excerpt = self.with_refusal(excerpt);
         let failure = Failure {
             step: step.name.clone(),
             ended: ended.clone(),
@@ -254,7 +295,7 @@ impl Runner<'_> {
 
     fn command(&self, space: &Workspace, lock: &Lock, step: &JobStep, log: &Path) -> process::Command {
         let path = |name: &str| space.root().join(name).display().to_string();
-        let mut env: std::collections::BTreeMap<String, String> = step
+        let mut env: BTreeMap<String, String> = step
             .env
             .iter()
             .map(|(name, value)| (name.clone(), self.work.places.on_path(name, space.fill(value))))
@@ -267,6 +308,7 @@ impl Runner<'_> {
             env.insert("PATH".into(), format!("{}{before}", wrapper.bin.display()));
             env.extend(wrapper.variables.iter().map(|(name, dir)| (name.clone(), dir.display().to_string())));
         }
+        let isolation = self.shared.isolation.clone().map(|support| (support, self.view(space, &env)));
         process::Command {
             step: step.name.clone(),
             argv: step.argv.iter().map(|word| space.fill(word)).collect(),
@@ -276,6 +318,47 @@ impl Runner<'_> {
             stop_record: space.root().join("stopped.json"),
             grace: self.shared.options.grace,
             lock: Some(lock.file()),
+            isolation,
+        }
+    }
+
+    // Where a failed step seems to have met the isolation, its finding says so.
+    fn with_refusal(&self, mut excerpt: Vec<String>) -> Vec<String> {
+        let met = |what: &str| excerpt.iter().any(|line| line.contains(what));
+        let mut refused = Vec::new();
+        if self.shared.isolation.is_some() {
+            if met("Read-only file system") || met("Permission denied") {
+                refused.push("isolation: a step writes its own work directory only; its recipe declares more as `[access] write`");
+            }
+            if !self.work.job.access.network && met("Network is unreachable") {
+                refused.push("isolation: a step has no network; its recipe declares it as `[access] network = true`");
+            }
+        }
+        excerpt.extend(refused.into_iter().map(str::to_owned));
+        excerpt
+    }
+
+    // What the step may use of the machine.
+    fn view(&self, space: &Workspace, env: &BTreeMap<String, String>) -> View {
+        let root = space.root();
+        let dir = |name: &str| root.join(name);
+        let access = &self.work.job.access;
+        let path = env.get("PATH").map_or("", String::as_str);
+        let cache = self.shared.options.wrapper.iter().flat_map(|wrapper| &wrapper.variables);
+        let cache: Vec<PathBuf> =
+            cache.map(|(_, dir)| dir.clone()).filter(|dir| *dir != self.shared.store.root()).collect();
+        let mut visible: Vec<PathBuf> = path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from).collect();
+        visible.push(self.shared.store.root().to_owned());
+        visible.extend(std::env::current_exe());
+        View {
+            work: root.to_owned(),
+            own: ["build", "dest", "files", "home", "tmp"].map(dir).into(),
+            logs: dir("logs"),
+            scratch: dir("tmp"),
+            visible,
+            write: access.write.iter().cloned().chain(cache).collect(),
+            devices: access.devices.clone(),
+            network: access.network,
         }
     }
 
@@ -333,6 +416,7 @@ impl Runner<'_> {
             cpu,
             max_rss_kib: self.usage.max_rss_kib,
             bytes: 0,
+            isolation: Some(self.shared.isolation.as_ref().map_or_else(Isolation::off, Support::isolation)),
         };
         let stored = store.publish(space.root(), record, self.shared.options.keep_work)?;
         if !self.shared.options.keep_work {

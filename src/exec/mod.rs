@@ -15,7 +15,7 @@ pub mod workspace;
 
 pub use emit::Emitter;
 pub use engine::Engine;
-pub use shared::{Options, Summary, Wrapper};
+pub use shared::{IsolationMode, Options, Summary, Wrapper};
 
 use crate::base::Diagnose;
 use crate::{process, source, store};
@@ -47,6 +47,18 @@ pub enum Error {
     /// A file operation; the error names the path.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// Nothing that is built in the store could be run.
+    #[error("the store `{store}` is on a file system that is mounted `noexec`")]
+    NoExec {
+        /// The store.
+        store: std::path::PathBuf,
+    },
+    /// Steps were to be isolated, and the machine cannot do all of it.
+    #[error("steps cannot be isolated as required: {found}")]
+    NotIsolated {
+        /// What it can do.
+        found: String,
+    },
     /// A task of the engine ended in a panic, which is a defect.
     #[error("a part of crossmill stopped: {0}")]
     Defect(String),
@@ -63,6 +75,8 @@ impl Diagnose for Error {
             Self::Process(error) => error.hints(),
             Self::Source(error) => error.hints(),
             Self::Io(error) => crate::base::access::hints(error),
+            Self::NoExec { .. } => vec!["choose another with `--store DIR`, or mount it with `exec`".into()],
+            Self::NotIsolated { .. } => vec!["`--isolation auto` uses what there is and records it".into()],
             Self::Defect(_) => vec!["please report it; the next run carries on where this one stopped".into()],
         }
     }

@@ -7,6 +7,7 @@ use super::{Error, Stop};
 use crate::base::Key;
 use crate::formats::verdict::Account;
 use crate::plan::graph::Chosen;
+use crate::process::isolation::Support;
 use crate::process::{JobServer, Token};
 use crate::source::Fetcher;
 use crate::store::{Lock, Store};
@@ -31,6 +32,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// Keep the build trees of finished stages.
     pub keep_work: bool,
+    /// Whether steps are isolated.
+    pub isolation: IsolationMode,
     /// Only bring the sources.
     pub fetch_only: bool,
     /// Start although the disk seems too small.
@@ -59,6 +62,17 @@ pub struct Options {
     pub command: Vec<String>,
 }
 
+/// Whether steps run isolated from the rest of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum IsolationMode {
+    /// As far as the kernel allows
+    Auto,
+    /// Fail where it does not allow all of it
+    Required,
+    /// Not at all
+    Off,
+}
+
 /// What stands before the host's compilers in build steps.
 #[derive(Debug, Clone)]
 pub struct Wrapper {
@@ -85,6 +99,8 @@ pub struct Shared {
     pub ledger: watch::Shared,
     /// Where events go.
     pub emitter: Emitter,
+    /// What steps are isolated with; `None` if they are not to be.
+    pub isolation: Option<Support>,
     /// How the run is done.
     pub options: Options,
     /// Whether it is asked to end.

@@ -116,6 +116,9 @@ pub async fn watch(shared: Shared, jobs: JobServer, emitter: Emitter) {
             let tokens = jobs.total() - jobs.available().unwrap_or(0).min(jobs.total());
             emitter.emit(Event::Load { cores, tokens, memory_kib });
         }
+        if let Ok(excess @ 1..) = jobs.trim() {
+            emitter.notice(None, true, format!("a step wrote {excess} bytes to the job server that are no tokens"));
+        }
         let Ok(memory) = Memory::now() else { continue };
         let share = memory.available as f64 / memory.total.max(1) as f64;
         if share < SHORT && withheld.len() + 1 < jobs.total() {

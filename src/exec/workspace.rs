@@ -372,6 +372,7 @@ mod tests {
             source: None,
             files: vec![("a/b".into(), "c\n".into())],
             tools: Vec::new(),
+            access: Default::default(),
             result: Vec::new(),
             build_bytes: 0,
             result_bytes: 0,

@@ -8,7 +8,6 @@ use super::material::Material;
 use super::request::{HostFacts, Request};
 use super::versions::{self, Versions};
 use crate::base::{Diagnostic, Key, PackageName};
-use crate::config::Config;
 use crate::config::expect::{Expectation, Word};
 use crate::config::file::Placed;
 use crate::config::load::version_hints;
@@ -16,6 +15,7 @@ use crate::config::matrix::Target;
 use crate::config::recipe::{Command, Cost, Need, Per, Recipe, Step};
 use crate::config::source::SourceSpec;
 use crate::config::template::{Renderer, token};
+use crate::config::{Config, access};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -372,20 +372,34 @@ impl Planner<'_> {
         let mut files = Vec::new();
         for file in &recipe.files {
             for name in self.render(renderer, file).split_whitespace() {
+                self.require(file, access::stays_below("the file", name));
                 files.extend(self.file(file, name).map(|content| (name.to_owned(), content)));
             }
         }
-        let result =
-            recipe.result.iter().map(|file| self.render(renderer, file)).filter(|file| !file.trim().is_empty());
+        let mut result = Vec::new();
+        for file in &recipe.result {
+            let rendered = self.render(renderer, file);
+            if !rendered.trim().is_empty() {
+                self.require(file, access::stays_below("the result", &rendered));
+                result.push(rendered);
+            }
+        }
         Job {
             steps,
             deps: needs.iter().map(|(need, stage)| Dep { package: need.package.clone(), stage: *stage }).collect(),
             source,
             files,
             tools,
-            result: result.collect::<Vec<_>>(),
+            access: recipe.access.clone(),
+            result,
             build_bytes: recipe.cost.build,
             result_bytes: recipe.cost.result,
+        }
+    }
+
+    fn require(&mut self, place: &Placed, holds: Result<(), String>) {
+        if let Err(why) = holds {
+            self.problems.push(place.error(why));
         }
     }
 
@@ -435,13 +449,9 @@ impl Planner<'_> {
             let value = self.render(renderer, value);
             env.insert(name.clone(), value);
         }
-        Some(JobStep {
-            name: self.render(renderer, &step.name),
-            argv,
-            env: env.into_iter().collect(),
-            interrupted: step.interrupted,
-            memory: step.memory,
-        })
+        let name = self.render(renderer, &step.name);
+        self.require(&step.name, access::step_name(&name));
+        Some(JobStep { name, argv, env: env.into_iter().collect(), interrupted: step.interrupted, memory: step.memory })
     }
 
     fn expectation(&mut self, recipe: &Recipe, instance: &Instance) -> Expectation {
@@ -488,6 +498,9 @@ impl Planner<'_> {
         }
         for (name, content) in &job.files {
             material.add(format!("file `{name}`"), content);
+        }
+        for (what, value) in job.access.facts() {
+            material.add(what, value);
         }
         material
     }

@@ -3,6 +3,7 @@
 
 use super::graph::StageId;
 use crate::base::PackageName;
+use crate::config::access::Access;
 use crate::config::recipe::Interrupted;
 use serde::Serialize;
 
@@ -19,6 +20,8 @@ pub struct Job {
     pub files: Vec<(String, String)>,
     /// Host tools it needs, by their names in `host-tools.toml`.
     pub tools: Vec<String>,
+    /// What its steps use beyond their isolation.
+    pub access: Access,
     /// Files that must be there in the end, relative to the result.
     pub result: Vec<String>,
     /// Bytes the build tree takes, roughly.

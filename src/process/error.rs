@@ -1,7 +1,7 @@
 //! What can go wrong between crossmill and its children.
 
 use super::wire;
-use crate::base::{Diagnose, units};
+use crate::base::{Diagnose, files, units};
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -125,6 +125,14 @@ pub enum Error {
         /// The time it had.
         limit: Duration,
     },
+    /// Processes of an earlier run that do not end.
+    #[error("processes of an earlier run still work in `{work}` and cannot be killed: {pids:?}")]
+    Remains {
+        /// The directory.
+        work: PathBuf,
+        /// The processes.
+        pids: Vec<i32>,
+    },
     /// The kernel's view of processes or memory could not be read.
     #[error("failed to read the state of the machine")]
     Machine {
@@ -154,6 +162,17 @@ impl Diagnose for Error {
             {
                 "the file is there: what its first line (`#!…`) or its ELF header names as interpreter is not"
                     .to_owned()
+            }
+            Self::Start { what, source: Some(error), .. }
+                if what == wire::EXECUTING && error.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                "is its file system mounted `noexec`?".to_owned()
+            }
+            Self::Remains { .. } => "look at them with `ps`, and start again when they have ended".to_owned(),
+            Self::Supervisor { source, .. } | Self::Start { source: Some(source), .. } | Self::Jobs { source, .. }
+                if files::hint(source).is_some() =>
+            {
+                files::hint(source).unwrap_or_default()
             }
             Self::Supervisor { .. } => {
                 "was crossmill's own file replaced or removed during the run? start it again".to_owned()

@@ -5,6 +5,7 @@
 //! and no runtime is needed for it.
 
 use super::error::Error;
+use super::isolation::{Support, View};
 use super::jobs::JobServer;
 use super::supervise;
 use super::tree;
@@ -51,6 +52,8 @@ pub struct Command {
     /// A file whose `flock` is held until the last process is gone, even if
     /// crossmill is gone before. The command itself does not inherit it.
     pub lock: Option<Arc<File>>,
+    /// What the machine offers of isolation, and what the step may use; `None` runs it without.
+    pub isolation: Option<(Support, View)>,
 }
 
 /// A step whose processes run. Dropping it is a polite stop.
@@ -137,6 +140,7 @@ pub fn spawn(supervisor_exe: &Path, command: &Command, jobs: Option<&JobServer>)
         stop_record: absolute(&command.stop_record).map_err(|error| start("finding its stop record", error))?,
         // A day at most, so that no sum of times overflows.
         grace_ms: command.grace.as_millis().min(86_400_000) as u64,
+        isolation: command.isolation.clone(),
         keep: jobs.map(|jobs| jobs.descriptors().to_vec()).unwrap_or_default(),
     };
     let spec = memory_file(&spec).map_err(|error| start("passing it on", error))?;

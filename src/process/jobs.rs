@@ -42,6 +42,7 @@ struct Pipe {
     write: OwnedFd,
     /// The same pipe, opened anew: O_NONBLOCK here is nobody else's.
     own: AsyncFd<OwnedFd>,
+    own_write: OwnedFd,
     total: usize,
     /// How many [`Token`]s there are. Locked while a byte moves, so that the
     /// number and the pipe agree whenever it is free.
@@ -172,6 +173,15 @@ impl JobServer {
         self.0.recount().map_err(|source| Error::Jobs { what: "recount its tokens", source })
     }
 
+    /// Takes away the bytes that a step wrote without having read them, and returns how many. A full pipe would block
+    /// every make that gives its token back.
+    ///
+    /// # Errors
+    /// When the pipe fails, which is a defect.
+    pub fn trim(&self) -> Result<usize, Error> {
+        self.0.trim().map_err(|source| Error::Jobs { what: "take away false tokens", source })
+    }
+
     fn token(&self, byte: u8) -> Token {
         Token { pipe: Arc::clone(&self.0), byte }
     }
@@ -184,7 +194,8 @@ impl Pipe {
         let own = reopen(&read, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?;
         // SAFETY: an `OwnedFd` keeps its one descriptor open until it is dropped.
         let own = unsafe { AsyncFd::register_with_interest(own, Interest::READABLE) }?;
-        let pipe = Self { read, write, own, total: count, held: Mutex::new(0) };
+        let own_write = reopen(&write, OFlag::O_WRONLY | OFlag::O_NONBLOCK)?;
+        let pipe = Self { read, write, own, own_write, total: count, held: Mutex::new(0) };
         pipe.put(&vec![b'+'; count])?;
         Ok(pipe)
     }
@@ -197,6 +208,10 @@ impl Pipe {
     /// One byte out of the pipe, or `WouldBlock`.
     fn take(&self) -> io::Result<u8> {
         let mut held = self.held();
+        // There are more bytes than tokens: a step wrote some.
+        if *held >= self.total {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let byte = self.take_byte()?;
         *held += 1;
         Ok(byte)
@@ -216,9 +231,11 @@ impl Pipe {
 
     fn put(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match write(&self.write, bytes) {
+            match write(&self.own_write, bytes) {
                 Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
                 Err(Errno::EINTR) => {}
+                // A step filled the pipe: there are more tokens in it than there should be.
+                Err(Errno::EAGAIN) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -239,10 +256,26 @@ impl Pipe {
         if let Some(missing) = wanted.checked_sub(found) {
             self.put(&vec![b'+'; missing])?;
         }
-        for _ in wanted..found {
-            self.take_byte()?;
-        }
+        self.drop_bytes(found.saturating_sub(wanted))?;
         Ok(wanted as isize - found as isize)
+    }
+
+    fn trim(&self) -> io::Result<usize> {
+        let held = self.held();
+        let excess = self.available()?.saturating_sub(self.total.saturating_sub(*held));
+        self.drop_bytes(excess)?;
+        Ok(excess)
+    }
+
+    fn drop_bytes(&self, count: usize) -> io::Result<()> {
+        for _ in 0..count {
+            match self.take_byte() {
+                // A make was faster.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                other => other?,
+            };
+        }
+        Ok(())
     }
 }
 

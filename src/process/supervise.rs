@@ -12,6 +12,7 @@
 //! | any other signal | nothing: the terminal's are not for a step |
 
 use super::inherit;
+use super::isolation::{self, Mechanism, Rules};
 use super::tree::{self, Process};
 use super::wire::{self, Outcome, Report, Spec, Status, StopRecord, Usage};
 use nix::errno::Errno;
@@ -23,12 +24,14 @@ use nix::sys::signal::{self, SigHandler, SigSet, Signal, kill, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::time::TimeValLike as _;
-use nix::unistd::{Pid, getpid, getppid, read};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, read};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -67,13 +70,82 @@ enum Phase {
 /// The exit code says only whether it could do its work; what became of the
 /// command is on stdout.
 pub fn supervise_main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let fd = args.next().and_then(|arg| arg.into_string().ok()).and_then(|arg| arg.parse::<u32>().ok());
-    let Some(fd) = fd else { return ExitCode::from(64) };
-    match prepare(fd).and_then(|(spec, signals)| run(&spec, signals)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failed) => {
-            tell(&failed);
-            ExitCode::FAILURE
+    let Some(argument) = args.next() else { return ExitCode::from(64) };
+    if let Some(code) = isolation::probe_main(&argument) {
+        return code;
+    }
+    let Some(fd) = argument.into_string().ok().and_then(|arg| arg.parse::<u32>().ok()) else {
+        return ExitCode::from(64);
+    };
+    match prepare(fd).and_then(isolate) {
+        Ok(Role::Guardian(child)) => guard(child),
+        Ok(Role::Supervisor(spec, rules)) => match watch_signals().and_then(|signals| run(&spec, rules, signals)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failed) => report_failure(&failed),
+        },
+        Err(failed) => report_failure(&failed),
+    }
+}
+
+fn report_failure(failed: &Report) -> ExitCode {
+    tell(failed);
+    ExitCode::FAILURE
+}
+
+/// What this process is after the isolation was set up.
+enum Role {
+    /// It waits for the supervisor, which is the first process of a namespace of its own.
+    Guardian(Pid),
+    /// It runs the command.
+    Supervisor(Box<Spec>, Option<Rules>),
+}
+
+/// Sets up what the command is to see of the machine. A process-id namespace begins with a child: that one goes on as
+/// the supervisor. When it ends, by whatever means, the kernel kills all that is left in it.
+fn isolate(mut spec: Spec) -> Result<Role, Report> {
+    let Some((support, view)) = spec.isolation.take() else { return Ok(Role::Supervisor(Box::new(spec), None)) };
+    let isolating = "isolating the step";
+    let (processes, mounts) = (support.has(Mechanism::Processes), support.has(Mechanism::ReadOnlyView));
+    // Through this descriptor the supervisor, and only it, writes its record: it leads out of the read-only view.
+    let records = spec.stop_record.parent().map(fs_err::File::open).transpose();
+    let records = records.map_err(failed(isolating))?;
+    isolation::unshare(&support, view.network).map_err(failed(isolating))?;
+    if processes {
+        // SAFETY: this process has one thread, so its child may do all that it could.
+        if let ForkResult::Parent { child } = unsafe { fork() }.map_err(failed(isolating))? {
+            return Ok(Role::Guardian(child));
+        }
+        prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed(isolating))?;
+    }
+    if mounts {
+        isolation::enter(&view, processes).map_err(failed(isolating))?;
+        if let (Some(records), Some(name)) = (records, spec.stop_record.file_name()) {
+            let fd = records.into_parts().0.into_raw_fd();
+            spec.stop_record = PathBuf::from(inherit::path_of(fd)).join(name);
+        }
+    }
+    let rules = if support.has(Mechanism::Landlock) {
+        Some(Rules::new(&view, mounts).map_err(failed(isolating))?)
+    } else {
+        None
+    };
+    Ok(Role::Supervisor(Box::new(spec), rules))
+}
+
+/// Waits for the supervisor and passes SIGTERM on. While this process lives it holds the lock, so that it is not
+/// released before the namespace is empty.
+fn guard(supervisor: Pid) -> ExitCode {
+    let mut wanted = SigSet::empty();
+    wanted.add(Signal::SIGCHLD);
+    wanted.add(Signal::SIGTERM);
+    loop {
+        match waitpid(supervisor, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, 0)) => return ExitCode::SUCCESS,
+            Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(Errno::ECHILD) => return ExitCode::FAILURE,
+            _ => {}
+        }
+        if let Ok(Signal::SIGTERM) = wanted.wait() {
+            let _: nix::Result<()> = kill(supervisor, Signal::SIGTERM);
         }
     }
 }
@@ -94,7 +166,7 @@ fn failed<E: Into<io::Error>>(what: &str) -> impl FnOnce(E) -> Report {
     }
 }
 
-fn prepare(fd: u32) -> Result<(Spec, SignalFd), Report> {
+fn prepare(fd: u32) -> Result<Spec, Report> {
     let spec = fs_err::read(format!("/proc/self/fd/{fd}")).map_err(failed("reading the command"))?;
     let spec: Spec = serde_json::from_slice(&spec).map_err(failed("reading the command"))?;
     // Also the lock: it stays open here, and only here.
@@ -103,13 +175,17 @@ fn prepare(fd: u32) -> Result<(Spec, SignalFd), Report> {
     // Blocked, not ignored: that would be inherited by the command.
     SigSet::all().thread_set_mask().map_err(failed("blocking signals"))?;
     reset(Signal::SIGCHLD).map_err(failed("resetting SIGCHLD"))?;
+    Ok(spec)
+}
+
+fn watch_signals() -> Result<SignalFd, Report> {
     let mut wanted = SigSet::empty();
     wanted.add(Signal::SIGCHLD);
     wanted.add(Signal::SIGTERM);
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
     let signals = SignalFd::with_flags(&wanted, flags).map_err(failed("watching signals"))?;
     prctl::set_child_subreaper(true).map_err(failed("becoming the subreaper"))?;
-    Ok((spec, signals))
+    Ok(signals)
 }
 
 fn reset(signal: Signal) -> nix::Result<()> {
@@ -117,7 +193,7 @@ fn reset(signal: Signal) -> nix::Result<()> {
     unsafe { signal::signal(signal, SigHandler::SigDfl) }.map(drop)
 }
 
-fn start(spec: &Spec) -> Result<Pid, Report> {
+fn start(spec: &Spec, mut rules: Option<Rules>) -> Result<Pid, Report> {
     // An old record must not speak for what runs now.
     StopRecord::remove(&spec.stop_record).map_err(failed("removing the last stop record"))?;
     let log = || io::stderr().as_fd().try_clone_to_owned().map(Stdio::from);
@@ -136,16 +212,19 @@ fn start(spec: &Spec) -> Result<Pid, Report> {
         SigSet::empty().thread_set_mask()?;
         // The last resort, should the supervisor itself be killed.
         prctl::set_pdeathsig(Signal::SIGKILL)?;
-        if getppid() == supervisor { Ok(()) } else { Err(Errno::ESRCH.into()) }
+        if getppid() != supervisor {
+            return Err(Errno::ESRCH.into());
+        }
+        rules.take().map_or(Ok(()), Rules::enforce)
     });
     // Reaped in `Supervisor::reap`, among all others.
     let child = command.spawn().map_err(failed(wire::EXECUTING))?;
     Ok(Pid::from_raw(child.id() as i32))
 }
 
-fn run(spec: &Spec, signals: SignalFd) -> Result<(), Report> {
+fn run(spec: &Spec, rules: Option<Rules>, signals: SignalFd) -> Result<(), Report> {
     let began = Instant::now();
-    let command = start(spec)?;
+    let command = start(spec, rules)?;
     tell(&Report::Started);
     let mut supervisor = Supervisor {
         command,

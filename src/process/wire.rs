@@ -5,6 +5,7 @@
 //! that its size is not bounded by what fits into an `execve`; the reports one
 //! a line on the supervisor's stdout; the stop record in a file.
 
+use super::isolation::{Support, View};
 use crate::base::files;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -85,6 +86,8 @@ pub(super) struct Spec {
     pub dir: PathBuf,
     pub stop_record: PathBuf,
     pub grace_ms: u64,
+    /// What the machine offers of isolation and what the command is to see; `None` runs it as it is.
+    pub isolation: Option<(Support, View)>,
     /// The inherited descriptors the command inherits too: the job server's.
     pub keep: Vec<RawFd>,
 }

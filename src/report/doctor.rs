@@ -1,6 +1,7 @@
 //! How the examination of a machine looks.
 
 use super::style::{Style, Tone, harmless, pad, pad_left};
+use crate::base::isolation::Isolation;
 use crate::check::doctor::{Examination, Examined, Status};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -10,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 pub const SCHEMA: u32 = 1;
 
 /// For people, ending in a newline.
-pub fn text(examination: &Examination, style: Style) -> String {
+pub fn text(examination: &Examination, isolation: &Isolation, style: Style) -> String {
     let wide = examination.tools.iter().map(|tool| tool.name.width()).max().unwrap_or(0);
     let mut out = String::new();
     for tool in &examination.tools {
@@ -34,6 +35,7 @@ pub fn text(examination: &Examination, style: Style) -> String {
         }
     }
     out.push('\n');
+    let _ = writeln!(out, "isolation of steps: {}", harmless(&isolation.to_string()));
     let bad = examination.tools.iter().filter(|tool| !tool.is_good()).count();
     let _ = match (&examination.install, bad) {
         (_, 0) => writeln!(out, "everything is there: {} tools", examination.tools.len()),
@@ -63,16 +65,18 @@ struct Form<'a> {
     tools: &'a [Examined],
     manager: Option<&'a str>,
     install: Option<&'a [String]>,
+    isolation: &'a Isolation,
 }
 
 /// As JSON, ending in a newline.
-pub fn json(examination: &Examination) -> serde_json::Result<String> {
+pub fn json(examination: &Examination, isolation: &Isolation) -> serde_json::Result<String> {
     let form = Form {
         schema: SCHEMA,
         ok: examination.is_good(),
         tools: &examination.tools,
         manager: examination.manager.as_deref(),
         install: examination.install.as_deref(),
+        isolation,
     };
     serde_json::to_string_pretty(&form).map(|text| text + "\n")
 }
@@ -80,6 +84,7 @@ pub fn json(examination: &Examination) -> serde_json::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::isolation::{Mechanism, State};
     use std::path::PathBuf;
 
     fn examination() -> Examination {
@@ -104,9 +109,15 @@ mod tests {
         }
     }
 
+    fn isolation() -> Isolation {
+        let why = "user namespaces are disabled (kernel.unprivileged_userns_clone=0)";
+        let missing = [Mechanism::ReadOnlyView, Mechanism::Network, Mechanism::Processes];
+        Isolation { state: State::Partial, missing: missing.map(|mechanism| (mechanism, why.to_owned())).into() }
+    }
+
     #[test]
     fn an_examination_reads_as_text_and_json() {
-        insta::assert_snapshot!("text", text(&examination(), Style::PLAIN));
-        insta::assert_snapshot!("json", json(&examination()).unwrap());
+        insta::assert_snapshot!("text", text(&examination(), &isolation(), Style::PLAIN));
+        insta::assert_snapshot!("json", json(&examination(), &isolation()).unwrap());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::manifest::Manifest;
 use super::{Error, Store};
+use crate::base::isolation::Isolation;
 use crate::base::{Key, files};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
@@ -26,6 +27,9 @@ pub struct Record<M> {
     pub max_rss_kib: u64,
     /// Bytes of the result.
     pub bytes: u64,
+    /// The isolation its steps ran in; results of older versions do not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
 }
 
 /// A result that is there.
@@ -234,6 +238,7 @@ mod tests {
             cpu: 1.0,
             max_rss_kib: 1,
             bytes: 0,
+            isolation: None,
         }
     }
 

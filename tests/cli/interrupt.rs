@@ -121,3 +121,96 @@ fn terminating_leaves_nothing_behind() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(processes_of(&world).is_empty(), "{:?}", processes_of(&world));
 }
+
+// A step that writes until `go` is in the world's count file, and then does its work.
+fn until_told(world: &World, before: &str) {
+    let count = world.path("count").display().to_string();
+    let script = format!("script = \"\"\"\ngrep -q '^go$' {count} || {{ {before} ; }}\nmake\n\"\"\"");
+    world.edit("data/recipes/lib.toml", "run = [\"make\"]", &script);
+}
+
+fn go(world: &World) {
+    let count = fs_err::read_to_string(world.path("count")).unwrap();
+    world.write("count", &format!("{count}go\n"));
+}
+
+// Kills crossmill and its supervisors so that none sees the other die.
+fn kill_with_supervisors(child: &mut Child) {
+    send(child, Signal::SIGSTOP);
+    let own = child.id();
+    for entry in fs_err::read_dir("/proc").unwrap().flatten() {
+        let path = entry.path();
+        let Some(pid) = path.file_name().and_then(|name| name.to_str()?.parse::<i32>().ok()) else { continue };
+        let stat = fs_err::read_to_string(path.join("stat")).unwrap_or_default();
+        let parent = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap_or_default().to_owned();
+        if parent == own.to_string() {
+            kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        }
+    }
+    send(child, Signal::SIGKILL);
+    child.wait().unwrap();
+}
+
+#[test]
+fn killed_with_its_supervisor_nothing_lives_on_where_process_ids_are_isolated() {
+    let world = World::new();
+    until_told(&world, "(setsid sh -c 'while :; do echo x >> grow; sleep 0.05; done') & wait");
+    let mut child = start(&world, &["build", "alpha", "--package", "lib", "--isolation", "required"]);
+    until("the step writes", || world.entries("work").iter().any(|work| work.join("build/grow").exists()));
+    kill_with_supervisors(&mut child);
+    until("no process is left", || processes_of(&world).is_empty());
+    go(&world);
+    world.run(&["build", "alpha", "--package", "lib"]).ok();
+}
+
+#[test]
+fn what_a_killed_supervisor_left_is_ended_by_the_next_run() {
+    let world = World::new();
+    until_told(&world, "(setsid sh -c 'while :; do echo x >> grow; sleep 0.05; done') & wait");
+    let mut child = start(&world, &["build", "alpha", "--package", "lib", "--isolation", "off"]);
+    until("the step writes", || world.entries("work").iter().any(|work| work.join("build/grow").exists()));
+    kill_with_supervisors(&mut child);
+    assert!(!processes_of(&world).is_empty(), "nothing is left to be found");
+    go(&world);
+    let ran = world.run(&["build", "alpha", "--package", "lib"]).ok();
+    assert!(ran.err.contains("of an earlier run still worked on it; they were killed"), "{}", ran.err);
+    assert!(processes_of(&world).is_empty(), "{:?}", processes_of(&world));
+}
+
+#[test]
+fn a_hangup_that_was_ignored_at_the_start_ends_nothing() {
+    let world = World::new();
+    until_told(&world, "touch waits; for i in $(seq 100); do sleep 0.02; done");
+    let inner = world.command(&["build", "alpha", "--package", "lib"]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(inner.get_program()).args(inner.get_args());
+    command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = command.current_dir(world.path("")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    until("the step runs", || world.entries("work").iter().any(|work| work.join("build/waits").exists()));
+    send(&child, Signal::SIGHUP);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_continued_step_that_fails_is_done_afresh_in_the_same_run() {
+    let world = World::new();
+    until_told(&world, "touch half; sleep 1000");
+    world.edit("data/recipes/lib.toml", "\nmake\n", "\nif test -e half; then exit 7; fi\nmake\n");
+    let mut child = start(&world, &["build", "alpha", "--package", "lib"]);
+    until("the step runs", || world.entries("work").iter().any(|work| work.join("build/half").exists()));
+    send(&child, Signal::SIGINT);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    go(&world);
+    let ran = world.run(&["build", "alpha", "--package", "lib"]).ok();
+    assert!(ran.err.contains("in a build tree that an earlier run left; building it afresh"), "{}", ran.err);
+    assert_eq!(world.count("host/lib configure"), 2);
+}
+
+#[test]
+fn a_step_that_fills_the_job_server_stops_nobody() {
+    let world = World::new();
+    let script = "script = \"head -c 150000 /dev/zero > /proc/self/fd/${MAKEFLAGS##*,}; make\"";
+    world.edit("data/recipes/lib.toml", "run = [\"make\"]", script);
+    let ran = world.run(&["build", "alpha", "-j", "2"]).ok();
+    assert!(ran.err.contains("bytes to the job server that are no tokens"), "{}", ran.err);
+}

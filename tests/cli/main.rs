@@ -11,6 +11,7 @@ mod bad_input;
 mod build;
 mod checks;
 mod interrupt;
+mod isolation;
 mod package;
 mod plan;
 mod prove;

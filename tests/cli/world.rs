@@ -82,6 +82,8 @@ interrupted = "continue"
 name = "install"
 run = ["make", "install", "DESTDIR={{ dest }}"]
 interrupted = "redo"
+[access]
+write = ["@COUNT@"]
 [result]
 files = ["share/@NAME@"]
 [cost]
@@ -206,6 +208,17 @@ impl World {
             .env("MAKEFLAGS", "-leaked")
             .current_dir(self.dir.path());
         command
+    }
+
+    /// Makes the whole world another user's.
+    pub fn give_to(&self, user: u32) {
+        let mut dirs = vec![self.dir.path().to_owned()];
+        while let Some(path) = dirs.pop() {
+            std::os::unix::fs::lchown(&path, Some(user), Some(user)).unwrap();
+            if path.is_dir() && !path.is_symlink() {
+                dirs.extend(fs_err::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+        }
     }
 
     pub fn run(&self, args: &[&str]) -> Ran {

@@ -51,6 +51,7 @@ impl Bench {
             log: self.path("log"),
             stop_record: self.record(),
             grace: Duration::from_secs(60),
+            isolation: None,
             lock: None,
         }
     }
