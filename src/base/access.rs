@@ -9,14 +9,11 @@ use std::path::Path;
 pub fn hints(error: &io::Error) -> Vec<String> {
     match error.kind() {
         io::ErrorKind::PermissionDenied => denied(error),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            vec!["free some space and run the same command again: what is finished is kept".into()]
-        }
         io::ErrorKind::ReadOnlyFilesystem => vec!["the file system is mounted read-only".into()],
         _ if is_io_fault(error) => {
             vec!["the disk or the file system reports an error, see `dmesg`; nothing was removed".into()]
         }
-        _ => Vec::new(),
+        _ => super::files::hint(error).into_iter().collect(),
     }
 }
 

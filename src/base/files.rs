@@ -39,7 +39,10 @@ fn write_beside(path: &Path, content: &[u8], flush: bool) -> io::Result<()> {
 
 /// Returns what to do about an error of the system that has nothing to do with the file it names.
 pub fn hint(error: &io::Error) -> Option<String> {
-    let raw = error.raw_os_error().and_then(|raw| {
+    // fs_err keeps the kind and drops the number.
+    let text = error.to_string();
+    let number = || text.rsplit_once("(os error ")?.1.strip_suffix(')')?.parse().ok();
+    let raw = error.raw_os_error().or_else(number).and_then(|raw: i32| {
         Some(match raw {
             nix::libc::EMFILE => {
                 "more files are open than this process may have: raise the limit with `ulimit -n 4096`"

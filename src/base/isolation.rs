@@ -6,7 +6,7 @@ use std::fmt;
 
 /// One part of the isolation, each with a mechanism of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "snake_case")]
 pub enum Mechanism {
     /// A mount namespace: everything but the work directory is read-only, `/tmp` is private.
     ReadOnlyView,
@@ -26,7 +26,7 @@ impl Mechanism {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReadOnlyView => "read-only view",
-            Self::Network => "no network",
+            Self::Network => "network isolation",
             Self::Processes => "private process ids",
             Self::Landlock => "Landlock",
         }
@@ -76,12 +76,14 @@ impl fmt::Display for Isolation {
             State::Off => write!(f, "off"),
             State::None => write!(f, "none: {}", reasons.join("; ")),
             State::Partial => {
-                let missing: Vec<_> = self
-                    .missing
-                    .iter()
-                    .map(|(mechanism, why)| format!("without {}: {why}", mechanism.as_str()))
-                    .collect();
-                write!(f, "partial: {}", missing.join("; "))
+                reasons.sort_unstable();
+                reasons.dedup();
+                let groups = reasons.iter().map(|reason| {
+                    let missing = self.missing.iter().filter(|(_, why)| why == reason);
+                    let names: Vec<_> = missing.map(|(mechanism, _)| mechanism.as_str()).collect();
+                    format!("without {}: {reason}", names.join(", "))
+                });
+                write!(f, "partial: {}", groups.collect::<Vec<_>>().join("; "))
             }
         }
     }

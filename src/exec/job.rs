@@ -248,6 +248,10 @@ impl Runner<'_> {
             log: log.display().to_string(),
             resumed,
         });
+        for dir in self.caches() {
+            // It is mounted for the step, so it must exist.
+            fs_err::create_dir_all(dir)?;
+        }
         let command = self.command(space, lock, step, &log);
         let mut running = process::spawn(Path::new("/proc/self/exe"), &command, Some(&self.shared.jobs))?;
         let ended = self.attend(&mut running, &log).await;
@@ -338,15 +342,18 @@ impl Runner<'_> {
         excerpt
     }
 
+    // Where a compiler cache writes; its other variable names the whole store.
+    fn caches(&self) -> impl Iterator<Item = &PathBuf> {
+        let variables = self.shared.options.wrapper.iter().flat_map(|wrapper| &wrapper.variables);
+        variables.map(|(_, dir)| dir).filter(|dir| *dir != self.shared.store.root())
+    }
+
     // What the step may use of the machine.
     fn view(&self, space: &Workspace, env: &BTreeMap<String, String>) -> View {
         let root = space.root();
         let dir = |name: &str| root.join(name);
         let access = &self.work.job.access;
         let path = env.get("PATH").map_or("", String::as_str);
-        let cache = self.shared.options.wrapper.iter().flat_map(|wrapper| &wrapper.variables);
-        let cache: Vec<PathBuf> =
-            cache.map(|(_, dir)| dir.clone()).filter(|dir| *dir != self.shared.store.root()).collect();
         let mut visible: Vec<PathBuf> = path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from).collect();
         visible.push(self.shared.store.root().to_owned());
         visible.extend(std::env::current_exe());
@@ -356,7 +363,7 @@ impl Runner<'_> {
             logs: dir("logs"),
             scratch: dir("tmp"),
             visible,
-            write: access.write.iter().cloned().chain(cache).collect(),
+            write: access.write.iter().cloned().chain(self.caches().cloned()).collect(),
             devices: access.devices.clone(),
             network: access.network,
         }

@@ -8,8 +8,8 @@ fn world(script: &str) -> World {
     let recipe = format!(
         "schema = 1\nname = \"proof\"\nsummary = \"a test\"\nper = \"target\"\nkind = \"check\"\n\
          tools = [\"{{{{ target.facts.wants }}}}\"]\n[[needs]]\npackage = \"kernel\"\n[[step]]\nname = \"look\"\n\
-         script = '''\necho proof >> {}\n{script}\n'''\n",
-        world.path("count").display()
+         script = '''\necho proof >> {count}\n{script}\n'''\n[access]\nwrite = [\"{count}\"]\n",
+        count = world.path("count").display()
     );
     world.write("data/recipes/proof.toml", &recipe);
     world.edit("data/targets.toml", "packages = [\"kernel\"]", "packages = [\"kernel\", \"proof\"]");
