@@ -57,7 +57,9 @@ impl Session {
     fn check_tool_names(&self) -> Result<(), Trouble> {
         let names: Vec<&str> = self.tools.tools.iter().map(|tool| tool.name.as_str()).collect();
         // Names that depend on the target are looked at when they are known.
-        let used = self.config.recipes.values().flat_map(|recipe| &recipe.tools);
+        let recipes = self.config.recipes.values();
+        let used =
+            recipes.flat_map(|recipe| recipe.tools.iter().chain(recipe.snapshot.iter().flat_map(|it| &it.tools)));
         let used = used.filter(|tool| !tool.text.contains("{{") && !tool.text.contains("{%"));
         let unknown = used.filter(|tool| !names.contains(&tool.text.as_str())).map(|tool| {
             let mut problem = tool.error(format!("unknown host tool `{}`", tool.text));

@@ -34,6 +34,10 @@ pub struct RawRecipe {
     /// Its versions, newest first.
     #[serde(default)]
     pub version: Vec<RawVersion>,
+    /// How a source tree says which version it is.
+    pub version_from: Option<RawVersionFrom>,
+    /// What a checkout of its repository needs beyond a release.
+    pub snapshot: Option<RawSnapshot>,
     /// Instead of versions of its own: the package whose source it is built from.
     pub source_of: Option<Spanned<PackageName>>,
     /// Patches for whatever source was used.
@@ -63,6 +67,26 @@ pub struct RawRecipe {
     /// What it costs, roughly.
     #[serde(default)]
     pub cost: RawCost,
+}
+
+/// `version-from`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawVersionFrom {
+    /// The file of the source tree.
+    pub file: String,
+    /// What the lines begin with that have the version's parts, in order.
+    pub after: Vec<String>,
+}
+
+/// `snapshot`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSnapshot {
+    /// A file that releases have and checkouts lack.
+    pub lacks: String,
+    /// The host tools that make it and its like.
+    pub tools: Vec<Text>,
 }
 
 /// `[[needs]]`

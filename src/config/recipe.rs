@@ -41,6 +41,10 @@ pub struct Recipe {
     pub needs: Vec<Need>,
     /// Newest first; empty for a recipe without a source of its own.
     pub versions: Vec<Release>,
+    /// How a source tree says which version it is.
+    pub version_from: Option<VersionFrom>,
+    /// What a checkout of its repository needs beyond a release.
+    pub snapshot: Option<Snapshot>,
     /// The package whose source it is built from instead, and its place for messages.
     pub source_of: Option<(PackageName, Placed)>,
     /// Patches for whatever source was used.
@@ -67,6 +71,37 @@ pub struct Recipe {
     pub file: SourceFile,
     /// The place of its name, for messages about the whole.
     pub at: Placed,
+}
+
+/// Where a source tree says which version it is.
+#[derive(Debug, Clone)]
+pub struct VersionFrom {
+    /// The file, relative to the tree.
+    pub file: String,
+    /// What the lines begin with that have the version's parts, in order.
+    pub after: Vec<String>,
+}
+
+impl VersionFrom {
+    /// Reads the version from the text of the file.
+    pub fn read(&self, text: &str) -> Option<Version> {
+        let part = |begin: &String| {
+            let rest = text.lines().find_map(|line| line.trim_start().strip_prefix(begin.as_str()))?.trim_start();
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(rest.len());
+            rest.get(..end).filter(|part| !part.is_empty())
+        };
+        let parts: Option<Vec<&str>> = self.after.iter().map(part).collect();
+        Version::new(&parts?.join(".")).ok()
+    }
+}
+
+/// What a checkout of a repository needs beyond a release.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// A file that releases have and checkouts lack.
+    pub lacks: String,
+    /// The host tools that make it and its like.
+    pub tools: Vec<Placed>,
 }
 
 /// A package whose result is needed.
@@ -233,7 +268,12 @@ impl Reader<'_> {
         let cost_with = cost_with
             .map(|with| (file.placed(&with.when), self.cost(cost, [&with.time, &with.build, &with.result])))
             .collect();
+        let version_from = raw.version_from.map(|from| VersionFrom { file: from.file, after: from.after });
+        let snapshot = raw.snapshot.as_ref();
+        let snapshot = snapshot.map(|raw| Snapshot { lacks: raw.lacks.clone(), tools: self.all(&raw.tools) });
         Recipe {
+            version_from,
+            snapshot,
             source_of,
             summary: raw.summary,
             per: per.unwrap_or(Per::Target),

@@ -12,8 +12,8 @@ use crate::config::expect::{Expectation, Word};
 use crate::config::file::Placed;
 use crate::config::load::version_hints;
 use crate::config::matrix::Target;
-use crate::config::recipe::{Command, Cost, Need, Per, Recipe, Step};
-use crate::config::source::SourceSpec;
+use crate::config::recipe::{Command, Cost, Need, Per, Recipe, Snapshot, Step};
+use crate::config::source::{Origin, SourceSpec};
 use crate::config::template::{Renderer, token};
 use crate::config::{Config, access};
 use std::collections::BTreeMap;
@@ -343,6 +343,16 @@ impl Planner<'_> {
         Some((Some(unpack), Some(version.to_string())))
     }
 
+    // Whether the user's source is a checkout; of an archive that is not known before it is unpacked.
+    fn is_snapshot(&self, recipe: &Recipe, snapshot: &Snapshot) -> bool {
+        let owner = recipe.source_of.as_ref().map_or(&recipe.name, |(owner, _)| owner);
+        match self.request.sources.get(owner).map(|source| &source.from) {
+            Some(Origin::Local(dir)) => dir.is_dir() && !dir.join(&snapshot.lacks).exists(),
+            Some(Origin::Git { .. }) => true,
+            _ => false,
+        }
+    }
+
     fn job(
         &mut self,
         recipe: &Recipe,
@@ -368,7 +378,14 @@ impl Planner<'_> {
             .tools
             .iter()
             .flat_map(|tool| self.render(renderer, tool).split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-        let tools: Vec<_> = tools.collect();
+        let mut tools: Vec<_> = tools.collect();
+        for tool in
+            recipe.snapshot.iter().filter(|snapshot| self.is_snapshot(recipe, snapshot)).flat_map(|it| &it.tools)
+        {
+            if !tools.contains(&tool.text) {
+                tools.push(tool.text.clone());
+            }
+        }
         let mut files = Vec::new();
         for file in &recipe.files {
             for name in self.render(renderer, file).split_whitespace() {

@@ -146,6 +146,10 @@ impl Request {
         for word in words.source {
             match source_one(config, word) {
                 Ok((name, source)) => {
+                    match version_of(config, &name, &source, fixed_versions.contains(&name).then(|| &versions[&name])) {
+                        Ok(version) => versions.extend(version.map(|version| (name.clone(), version))),
+                        Err(problem) => problems.push(problem),
+                    }
                     fixed_versions.push(name.clone());
                     sources.insert(name, source);
                 }
@@ -218,6 +222,39 @@ fn with_one(config: &Config, word: &str) -> Result<(PackageName, Version), Diagn
     let recipe = config.recipe(name)?;
     let version = Version::new(text).map_err(|error| Diagnostic::new(format!("`--with {word}`: {error}")))?;
     Ok((recipe.name.clone(), version))
+}
+
+// The version that a directory says it is. What the user names must agree with it: conditions of the recipe
+// depend on the version, and a wrong one builds wrongly.
+fn version_of(
+    config: &Config,
+    name: &PackageName,
+    source: &SourceSpec,
+    named: Option<&Version>,
+) -> Result<Option<Version>, Diagnostic> {
+    let (Some(from), Origin::Local(dir)) = (&config.recipe(name.as_str())?.version_from, &source.from) else {
+        return Ok(None);
+    };
+    if !dir.is_dir() {
+        return Ok(None);
+    }
+    let file = dir.join(&from.file);
+    let text = match fs_err::read_to_string(&file) {
+        Ok(text) => text,
+        // A tree that does not say it: the version is the one that was asked for.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Diagnostic::new(error.to_string())),
+    };
+    let Some(version) = from.read(&text) else {
+        return Err(Diagnostic::new(format!("`{}` does not say which version of `{name}` it is", file.display())));
+    };
+    match named {
+        Some(named) if !version.is_within(named) && version != *named => {
+            let said = format!("`--with {name}={named}`, but `{}` is {name} {version}", dir.display());
+            Err(Diagnostic::new(said).hint("leave `--with` out: the version is read from the tree"))
+        }
+        _ => Ok(Some(version)),
+    }
 }
 
 fn source_one(config: &Config, word: &str) -> Result<(PackageName, SourceSpec), Diagnostic> {

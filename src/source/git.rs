@@ -205,7 +205,8 @@ pub(super) fn unpack(
     match filled {
         // The stream ended within a file.
         Err(Error::Archive { source, .. }) => return Err(damaged(source.to_string())),
-        other => drop(other?),
+        Err(error) => return Err(error),
+        Ok(_) => {}
     }
     match stream.ended() {
         Ok(Some(output)) if output.status.success() => unpack::finish(tree, dest, &patches),

@@ -14,7 +14,8 @@ impl Store {
         for name in ["tree", "manifest.json"] {
             match fs_err::symlink_metadata(dir.join(name)) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-                other => drop(other?),
+                Err(error) => return Err(error.into()),
+                Ok(_) => {}
             }
         }
         Ok(true)

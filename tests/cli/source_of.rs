@@ -104,3 +104,51 @@ fn a_patch_for_one_target_leaves_the_trees_of_the_others_alone() {
     assert_eq!(needs("alpha/extra"), &serde_json::json!(["unpack/kernel-1.0"]));
     assert_eq!(needs("gamma/extra"), &serde_json::json!(["unpack/kernel-1.0+gamma-fix"]));
 }
+
+#[test]
+fn the_version_of_a_tree_is_read_and_not_believed() {
+    let world = World::new();
+    world.edit(
+        "data/recipes/tool.toml",
+        "tools = [",
+        "version-from = { file = \"VERSION\", after = [\"MAJOR = \", \"MINOR = \"] }\ntools = [",
+    );
+    world.write("tree/VERSION", "# a comment\nMAJOR = 3\nMINOR = 7\n");
+    world.write("tree/configure", "");
+    // This target needs an older one.
+    let ran = world.run(&["plan", "gamma", "--source", "tool=tree"]);
+    assert!(ran.code != Some(0) && ran.err.contains("3.7"), "{}{}", ran.out, ran.err);
+    let ran = world.run(&["plan", "alpha", "--source", "tool=tree", "--json"]).ok();
+    assert!(ran.out.contains("\"3.7\""), "{}", ran.out);
+    let ran = world.run(&["plan", "alpha", "--source", "tool=tree", "--with", "tool=1.0"]);
+    insta::assert_snapshot!(ran.error(), @"
+    exit 2
+    error: `--with tool=1.0`, but `[DIR]/tree` is tool 3.7
+    hint: leave `--with` out: the version is read from the tree
+    ");
+    fs_err::remove_file(world.path("tree/VERSION")).unwrap();
+    // A tree that does not say it is taken for the version that was asked for.
+    world.run(&["plan", "alpha", "--source", "tool=tree"]).ok();
+    world.write("tree/VERSION", "none\n");
+    let ran = world.run(&["plan", "alpha", "--source", "tool=tree"]);
+    assert!(ran.code == Some(2) && ran.err.contains("does not say which version"), "{}", ran.err);
+}
+
+#[test]
+fn what_a_checkout_needs_is_asked_for_first() {
+    let world = World::new();
+    let tools = "\n[tool.never]\nprogram = \"crossmill-never-there\"\nwhy = \"makes parsers\"\npackages = { apt = [\"never\"], apk = [\"never\"] }\n[tool.make]";
+    world.edit("data/recipes/host-tools.toml", "[tool.make]", tools);
+    world.edit(
+        "data/recipes/tool.toml",
+        "tools = [",
+        "snapshot = { lacks = \"parser.c\", tools = [\"never\"] }\ntools = [",
+    );
+    world.write("tree/configure", "");
+    let ran = world.run(&["build", "alpha", "--source", "tool=tree"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.err);
+    assert!(ran.err.contains("this machine lacks what the build needs: `never`"), "{}", ran.err);
+    world.write("tree/parser.c", "");
+    world.run(&["plan", "alpha", "--source", "tool=tree"]).ok();
+    world.run(&["build", "alpha"]).ok();
+}
