@@ -9,27 +9,27 @@
 //! | [`cli`] | arguments, exit codes; the only one beside `report` that prints |
 //! | [`report`] | how events and plans look on a terminal, in a log, as JSON |
 //! | [`publish`] | results as archives that are the same bytes everywhere |
-//! | [`exec`] | runs a plan: scheduling, tokens, memory, interrupts, events |
-//! | [`check`] | whether what is there is as it should be |
+//! | [`record`] | what runs established of each target, kept in the repository |
+//! | [`run`] | runs a plan: scheduling, tokens, memory, interrupts, events |
+//! | [`host`] | this machine: its tools and their identity |
 //! | [`plan`] | targets x recipes as one graph of stages with keys |
 //! | [`source`] | brings verified source trees onto this machine |
 //! | [`store`] | what is finished, published by one rename each |
 //! | [`process`] | children in groups that never outlive their run |
 //! | [`config`] | targets, recipes, release sets, profiles: parsed, then trusted |
-//! | [`formats`] | text of other programs: no file is opened here |
 //! | [`debuginfo`] | DWARF, SFrame and BTF: a library of its own, which uses only `base` |
 //! | [`base`] | words that all of them use |
 
 pub mod base;
-pub mod check;
 pub mod cli;
 pub mod config;
 pub mod debuginfo;
-pub mod exec;
-pub mod formats;
+pub mod host;
 pub mod plan;
 pub mod process;
 pub mod publish;
+pub mod record;
 pub mod report;
+pub mod run;
 pub mod source;
 pub mod store;

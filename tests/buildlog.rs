@@ -1,7 +1,7 @@
 //! Logs of real failures, and what a person is shown of each. The first line of
 //! a snapshot is the class; a new log in `tests/logs` gets its snapshot by itself.
 
-use crossmill::formats::buildlog;
+use crossmill::run::build_log;
 use std::path::Path;
 
 #[test]
@@ -13,7 +13,7 @@ fn every_log_shows_its_first_real_error() {
     assert!(logs.len() >= 18, "the logs are missing");
     for path in logs {
         let log = std::io::BufReader::new(fs_err::File::open(&path).unwrap());
-        let found = buildlog::read(log, 12).unwrap();
+        let found = build_log::read(log, 12).unwrap();
         let class = serde_json::to_string(&found.class).unwrap();
         let shown = format!("{class}\n{}", found.excerpt.join("\n"));
         insta::assert_snapshot!(path.file_stem().unwrap().to_str().unwrap(), shown);

@@ -42,7 +42,8 @@ fn rust_code_names_no_package_and_no_architecture() {
     let names = names();
     assert!(names.len() > 12);
     // What reads a compiler's output knows compilers; samples of reports name some.
-    let readers = ["src/debuginfo/", "src/formats/", "src/report/sample.rs", "src/report/timeline"];
+    let readers =
+        ["src/debuginfo/", "src/source/apt.rs", "src/run/build_log/", "src/run/log/sample.rs", "src/report/timeline"];
     let mut wrong = Vec::new();
     for file in rust_files(&root().join("src")) {
         let relative = file.strip_prefix(root()).unwrap().display().to_string();
@@ -122,19 +123,19 @@ fn the_setting_kernel_modules_makes_another_kernel_of_a_tiny_one_alone() {
 
 #[test]
 fn the_kept_proof_names_targets_of_the_matrix_and_its_page_is_drawn_from_it() {
-    use crossmill::report::proof::{self, Record};
+    use crossmill::record::{self, Record};
     let read = |name: &str| fs_err::read_to_string(root().join("docs").join(name)).unwrap();
     let config = crossmill::config::Config::load(root(), &[], &[]).unwrap();
-    let json = read(proof::JSON);
+    let json = read(record::JSON);
     let record = Record::parse(&json).unwrap();
     for name in record.targets.keys() {
-        assert!(config.matrix.targets.contains_key(name.as_str()), "docs/{} names `{name}`", proof::JSON);
+        assert!(config.matrix.targets.contains_key(name.as_str()), "docs/{} names `{name}`", record::JSON);
     }
     let again = "they are generated: run `crossmill prove --no-runs`";
-    assert_eq!(proof::text(&record).unwrap(), json, "{again}");
+    assert_eq!(record::text(&record).unwrap(), json, "{again}");
     // So it can name no other target either.
-    assert_eq!(proof::markdown::text(&record), read(proof::MARKDOWN), "{again}");
-    for text in [json, read(proof::MARKDOWN)] {
+    assert_eq!(record::markdown::text(&record), read(record::MARKDOWN), "{again}");
+    for text in [json, read(record::MARKDOWN)] {
         assert!(!text.contains("/home/") && !text.contains("/root"), "a path of some machine");
     }
 }

@@ -7,10 +7,10 @@
 #[path = "../fuzz/bodies/sframe.rs"]
 mod fuzz;
 
+use crossmill::base::check_result::{CheckResult, Verdict};
 use crossmill::debuginfo::elf::Elf;
 use crossmill::debuginfo::frame::{Named, Place, Row};
 use crossmill::debuginfo::sframe::{Abi, Addressing, Table};
-use crossmill::formats::verdict::{Account, Verdict};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -294,7 +294,7 @@ fn an_account_is_written() {
     let path = dir.path().join("verdict");
     let account = |file: &str| {
         run(&[file, "--verdict", path.to_str().unwrap()]);
-        Account::parse(&fs_err::read_to_string(&path).unwrap()).unwrap()
+        CheckResult::parse(&fs_err::read_to_string(&path).unwrap()).unwrap()
     };
     let good = account("s390x-v3.so");
     assert_eq!((good.state, good.summary.as_deref(), good.why), (Verdict::Pass, Some("v3 5 FDEs"), None));

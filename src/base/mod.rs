@@ -2,6 +2,7 @@
 //! no process, prints nothing.
 
 pub mod access;
+pub mod check_result;
 pub mod diagnostic;
 pub mod digest;
 pub mod files;
@@ -9,6 +10,7 @@ pub mod isolation;
 pub mod name;
 pub mod rule;
 pub mod suggest;
+pub mod text;
 pub mod units;
 
 pub use diagnostic::{Diagnose, Diagnostic, Location};

@@ -5,11 +5,11 @@ use super::options::Select;
 use super::session::{self, Session};
 use super::{Outcome, Trouble, exit};
 use crate::base::{Diagnostic, PackageName, units};
-use crate::exec::event::Stamped;
-use crate::exec::{Emitter, Engine, IsolationMode, Options, Stop, Summary};
 use crate::plan::Request;
 use crate::process::{inherited_ignored, probe};
 use crate::report::{self, Verbosity};
+use crate::run::log::event::Stamped;
+use crate::run::{Emitter, IsolationMode, Options, Scheduler, Stop, Summary};
 use crate::store::Store;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -194,7 +194,7 @@ pub(super) struct Ran {
     /// How it came out.
     pub summary: Summary,
     /// All that happened.
-    pub picture: report::Picture,
+    pub picture: report::RunModel,
     /// Where its results are.
     pub store: Store,
     /// Its picture for a browser, where the store can keep it.
@@ -255,7 +255,7 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
     let (stopper, _) = watch::channel(Stop::No);
     let ended: Result<Summary, Trouble> = runtime.block_on(async {
         let signals = tokio::spawn(signals(stopper.clone(), emitter.clone()));
-        let engine = Engine::new(plan, store.clone(), fetcher, emitter, engine_options, stopper)?;
+        let engine = Scheduler::new(plan, store.clone(), fetcher, emitter, engine_options, stopper)?;
         let summary = engine.run().await;
         signals.abort();
         Ok(summary?)
@@ -266,8 +266,8 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
         listener.join().unwrap_or_else(|_| Err(Trouble::usage("the reporter stopped; the results are not affected")));
     let summary = ended?;
     heard?;
-    let picture =
-        report::eventlog::picture(&run_dir.join("events.jsonl")).map_err(|error| Diagnostic::from_error(&error))?;
+    let picture = crate::run::log::event_log::picture(&run_dir.join("events.jsonl"))
+        .map_err(|error| Diagnostic::from_error(&error))?;
     let timeline = store.is_writable().then(|| run_dir.join("timeline.html"));
     if let Some(timeline) = &timeline {
         fs_err::write(timeline, report::timeline::html(&picture))?;
@@ -297,7 +297,7 @@ fn skipped_checks(skips: &BTreeMap<String, String>, profile: &str) -> Vec<String
 
 fn listen(mut events: mpsc::UnboundedReceiver<Stamped>, log: &Path, verbosity: Verbosity) -> Result<(), Trouble> {
     let mut sink = report::for_stderr(verbosity);
-    let mut writer = report::eventlog::Writer::open(log).map_err(|error| Diagnostic::from_error(&error))?;
+    let mut writer = crate::run::log::event_log::Writer::open(log).map_err(|error| Diagnostic::from_error(&error))?;
     let mut written = Ok(());
     while let Some(event) = events.blocking_recv() {
         // The screen goes on even when the log's disk is full.
@@ -330,9 +330,9 @@ async fn signals(stopper: watch::Sender<Stop>, emitter: Emitter) {
     while asked.recv().await.is_some() {
         let again = *stopper.borrow() > Stop::No;
         let (next, text) = if again {
-            (Stop::AtOnce, "stopping at once; the steps that run begin anew next time")
+            (Stop::Immediate, "stopping at once; the steps that run begin anew next time")
         } else {
-            (Stop::Politely, "stopping; the steps that run get a few seconds (once more to kill them)")
+            (Stop::Graceful, "stopping; the steps that run get a few seconds (once more to kill them)")
         };
         emitter.notice(None, true, text);
         stopper.send_replace(next);

@@ -7,17 +7,17 @@
 use super::session::Session;
 use super::{Trouble, exit};
 use crate::base::Diagnostic;
-use crate::check::doctor::{self, Host as _};
-use crate::exec::Wrapper;
+use crate::host::tools::{self, Host as _};
+use crate::run::CompilerLauncher;
 use crate::store::Store;
 
 /// Makes the links below the store; refused where the cache is not installed.
-pub(super) fn wrapper(session: &Session, store: &Store) -> Result<Wrapper, Trouble> {
+pub(super) fn wrapper(session: &Session, store: &Store) -> Result<CompilerLauncher, Trouble> {
     let Some((tool, cache)) = session.tools.cache() else {
         return Err(Trouble::usage("host-tools.toml describes no compiler cache (a tool with `wraps`)"));
     };
     let machine = session.machine();
-    let examination = doctor::examine(&session.tools, std::slice::from_ref(&tool.name), &machine);
+    let examination = tools::examine(&session.tools, std::slice::from_ref(&tool.name), &machine);
     let crate::config::host_tools::Find::Program { names, .. } = &tool.find else {
         return Err(Trouble::usage(format!("host-tools.toml: `{}` is no program", tool.name)));
     };
@@ -48,5 +48,5 @@ pub(super) fn wrapper(session: &Session, store: &Store) -> Result<Wrapper, Troub
     // object that a header of a dependency is in would be compiled again.
     let base = cache.base_variable.clone().map(|name| (name, store.root().to_owned()));
     let variables = std::iter::once((cache.variable.clone(), dir.join("cache"))).chain(base).collect();
-    Ok(Wrapper { bin, variables })
+    Ok(CompilerLauncher { bin, variables })
 }

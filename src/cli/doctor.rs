@@ -4,7 +4,7 @@ use super::options::Select;
 use super::session::Session;
 use super::{Outcome, Trouble, exit};
 use crate::base::Diagnostic;
-use crate::check::doctor::{self, Examination, Host};
+use crate::host::tools::{self, Examination, Host};
 use crate::process::{Tool, find_program, probe};
 use crate::report::doctor as report;
 use clap::Args;
@@ -38,10 +38,10 @@ impl Doctor {
             names.extend(session.tools.cache().map(|(tool, _)| tool.name.clone()));
         }
         let host = session.machine();
-        let mut examination = doctor::examine(&session.tools, &names, &host);
+        let mut examination = tools::examine(&session.tools, &names, &host);
         if self.install && !examination.is_good() {
             install(&examination)?;
-            examination = doctor::examine(&session.tools, &names, &host);
+            examination = tools::examine(&session.tools, &names, &host);
         }
         let isolation = crate::process::isolation::support(std::path::Path::new("/proc/self/exe"))?.isolation();
         let text = if self.json {

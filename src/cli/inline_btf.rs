@@ -6,12 +6,12 @@ mod report;
 
 use super::{Outcome, Trouble, exit, renamed};
 use crate::base::Diagnostic;
+use crate::base::check_result::{CheckResult, Verdict};
 use crate::debuginfo::btf::Btf;
 use crate::debuginfo::btf::file::{self as btf, Loaded};
 use crate::debuginfo::inline_btf::file::{self as inline, File};
 use crate::debuginfo::inline_btf::{BaseTypes, Extraction, Options};
 use crate::debuginfo::input::Input;
-use crate::formats::verdict::{Account, Verdict};
 use crate::report::meter::Meter;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -127,7 +127,7 @@ fn has_btf(path: &Path, input: &Input) -> Result<bool, Trouble> {
 }
 
 // A check that wrote its result has succeeded, whatever it found.
-fn conclude(account: &Account, verdict: Option<&Path>) -> Outcome {
+fn conclude(account: &CheckResult, verdict: Option<&Path>) -> Outcome {
     if let Some(path) = verdict {
         fs_err::write(path, account.to_string())?;
     }

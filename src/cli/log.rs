@@ -161,7 +161,7 @@ impl Timeline {
             }
         };
         let log = runs.join(&run).join("events.jsonl");
-        let picture = report::eventlog::picture(&log).map_err(|error| Diagnostic::from_error(&error))?;
+        let picture = crate::run::log::event_log::picture(&log).map_err(|error| Diagnostic::from_error(&error))?;
         let page = report::timeline::html(&picture);
         match self.output {
             Some(path) => fs_err::write(path, page)?,

@@ -137,14 +137,14 @@ impl From<std::io::Error> for Trouble {
     }
 }
 
-impl From<crate::exec::Error> for Trouble {
-    fn from(error: crate::exec::Error) -> Self {
+impl From<crate::run::Error> for Trouble {
+    fn from(error: crate::run::Error) -> Self {
         let exit = match &error {
-            crate::exec::Error::Store(_) => exit::STORE,
-            crate::exec::Error::Source(_) => exit::SOURCE,
-            crate::exec::Error::NoExec { .. } => exit::STORE,
-            crate::exec::Error::Process(_) | crate::exec::Error::NotIsolated { .. } => exit::HOST,
-            crate::exec::Error::Io(_) | crate::exec::Error::Defect(_) => exit::FAILED,
+            crate::run::Error::Store(_) => exit::STORE,
+            crate::run::Error::Source(_) => exit::SOURCE,
+            crate::run::Error::NoExec { .. } => exit::STORE,
+            crate::run::Error::Process(_) | crate::run::Error::NotIsolated { .. } => exit::HOST,
+            crate::run::Error::Io(_) | crate::run::Error::Defect(_) => exit::FAILED,
         };
         Self::new(exit, Diagnostic { hints: error.hints(), ..Diagnostic::from_error(&error) })
     }

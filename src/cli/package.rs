@@ -8,12 +8,12 @@ use super::{Outcome, Trouble};
 use crate::base::{Diagnostic, TargetName};
 use crate::config::matrix::Archive;
 use crate::config::recipe::Recipe;
-use crate::exec::Summary;
-use crate::exec::event::State;
 use crate::plan::Request;
 use crate::plan::context::{self, Instance};
 use crate::plan::versions;
 use crate::publish::archive;
+use crate::run::Summary;
+use crate::run::log::event::State;
 use clap::Args;
 use std::path::PathBuf;
 

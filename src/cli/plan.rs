@@ -3,10 +3,10 @@
 use super::Outcome;
 use super::options::Select;
 use super::session::Session;
-use crate::exec::survey::{self, Sources, Survey};
 use crate::plan::explain;
 use crate::plan::{Material, StageId};
 use crate::report::plan as report;
+use crate::run::preflight::{self, Sources, Survey};
 use clap::Args;
 
 /// Show what a build would do: the graph, what is cached, what runs, and why
@@ -35,8 +35,8 @@ impl Plan {
         let plan = session.plan(&request, &store, &fetcher)?;
         let times = store.times();
         let survey = Survey::of(&plan, &store, &fetcher, Sources::Compared)?;
-        let expected = |id| survey::expected(&plan, &times, &request.profile, id);
-        let states = crate::exec::states::States::new(&plan, |id: StageId| survey.is_there(id), expected);
+        let expected = |id| preflight::expected(&plan, &times, &request.profile, id);
+        let states = crate::run::states::States::new(&plan, |id: StageId| survey.is_there(id), expected);
         let why = |id: StageId| -> Vec<String> {
             let stage = plan.stage(id);
             if let Some((_, why)) = survey.damaged.iter().find(|(name, _)| *name == stage.name) {

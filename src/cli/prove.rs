@@ -7,8 +7,8 @@ use crate::base::{Diagnostic, Key, files};
 use crate::config::Config;
 use crate::plan::Material;
 use crate::process::{Usage, probe};
-use crate::report::proof::{self, History, Looked, Record, gather::World};
-use crate::report::{Picture, eventlog};
+use crate::record::{self, History, Looked, Record, gather::World};
+use crate::run::log::{RunModel, event_log};
 use crate::store::Store;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ pub(super) fn docs(session: &Session, out: Option<&Path>) -> Result<PathBuf, Tro
 
 /// The record that is kept beside the targets, if there is one.
 pub(super) fn kept(session: &Session) -> Result<Option<Record>, Trouble> {
-    read(&session.data.join("docs").join(proof::JSON))
+    read(&session.data.join("docs").join(record::JSON))
 }
 
 fn read(path: &Path) -> Result<Option<Record>, Trouble> {
@@ -110,7 +110,7 @@ struct Files {
 
 impl Files {
     fn of(session: &Session, docs: &Path, wanted: &Wanted) -> Result<Self, Trouble> {
-        let mut record = read(&docs.join(proof::JSON))?.unwrap_or_default();
+        let mut record = read(&docs.join(record::JSON))?.unwrap_or_default();
         // Files that are kept beside targets.toml speak of its targets, not of a user's own.
         let bare = if docs == session.data.join("docs") { Some(Config::load(&session.data, &[], &[])?) } else { None };
         let config = bare.as_ref().unwrap_or(&session.config);
@@ -128,18 +128,18 @@ impl Files {
                 cores: probe::processors(),
             };
             for picture in chosen(&all, wanted, &mut told)? {
-                told.extend(proof::merge(&mut record, proof::gather(picture, &world)));
+                told.extend(record::merge(&mut record, record::gather(picture, &world)));
             }
         }
         let unknown: Vec<String> =
             record.targets.keys().filter(|name| !config.matrix.targets.contains_key(name.as_str())).cloned().collect();
         record.targets.retain(|name, _| !unknown.contains(name));
-        let json = proof::text(&record).map_err(|error| Trouble::usage(error.to_string()))?;
-        Ok(Self { json, markdown: proof::markdown::text(&record), told, unknown })
+        let json = record::text(&record).map_err(|error| Trouble::usage(error.to_string()))?;
+        Ok(Self { json, markdown: record::markdown::text(&record), told, unknown })
     }
 
     fn each(&self) -> [(&'static str, &str); 2] {
-        [(proof::JSON, &self.json), (proof::MARKDOWN, &self.markdown)]
+        [(record::JSON, &self.json), (record::MARKDOWN, &self.markdown)]
     }
 
     fn write(&self, docs: &Path) -> Outcome {
@@ -159,7 +159,7 @@ impl Files {
         self.tell();
         let mut good = true;
         for name in &self.unknown {
-            eprintln!("error: {} names `{name}`, which is no target of the matrix", docs.join(proof::JSON).display());
+            eprintln!("error: {} names `{name}`, which is no target of the matrix", docs.join(record::JSON).display());
             good = false;
         }
         for (name, text) in self.each() {
@@ -180,7 +180,7 @@ impl Files {
 }
 
 // All runs of the store in the order they began; the names begin with the time.
-fn pictures(store: &Store, told: &mut Vec<String>) -> Result<BTreeMap<String, Picture>, Trouble> {
+fn pictures(store: &Store, told: &mut Vec<String>) -> Result<BTreeMap<String, RunModel>, Trouble> {
     let mut pictures = BTreeMap::new();
     for entry in fs_err::read_dir(store.root().join("runs"))? {
         let Ok(name) = entry?.file_name().into_string() else { continue };
@@ -188,7 +188,7 @@ fn pictures(store: &Store, told: &mut Vec<String>) -> Result<BTreeMap<String, Pi
         if !log.is_file() {
             continue;
         }
-        match eventlog::picture(&log) {
+        match event_log::picture(&log) {
             Ok(picture) => {
                 pictures.insert(name, picture);
             }
@@ -199,10 +199,10 @@ fn pictures(store: &Store, told: &mut Vec<String>) -> Result<BTreeMap<String, Pi
 }
 
 fn chosen<'a>(
-    all: &'a BTreeMap<String, Picture>,
+    all: &'a BTreeMap<String, RunModel>,
     wanted: &Wanted,
     told: &mut Vec<String>,
-) -> Result<Vec<&'a Picture>, Trouble> {
+) -> Result<Vec<&'a RunModel>, Trouble> {
     let Wanted::Named(names) = wanted else {
         let open = all.iter().filter(|(_, picture)| picture.totals.is_none());
         told.extend(open.map(|(name, _)| format!("{name} did not come to an end, or goes on: not read unless named")));

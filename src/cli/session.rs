@@ -5,17 +5,17 @@ use super::doctor::Machine;
 use super::options::{Place, Select};
 use super::{Trouble, exit};
 use crate::base::{Diagnostic, Key, PackageName, TargetName, suggest};
-use crate::check::doctor::{self, Examination};
 use crate::config::Config;
 use crate::config::host_tools::HostTools;
 use crate::config::recipe::Per;
 use crate::config::source::{Pin, SourceSpec};
-use crate::exec::event::{Choice, SharedCell};
-use crate::exec::states::{States, Status};
-use crate::exec::survey::{Sources, Survey};
+use crate::host::tools::{self, Examination};
 use crate::plan::graph::Chosen;
 use crate::plan::request::Words;
 use crate::plan::{self, HostFacts, Plan, Request, StageId, Work};
+use crate::run::log::event::{Choice, SharedCell};
+use crate::run::preflight::{Sources, Survey};
+use crate::run::states::{States, Status};
 use crate::source::{self, Fetcher};
 use crate::store::Store;
 use std::collections::BTreeMap;
@@ -133,7 +133,7 @@ impl Session {
 
     /// The facts of this machine that belong to keys.
     pub fn host_facts(&self) -> HostFacts {
-        let tools = doctor::identity(&self.tools, &self.machine()).into_iter().collect();
+        let tools = tools::identity(&self.tools, &self.machine()).into_iter().collect();
         let own = std::env::current_exe().ok().and_then(|path| fs_err::read(path).ok());
         let crossmill = own.map(|bytes| Key::of(&bytes).to_string()).unwrap_or_default();
         HostFacts { arch: std::env::consts::ARCH.to_owned(), tools, crossmill }
@@ -167,7 +167,7 @@ impl Session {
 
     /// The directories of tools that steps need and that are not on their PATH.
     pub fn tool_dirs(&self, plan: &Plan) -> BTreeMap<String, PathBuf> {
-        doctor::places(&self.tools, &tools_of(plan, plan.ids()), &self.machine())
+        tools::places(&self.tools, &tools_of(plan, plan.ids()), &self.machine())
     }
 
     /// Cells of the table for targets that use another's toolchain.
@@ -210,7 +210,7 @@ impl Session {
         let (checks, builds): (Vec<_>, Vec<_>) = run.partition(|id| matches!(plan.stage(*id).work, Work::Check(_)));
         let host = self.machine();
         let names = tools_of(plan, builds.into_iter());
-        let examination = doctor::examine(&self.tools, &names, &host);
+        let examination = tools::examine(&self.tools, &names, &host);
         if !names.is_empty() && !examination.is_good() {
             let mut problem = Diagnostic::new(format!(
                 "this machine lacks what the build needs: {}",
@@ -222,7 +222,7 @@ impl Session {
             return Err(Trouble::new(exit::HOST, problem.hint("`crossmill doctor` tells more")));
         }
         // Each tool is asked once, however many checks need it.
-        let all = doctor::examine(&self.tools, &tools_of(plan, checks.iter().copied()), &host);
+        let all = tools::examine(&self.tools, &tools_of(plan, checks.iter().copied()), &host);
         let mut skips = BTreeMap::new();
         for id in checks {
             let needs = tools_of(plan, std::iter::once(id));

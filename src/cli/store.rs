@@ -4,9 +4,9 @@ use super::options::Place;
 use super::session::Session;
 use super::{Outcome, Trouble, exit};
 use crate::base::{Diagnostic, Key, units};
-use crate::exec::event::Event;
 use crate::plan::Material;
-use crate::report::eventlog;
+use crate::run::log::event::Event;
+use crate::run::log::event_log;
 use crate::store::{self, Store};
 use clap::{Args, Subcommand};
 use std::collections::BTreeSet;
@@ -176,7 +176,7 @@ fn used(store: &Store, command: &Gc) -> Result<BTreeSet<Key>, Trouble> {
         if (index >= command.keep_runs && *name < since) || !log.is_file() {
             continue;
         }
-        for event in eventlog::open(&log).map_err(|error| Diagnostic::from_error(&error))? {
+        for event in event_log::open(&log).map_err(|error| Diagnostic::from_error(&error))? {
             let event = event.map_err(|error| Diagnostic::from_error(&error))?;
             match event.event {
                 Event::RunStarted { stages, .. } => todo.extend(stages.iter().map(|stage| stage.key)),

@@ -2,7 +2,7 @@
 
 use super::style::{Style, Tone, harmless, pad, pad_left};
 use crate::base::isolation::Isolation;
-use crate::check::doctor::{Examination, Examined, Status};
+use crate::host::tools::{Examination, Examined, Status};
 use serde::Serialize;
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;

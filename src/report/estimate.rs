@@ -1,13 +1,13 @@
 //! How long a run will still take.
 
-use super::model::{Phase, Picture, Stage};
-use crate::exec::event::State;
+use crate::run::log::event::State;
+use crate::run::log::model::{Phase, RunModel, Stage};
 use std::time::Duration;
 
 /// Expected seconds that must pass before their ratio to real ones is believed.
 const DOUBT: f64 = 20.0;
 
-impl Picture {
+impl RunModel {
     /// The time left at `now_ms`; `None` while nothing is known of what remains.
     ///
     /// What remains of every unfinished stage is its expected time, corrected
@@ -76,10 +76,10 @@ fn expected(stage: &Stage) -> f64 {
 mod tests {
     use super::*;
     use crate::base::Key;
-    use crate::exec::event::{Event, Kind, StageInfo, Stamped, Usage};
+    use crate::run::log::event::{Event, Kind, StageInfo, Stamped, Usage};
 
     /// Stages of 100 expected seconds each on two tokens.
-    fn announced(count: usize) -> Picture {
+    fn announced(count: usize) -> RunModel {
         let stages = (0..count)
             .map(|number| StageInfo {
                 name: format!("s{number}"),
@@ -93,7 +93,7 @@ mod tests {
                 expectation: None,
             })
             .collect();
-        let mut picture = Picture::default();
+        let mut picture = RunModel::default();
         at(
             &mut picture,
             0,
@@ -112,21 +112,21 @@ mod tests {
         picture
     }
 
-    fn at(picture: &mut Picture, second: u64, event: Event) {
+    fn at(picture: &mut RunModel, second: u64, event: Event) {
         picture.apply(&Stamped { at_ms: second * 1000, event });
     }
 
-    fn start(picture: &mut Picture, second: u64, number: usize) {
+    fn start(picture: &mut RunModel, second: u64, number: usize) {
         at(picture, second, Event::StageStarted { stage: format!("s{number}") });
     }
 
-    fn done(picture: &mut Picture, second: u64, number: usize, wall: f64) {
+    fn done(picture: &mut RunModel, second: u64, number: usize, wall: f64) {
         let usage = Usage { wall, ..Usage::default() };
         let (stage, state) = (format!("s{number}"), State::Done);
         at(picture, second, Event::StageFinished { stage, state, usage, failure: None, result: None, account: None });
     }
 
-    fn left(picture: &Picture, second: u64) -> f64 {
+    fn left(picture: &RunModel, second: u64) -> f64 {
         picture.time_left(second * 1000).unwrap().as_secs_f64()
     }
 

@@ -1,8 +1,8 @@
 //! The final result as one JSON object; `docs/json.md` is its description.
 
-use super::model::{Phase, Picture, Stage};
 use super::table::word;
-use crate::exec::event::{Failure, Kind, SharedCell, State, Usage};
+use crate::run::log::event::{Failure, Kind, SharedCell, State, Usage};
+use crate::run::log::model::{Phase, RunModel, Stage};
 use serde::Serialize;
 
 /// The number of the form. A field may be added without a change of it; none
@@ -96,7 +96,7 @@ struct Warning<'a> {
 }
 
 /// The result of the run in `picture`, finished or not.
-pub fn outcome(picture: &Picture) -> Outcome<'_> {
+pub fn outcome(picture: &RunModel) -> Outcome<'_> {
     let stages: Vec<_> = picture.stages.values().map(stage).collect();
     let good = |stage: &Stage| {
         use State::{Cached, Done, KnownFailure, Shared, Skipped, Unsupported};
@@ -128,11 +128,11 @@ pub fn outcome(picture: &Picture) -> Outcome<'_> {
 }
 
 /// The result as text, ending in a newline.
-pub fn text(picture: &Picture) -> serde_json::Result<String> {
+pub fn text(picture: &RunModel) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&outcome(picture)).map(|text| text + "\n")
 }
 
-fn totals(picture: &Picture) -> Option<Totals> {
+fn totals(picture: &RunModel) -> Option<Totals> {
     let totals = picture.totals?;
     let cores = picture.run.jobs.max(1) as f64;
     let share = |cpu: f64, wall: f64| (wall > 0.0).then(|| cpu / (wall * cores)).filter(|share| share.is_finite());
@@ -212,17 +212,17 @@ fn check<'a>(stage: &'a Stage, expected: &'a str) -> CheckOutcome<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::run::log::sample;
 
     #[test]
     fn the_form_is_the_documented_one() {
-        insta::assert_snapshot!(text(&Picture::of(&sample::run())).unwrap());
+        insta::assert_snapshot!(text(&RunModel::of(&sample::run())).unwrap());
     }
 
     #[test]
     fn every_field_is_documented() {
         let documented = include_str!("../../docs/json.md");
-        let value = serde_json::to_value(outcome(&Picture::of(&sample::run()))).unwrap();
+        let value = serde_json::to_value(outcome(&RunModel::of(&sample::run()))).unwrap();
         let mut todo = vec![value];
         let mut names = std::collections::BTreeSet::new();
         while let Some(value) = todo.pop() {

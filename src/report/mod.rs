@@ -4,18 +4,14 @@
 
 pub mod debuginfo;
 pub mod doctor;
-pub mod download;
 pub mod estimate;
-pub mod eventlog;
 pub mod failure;
 pub mod json;
 pub mod meter;
-pub mod model;
+#[cfg(test)]
+mod model_tests;
 pub mod plain;
 pub mod plan;
-pub mod proof;
-#[cfg(test)]
-mod sample;
 pub mod style;
 pub mod table;
 pub mod targets;
@@ -23,19 +19,10 @@ pub mod terminal;
 pub mod ticker;
 pub mod timeline;
 
-use crate::exec::event::Stamped;
 use std::io::IsTerminal as _;
 
-pub use model::Picture;
+pub use crate::run::log::{RunModel, Sink};
 pub use style::Style;
-
-/// Takes the events of a run as they happen.
-pub trait Sink {
-    /// Takes the next event.
-    fn event(&mut self, event: &Stamped);
-    /// No more will come; what is drawn is left in order.
-    fn finish(&mut self);
-}
 
 /// How much is told.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

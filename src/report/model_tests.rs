@@ -1,10 +1,14 @@
-use super::*;
-use crate::report::sample;
+//! The model of a run, and that every report can draw it whatever the order of events.
+
+use crate::run::log::event::*;
+use crate::run::log::model::*;
+use crate::run::log::sample;
 use proptest::prelude::*;
+use std::time::Duration;
 
 #[test]
 fn a_run_is_folded_to_its_end() {
-    let picture = Picture::of(&sample::run());
+    let picture = RunModel::of(&sample::run());
     let counts = picture.counts();
     assert_eq!((counts.all, counts.over, counts.failed, counts.cached), (7, 7, 1, 1));
     assert_eq!(picture.time_left(picture.latest_ms), Some(Duration::ZERO));
@@ -18,7 +22,7 @@ fn a_run_is_folded_to_its_end() {
 
 #[test]
 fn the_middle_of_a_run_tells_what_runs() {
-    let picture = Picture::of(sample::run().iter().filter(|event| event.at_ms <= 210_000));
+    let picture = RunModel::of(sample::run().iter().filter(|event| event.at_ms <= 210_000));
     let running: Vec<_> = picture.running().iter().map(|stage| stage.info.name.as_str()).collect();
     assert_eq!(running, ["x86_64/gcc", "arm64/gcc"]);
     assert_eq!(picture.stages["x86_64/gcc"].activity.as_deref(), Some("insn-emit.cc"));
@@ -29,7 +33,7 @@ fn the_middle_of_a_run_tells_what_runs() {
 
 #[test]
 fn a_rate_is_taken_over_a_second_or_more() {
-    let picture = Picture::of(sample::run().iter().filter(|event| event.at_ms <= 2_600));
+    let picture = RunModel::of(sample::run().iter().filter(|event| event.at_ms <= 2_600));
     let download = picture.stages["fetch/gcc-16.2.0"].download.unwrap();
     assert!((download.rate - f64::from(50 << 20) / 1.5).abs() < 1.0);
 }
@@ -41,7 +45,7 @@ proptest! {
         now in any::<u64>(),
     ) {
         let events = sample::run();
-        let mut picture = Picture::default();
+        let mut picture = RunModel::default();
         for (index, at_ms) in order {
             let event = index.get(&events).event.clone();
             picture.apply(&Stamped { at_ms, event });
@@ -65,10 +69,10 @@ proptest! {
                 Event::Load { cores: busy, .. } => *busy = cores,
                 _ => {}
             }
-            let picture = Picture::of([&*stamped]);
+            let picture = RunModel::of([&*stamped]);
             let _ = picture.time_left(stamped.at_ms);
         }
-        let picture = Picture::of(&events);
+        let picture = RunModel::of(&events);
         let _ = crate::report::table::text(&picture, crate::report::Style::PLAIN);
     }
 }

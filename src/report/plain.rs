@@ -1,12 +1,12 @@
 //! Plain time-stamped lines for a file or a CI log: no carriage returns, no colours.
 
 use super::failure;
-use super::model::{Phase, Picture, Stage};
 use super::style::{Style, harmless};
 use super::ticker::Ticker;
 use super::{Sink, Verbosity};
 use crate::base::units;
-use crate::exec::event::{Event, Stamped, State, Usage};
+use crate::run::log::event::{Event, Stamped, State, Usage};
+use crate::run::log::model::{Phase, RunModel, Stage};
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ impl Sink for Plain {
 struct Lines {
     out: Box<dyn Write + Send>,
     verbosity: Verbosity,
-    picture: Picture,
+    picture: RunModel,
     said_ms: u64,
     /// When the latest event came, by this process's clock.
     heard: Instant,
@@ -61,7 +61,7 @@ struct Lines {
 
 impl Lines {
     fn new(out: Box<dyn Write + Send>, verbosity: Verbosity) -> Self {
-        Self { out, verbosity, picture: Picture::default(), said_ms: 0, heard: Instant::now() }
+        Self { out, verbosity, picture: RunModel::default(), said_ms: 0, heard: Instant::now() }
     }
 
     fn event(&mut self, stamped: &Stamped) {
@@ -190,7 +190,7 @@ fn used(usage: &Usage) -> String {
 }
 
 /// Which steps run and how long it may still take.
-fn heartbeat(picture: &Picture, now_ms: u64) -> Option<String> {
+fn heartbeat(picture: &RunModel, now_ms: u64) -> Option<String> {
     let running = picture.running();
     if running.is_empty() {
         return None;
@@ -219,7 +219,7 @@ fn heartbeat(picture: &Picture, now_ms: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::run::log::sample;
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);

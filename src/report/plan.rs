@@ -2,8 +2,8 @@
 //! graph for Graphviz.
 
 use crate::base::{Key, units};
-use crate::exec::states::{States, Status};
 use crate::plan::{Plan, StageId};
+use crate::run::states::{States, Status};
 use serde::Serialize;
 use std::time::Duration;
 

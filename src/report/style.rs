@@ -1,5 +1,6 @@
 //! Colours and widths, so that text fits a terminal and a pipe gets none of it.
 
+pub use crate::base::text::harmless;
 use std::io::IsTerminal;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
@@ -125,11 +126,6 @@ pub fn pad(text: &str, width: usize) -> String {
 /// `text` with blanks before it to `width` columns.
 pub fn pad_left(text: &str, width: usize) -> String {
     format!("{}{text}", " ".repeat(width.saturating_sub(text.width())))
-}
-
-/// `text` without control characters: it may come from a build, and is not to drive a terminal.
-pub fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

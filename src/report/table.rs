@@ -2,10 +2,11 @@
 //! cell how it went and how long it took; the totals below.
 
 use super::failure;
-use super::model::{Phase, Picture, Stage};
 use super::style::{Style, Tone, harmless, pad};
+use crate::base::text::escape;
 use crate::base::units;
-use crate::exec::event::{Kind, State};
+use crate::run::log::event::{Kind, State};
+use crate::run::log::model::{Phase, RunModel, Stage};
 use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
@@ -30,7 +31,7 @@ pub struct Cell {
 
 impl Table {
     /// The table of a run.
-    pub fn of(picture: &Picture) -> Self {
+    pub fn of(picture: &RunModel) -> Self {
         let mut columns: Vec<String> = Vec::new();
         let mut rows: Vec<String> = Vec::new();
         let announced = picture.stages.values().map(|stage| (&stage.info.row, &stage.info.column));
@@ -55,7 +56,7 @@ impl Table {
 }
 
 /// A cell stands for every stage of its row and column: fetching and unpacking share one.
-fn cell(picture: &Picture, row: &str, column: &str) -> Option<Cell> {
+fn cell(picture: &RunModel, row: &str, column: &str) -> Option<Cell> {
     let here: Vec<&Stage> =
         picture.stages.values().filter(|stage| stage.info.row == row && stage.info.column == column).collect();
     // The worst of them speaks for all.
@@ -115,7 +116,7 @@ pub(super) fn word(phase: &Phase) -> (&'static str, Tone) {
 }
 
 /// The table and the totals for a terminal or a plain log, ending in a newline.
-pub fn text(picture: &Picture, style: Style) -> String {
+pub fn text(picture: &RunModel, style: Style) -> String {
     let table = Table::of(picture);
     let mut out = String::new();
     if !table.rows.is_empty() {
@@ -140,7 +141,7 @@ pub fn text(picture: &Picture, style: Style) -> String {
 }
 
 // A stage that failed before any step ran has none.
-fn has_log(picture: &Picture, stage: &str) -> bool {
+fn has_log(picture: &RunModel, stage: &str) -> bool {
     let failure =
         picture.stages.values().find(|other| other.info.name == stage).and_then(|found| found.failure.as_ref());
     failure.is_some_and(|failure| !failure.log.is_empty())
@@ -176,7 +177,7 @@ fn draw(table: &Table, style: Style, out: &mut String) {
 }
 
 /// The table and the totals as GitHub-flavoured Markdown.
-pub fn markdown(picture: &Picture) -> String {
+pub fn markdown(picture: &RunModel) -> String {
     let table = Table::of(picture);
     let mut out = String::new();
     if !table.rows.is_empty() {
@@ -202,23 +203,8 @@ pub fn markdown(picture: &Picture) -> String {
     out
 }
 
-/// What Markdown or HTML in it would take for its own.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        match c {
-            '|' | '*' | '_' | '`' | '[' | ']' | '\\' => out.extend(['\\', c]),
-            '<' => out.push_str("&lt;"),
-            '&' => out.push_str("&amp;"),
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 /// Every failed stage and why.
-fn troubles(picture: &Picture) -> Vec<(&str, String)> {
+fn troubles(picture: &RunModel) -> Vec<(&str, String)> {
     picture
         .failed()
         .filter_map(|stage| match &stage.phase {
@@ -229,7 +215,7 @@ fn troubles(picture: &Picture) -> Vec<(&str, String)> {
 }
 
 /// The lines below the table: time, processors, memory, sources.
-pub(super) fn totals(picture: &Picture) -> Vec<String> {
+pub(super) fn totals(picture: &RunModel) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(totals) = &picture.totals {
         let seconds = |seconds: f64| units::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default());
@@ -257,7 +243,7 @@ fn share(cpu: f64, wall: f64, cores: f64) -> Option<String> {
 }
 
 /// Which source served, where it came over the network or was not the first asked.
-fn sources(picture: &Picture) -> Vec<String> {
+fn sources(picture: &RunModel) -> Vec<String> {
     let mut lines = Vec::new();
     for stage in picture.stages.values() {
         let Some(used) = &stage.source else { continue };
@@ -280,11 +266,11 @@ fn sources(picture: &Picture) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::run::log::sample;
 
     #[test]
     fn the_table_tells_the_whole_run() {
-        let picture = Picture::of(&sample::run());
+        let picture = RunModel::of(&sample::run());
         insta::assert_snapshot!("text", text(&picture, Style::PLAIN));
         insta::assert_snapshot!("markdown", markdown(&picture));
     }
@@ -293,7 +279,7 @@ mod tests {
     fn a_run_that_was_killed_shows_what_was_not_run() {
         let events = sample::run();
         let torn = events.iter().take_while(|event| event.at_ms < 300_000);
-        insta::assert_snapshot!("torn", text(&Picture::of(torn), Style::PLAIN));
+        insta::assert_snapshot!("torn", text(&RunModel::of(torn), Style::PLAIN));
     }
 
     #[test]
@@ -303,6 +289,6 @@ mod tests {
 
     #[test]
     fn nothing_is_shown_of_nothing() {
-        assert_eq!(text(&Picture::default(), Style::PLAIN), "");
+        assert_eq!(text(&RunModel::default(), Style::PLAIN), "");
     }
 }

@@ -4,13 +4,13 @@
 //! indicatif bar as a whole, at most eight times a second.
 
 use super::failure;
-use super::model::{Phase, Picture, Stage};
 use super::style::{Line, Style, Tone, harmless, pad, pad_left, shorten};
 use super::table::word;
 use super::ticker::Ticker;
 use super::{Sink, Verbosity};
 use crate::base::units;
-use crate::exec::event::{Event, Stamped, State};
+use crate::run::log::event::{Event, Stamped, State};
+use crate::run::log::model::{Phase, RunModel, Stage};
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,7 @@ impl Terminal {
         let style = Style::of(&std::io::stderr());
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term(term.clone(), HZ));
         bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is a constant"));
-        let screen = Screen { term, bar, style, verbosity, picture: Picture::default(), heard: Instant::now() };
+        let screen = Screen { term, bar, style, verbosity, picture: RunModel::default(), heard: Instant::now() };
         let screen = Arc::new(Mutex::new(screen));
         let ticked = Arc::clone(&screen);
         Self { screen, ticker: Some(Ticker::start(PACE, move || lock(&ticked).draw())) }
@@ -68,7 +68,7 @@ struct Screen {
     bar: ProgressBar,
     style: Style,
     verbosity: Verbosity,
-    picture: Picture,
+    picture: RunModel,
     /// When the latest event came, by this process's clock.
     heard: Instant,
 }
@@ -100,7 +100,7 @@ impl Screen {
 }
 
 /// What scrolls by for an event.
-fn told(picture: &Picture, event: &Event, verbosity: Verbosity, style: Style) -> Option<String> {
+fn told(picture: &RunModel, event: &Event, verbosity: Verbosity, style: Style) -> Option<String> {
     let verbose = verbosity >= Verbosity::Verbose;
     match event {
         Event::StageFinished { stage, .. } => ended(picture.stages.get(stage)?, verbose, style),
@@ -143,7 +143,7 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
 }
 
 /// The lines that move: one for each running stage, then the whole.
-fn moving(picture: &Picture, now_ms: u64, width: usize, room: usize) -> Vec<Line> {
+fn moving(picture: &RunModel, now_ms: u64, width: usize, room: usize) -> Vec<Line> {
     let running = picture.running();
     let fit = room.saturating_sub(1);
     // Where not all have room, the last line says how many are left out.
@@ -177,7 +177,7 @@ fn stage(stage: &Stage, now_ms: u64, name: usize, wide: usize) -> Line {
     }
 }
 
-fn bytes(download: &super::model::Download) -> String {
+fn bytes(download: &crate::run::log::model::Download) -> String {
     let mut text = units::bytes(download.done);
     if let Some(total) = download.total.filter(|total| *total > 0) {
         let share = download.done as f64 * 100.0 / total as f64;
@@ -189,7 +189,7 @@ fn bytes(download: &super::model::Download) -> String {
     text
 }
 
-fn overall(picture: &Picture, now_ms: u64, width: usize) -> Line {
+fn overall(picture: &RunModel, now_ms: u64, width: usize) -> Line {
     let counts = picture.counts();
     let mut parts = vec![units::duration(Duration::from_millis(now_ms))];
     if let Some(left) = picture.time_left(now_ms).filter(|left| !left.is_zero()) {
@@ -216,11 +216,11 @@ fn overall(picture: &Picture, now_ms: u64, width: usize) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::run::log::sample;
     use proptest::prelude::*;
 
     fn drawn(at_ms: u64, width: usize, room: usize) -> String {
-        let picture = Picture::of(sample::run().iter().filter(|event| event.at_ms <= at_ms));
+        let picture = RunModel::of(sample::run().iter().filter(|event| event.at_ms <= at_ms));
         let lines = moving(&picture, at_ms, width, room);
         lines.iter().map(|line| line.fit(width, Style::PLAIN) + "\n").collect()
     }
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_over_scrolls_by() {
-        let mut picture = Picture::default();
+        let mut picture = RunModel::default();
         let mut lines = Vec::new();
         for event in sample::run() {
             picture.apply(&event);

@@ -7,7 +7,7 @@ use super::route::Trust;
 use super::{Error, Failure, Fetched, Inner, Progress, git, local, partial, signature};
 use crate::base::{Key, Sha256};
 use crate::config::source::{Origin, Pin, SourceSpec};
-use crate::formats::apt;
+use crate::source::apt;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@
 //! answer of 404, never a wrong byte, because every file is pinned.
 
 use super::Error;
-use crate::formats::apt::{self, Entry};
+use crate::source::apt::{self, Entry};
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -5,6 +5,7 @@
 //! again. Prints nothing.
 
 mod answer;
+pub mod apt;
 mod cache;
 mod deb;
 mod decode;

@@ -64,7 +64,7 @@ impl CheckBtf {
         if let Some(path) = &self.verdict {
             fs_err::write(path, account.to_string())?;
         }
-        use crate::formats::verdict::Verdict;
+        use crate::base::check_result::Verdict;
         Ok(match account.state {
             Verdict::Pass => exit::DONE,
             Verdict::Unsupported if self.verdict.is_some() || !report::lacks_btf(&files) => exit::DONE,

@@ -1,11 +1,11 @@
 //! `crossmill inline-btf generate`
 
 use super::{Inputs, Subject, conclude, extract, main_btf};
+use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::{Diagnostic, files};
 use crate::cli::{Outcome, Trouble, exit, print, renamed};
 use crate::debuginfo::btf::file::Loaded;
 use crate::debuginfo::inline_btf::file::File;
-use crate::formats::verdict::{Account, Verdict};
 use crate::process::{find_program, probe};
 use crate::report::Style;
 use crate::report::debuginfo::inline_btf as report;
@@ -98,7 +98,7 @@ impl Generate {
         let path = self.subject.vmlinux.display();
         let why = format!("{path} has no .BTF section");
         if self.verdict.is_some() {
-            let account = Account { state: Verdict::Unsupported, why: Some(why), ..Account::default() };
+            let account = CheckResult { state: Verdict::Unsupported, why: Some(why), ..CheckResult::default() };
             return conclude(&account, self.verdict.as_deref());
         }
         Err(Diagnostic::new(why)

@@ -1,10 +1,10 @@
 //! How checks of BTF look, and what they come to.
 
+use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::rule::{Finding, Rule, Severity};
 use crate::debuginfo::btf::file::{Loaded, Section};
 use crate::debuginfo::btf::validate::rules::NO_BASE;
 use crate::debuginfo::btf::{Btf, Endian, Grammar, Kind};
-use crate::formats::verdict::{Account, Verdict};
 use crate::report::style::{Style, Tone, harmless};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -213,7 +213,7 @@ fn quoted(files: &[File<'_>], worst: Severity) -> Vec<String> {
 
 /// What it comes to.
 #[must_use]
-pub fn account(files: &[File<'_>], worst: Severity) -> Account {
+pub fn account(files: &[File<'_>], worst: Severity) -> CheckResult {
     let types = total(files, |section| section.checked.btf.as_ref().map_or(0, |btf| btf.len() as u64));
     let sites = total(files, |section| section.checked.btf.as_ref().map_or(0, site_count));
     let errors = total(files, |section| section.checked.findings.errors());
@@ -244,7 +244,7 @@ pub fn account(files: &[File<'_>], worst: Severity) -> Account {
         (Verdict::Fail, Severity::Error) => errors,
         _ => 0,
     };
-    Account { state, why, summary: Some(summary), figures, findings, findings_total, ..Account::default() }
+    CheckResult { state, why, summary: Some(summary), figures, findings, findings_total, ..CheckResult::default() }
 }
 
 /// All there is about some rules.

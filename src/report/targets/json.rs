@@ -1,7 +1,7 @@
 //! The matrix for programs.
 
 use crate::config::matrix::{Matrix, Target};
-use crate::report::proof::{Record, standing};
+use crate::record::{Record, standing};
 use serde_json::{Map, Value, json};
 
 /// All targets, and those that cannot be built.

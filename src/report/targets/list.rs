@@ -1,10 +1,10 @@
 //! One line a target.
 
 use super::{expectations, last_proof};
+use crate::base::text::escape;
 use crate::config::matrix::{Matrix, NotBuilt, Target};
-use crate::report::proof::Record;
+use crate::record::Record;
 use crate::report::style::pad;
-use crate::report::table::escape;
 use unicode_width::UnicodeWidthStr as _;
 
 const HEADS: [&str; 8] = ["TARGET", "TRIPLE", "TIER", "ARCH", "TOOLCHAIN", "SUMMARY", "EXPECTED", "PROVEN"];

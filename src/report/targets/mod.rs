@@ -6,8 +6,8 @@ mod one;
 mod peculiar;
 mod settings;
 
-use super::proof::{Record, standing};
 use crate::config::matrix::{Matrix, Target};
+use crate::record::{Record, standing};
 
 pub use settings::settings;
 

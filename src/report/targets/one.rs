@@ -1,11 +1,11 @@
 //! Everything known of one target.
 
 use super::{expectations, last_proof, peculiar};
+use crate::base::text::escape;
 use crate::base::units;
 use crate::config::matrix::{Matrix, Target};
-use crate::report::proof::{Outcome, Proof, Record, StageProof};
+use crate::record::{Outcome, Proof, Record, StageProof};
 use crate::report::style::{harmless, pad};
-use crate::report::table::escape;
 use std::time::Duration;
 
 // Name and value, those that say something.

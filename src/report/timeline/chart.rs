@@ -3,8 +3,8 @@
 
 use super::{clean, seconds, state_word, strip};
 use crate::base::units;
-use crate::exec::event::{Kind, State};
-use crate::report::model::{Phase, Picture, Stage, Step, cpu};
+use crate::run::log::event::{Kind, State};
+use crate::run::log::model::{Phase, RunModel, Stage, Step, cpu};
 use maud::{Markup, html};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -61,7 +61,7 @@ pub(super) fn px(value: f64) -> String {
     format!("{value:.1}")
 }
 
-pub(super) fn draw(picture: &Picture) -> Markup {
+pub(super) fn draw(picture: &RunModel) -> Markup {
     let bands = bands(picture);
     if bands.is_empty() {
         return html! {};
@@ -92,7 +92,7 @@ fn tops(bands: &[Band<'_>]) -> Vec<f64> {
     bands.iter().scan(TOP, begin).collect()
 }
 
-fn draw_band(band: &Band<'_>, top: f64, picture: &Picture, scale: Scale) -> Markup {
+fn draw_band(band: &Band<'_>, top: f64, picture: &RunModel, scale: Scale) -> Markup {
     let bar = |number: usize| {
         let lane = top + GAP / 2.0 + number as f64 * band.lane();
         if band.slim { lane + 3.0 } else { lane + 14.0 }
@@ -111,18 +111,18 @@ fn draw_band(band: &Band<'_>, top: f64, picture: &Picture, scale: Scale) -> Mark
 }
 
 /// The time the drawing spans.
-pub(super) fn whole_ms(picture: &Picture) -> u64 {
+pub(super) fn whole_ms(picture: &RunModel) -> u64 {
     let ends = picture.stages.values().filter_map(|stage| stage.ended_ms);
     ends.chain([picture.latest_ms]).max().unwrap_or(0).max(1)
 }
 
-fn end_ms(stage: &Stage, picture: &Picture) -> u64 {
+fn end_ms(stage: &Stage, picture: &RunModel) -> u64 {
     stage.ended_ms.unwrap_or(picture.latest_ms).max(stage.started_ms.unwrap_or(0))
 }
 
 /// The rows in the table's order. Stages of a row share a lane where neither
 /// their bars nor their names meet.
-fn bands(picture: &Picture) -> Vec<Band<'_>> {
+fn bands(picture: &RunModel) -> Vec<Band<'_>> {
     let scale = Scale { whole_ms: whole_ms(picture) as f64 };
     let mut bands: Vec<Band<'_>> = Vec::new();
     for stage in picture.stages.values().filter(|stage| stage.has_run()) {
@@ -152,7 +152,7 @@ fn bands(picture: &Picture) -> Vec<Band<'_>> {
 }
 
 /// How far to the right a stage's bar and name reach.
-fn right(stage: &Stage, picture: &Picture, scale: Scale) -> f64 {
+fn right(stage: &Stage, picture: &RunModel, scale: Scale) -> f64 {
     let name = scale.x(stage.started_ms.unwrap_or(0)) + label(stage).width() as f64 * LETTER;
     scale.x(end_ms(stage, picture)).max(name)
 }
@@ -171,7 +171,7 @@ fn name_above(stage: &Stage, scale: Scale, bar: f64) -> Markup {
 }
 
 /// The name of a package behind the last of its bars, with their time.
-fn names_behind(lane: &[&Stage], picture: &Picture, scale: Scale, bar: f64) -> Markup {
+fn names_behind(lane: &[&Stage], picture: &RunModel, scale: Scale, bar: f64) -> Markup {
     let Some(last) = lane.last() else { return html! {} };
     let end = lane.iter().map(|stage| scale.x(end_ms(stage, picture))).fold(0.0, f64::max);
     let took: Duration = lane.iter().map(|stage| stage.elapsed(picture.latest_ms)).sum();
@@ -207,7 +207,7 @@ fn tick_step(whole_ms: u64) -> u64 {
     ROUND.into_iter().find(|step| seconds / step <= 12).unwrap_or_else(|| (seconds / 12).max(86_400)) * 1000
 }
 
-fn ticks(picture: &Picture, scale: Scale, bottom: f64) -> Markup {
+fn ticks(picture: &RunModel, scale: Scale, bottom: f64) -> Markup {
     let whole = whole_ms(picture);
     let step = tick_step(whole);
     html! {
@@ -236,7 +236,7 @@ fn kind_class(kind: Kind) -> &'static str {
     }
 }
 
-fn stage(stage: &Stage, picture: &Picture, scale: Scale, y: f64) -> Markup {
+fn stage(stage: &Stage, picture: &RunModel, scale: Scale, y: f64) -> Markup {
     let (from, to) = (stage.started_ms.unwrap_or(0), end_ms(stage, picture));
     let kind = match &stage.phase {
         Phase::Over(State::Failed { .. }) if stage.steps.is_empty() => "failed",
@@ -304,7 +304,7 @@ fn rect(class: &str, x: f64, end: f64, y: f64, title: &str) -> Markup {
     }
 }
 
-fn legend(picture: &Picture) -> Markup {
+fn legend(picture: &RunModel) -> Markup {
     let ran = |kind: &Kind| picture.stages.values().any(|stage| stage.has_run() && stage.info.kind == *kind);
     let kinds = [Kind::Fetch, Kind::Unpack, Kind::Build, Kind::Check].into_iter().filter(ran).map(kind_class);
     let failed = (picture.counts().failed > 0).then_some(("failed", "failed"));

@@ -6,16 +6,16 @@ mod chart;
 mod strip;
 
 use super::failure;
-use super::model::{Phase, Picture, Stage};
 use super::style::Tone;
 use super::table::{Cell, Table, totals, word};
 use crate::base::units;
-use crate::exec::event::State;
+use crate::run::log::event::State;
+use crate::run::log::model::{Phase, RunModel, Stage};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::time::Duration;
 
 /// The page for the run in `picture`, finished or not.
-pub fn html(picture: &Picture) -> String {
+pub fn html(picture: &RunModel) -> String {
     let page = html! {
         (DOCTYPE) "\n"
         html lang="en" {
@@ -45,7 +45,7 @@ fn seconds(seconds: f64) -> String {
     units::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-fn head(picture: &Picture) -> Markup {
+fn head(picture: &RunModel) -> Markup {
     let (word, class) = match &picture.totals {
         _ if picture.counts().failed > 0 => ("failed", "bad"),
         Some(totals) if totals.exit == 0 => ("done", "good"),
@@ -73,7 +73,7 @@ fn head(picture: &Picture) -> Markup {
 }
 
 /// The figures at the top: name, value, note.
-fn tiles(picture: &Picture) -> Vec<(&'static str, String, String)> {
+fn tiles(picture: &RunModel) -> Vec<(&'static str, String, String)> {
     let (run, counts) = (&picture.run, picture.counts());
     let jobs = run.jobs.max(1) as f64;
     let share = |cpu: f64, wall: f64| {
@@ -109,7 +109,7 @@ fn tone_class(tone: Tone) -> &'static str {
     }
 }
 
-fn table(picture: &Picture) -> Markup {
+fn table(picture: &RunModel) -> Markup {
     let table = Table::of(picture);
     let lines = totals(picture);
     html! {
@@ -146,7 +146,7 @@ fn table_row(row: &str, cells: &[Option<Cell>]) -> Markup {
     }
 }
 
-fn failures(picture: &Picture) -> Markup {
+fn failures(picture: &RunModel) -> Markup {
     html! {
         @if picture.counts().failed > 0 {
             h2 { "Failures" } "\n"
@@ -181,13 +181,13 @@ fn state_word(phase: &Phase) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::event::{Event, Stamped};
-    use crate::report::sample;
+    use crate::run::log::event::{Event, Stamped};
+    use crate::run::log::sample;
     use proptest::prelude::*;
 
     #[test]
     fn a_run_makes_a_page() {
-        let page = html(&Picture::of(&sample::run()));
+        let page = html(&RunModel::of(&sample::run()));
         assert!(!page.contains("<script") && !page.contains("http-equiv"));
         // The style is looked at by eye; what is said is held here.
         let at = page.find("</style>").unwrap();
@@ -214,14 +214,14 @@ mod tests {
                 _ => {}
             }
         }
-        assert!(!html(&Picture::of(&events)).contains("<script"));
+        assert!(!html(&RunModel::of(&events)).contains("<script"));
     }
 
     #[test]
     fn an_empty_and_a_torn_run_make_a_page_too() {
-        assert!(html(&Picture::default()).contains("</html>"));
+        assert!(html(&RunModel::default()).contains("</html>"));
         for count in 0..sample::run().len() {
-            assert!(html(&Picture::of(&sample::run()[..count])).contains("</html>"));
+            assert!(html(&RunModel::of(&sample::run()[..count])).contains("</html>"));
         }
     }
 
@@ -236,7 +236,7 @@ mod tests {
                 }
             }
             let events: Vec<Stamped> = events;
-            let page = html(&Picture::of(&events));
+            let page = html(&RunModel::of(&events));
             prop_assert!(!page.contains("NaN") && !page.contains("inf"));
         }
     }

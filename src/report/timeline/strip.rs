@@ -2,7 +2,7 @@
 
 use super::chart::{LEFT, RIGHT, Scale, WIDTH, px, whole_ms};
 use crate::base::units;
-use crate::report::model::{Load, Picture, cpu};
+use crate::run::log::model::{Load, RunModel, cpu};
 use maud::{Markup, html};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,16 +13,16 @@ const MEMORY: f64 = 62.0;
 const SPACE: f64 = 16.0;
 
 /// What both take together.
-pub(super) fn height(picture: &Picture) -> f64 {
+pub(super) fn height(picture: &RunModel) -> f64 {
     CPU + if peak_kib(picture) > 0 { MEMORY } else { 0.0 }
 }
 
-fn peak_kib(picture: &Picture) -> u64 {
+fn peak_kib(picture: &RunModel) -> u64 {
     picture.loads.iter().map(|load| load.memory_kib).max().unwrap_or(0)
 }
 
 /// Processors: as measured, or else spread from what each step used. Memory where it was measured.
-pub(super) fn draw(picture: &Picture, scale: Scale, top: f64) -> Markup {
+pub(super) fn draw(picture: &RunModel, scale: Scale, top: f64) -> Markup {
     let jobs = picture.run.jobs.max(1) as f64;
     let measured = !picture.loads.is_empty();
     let loads = if measured { picture.loads.clone() } else { spread(picture) };
@@ -41,7 +41,7 @@ pub(super) fn draw(picture: &Picture, scale: Scale, top: f64) -> Markup {
     }
 }
 
-fn memory(picture: &Picture, scale: Scale, bottom: f64, peak_kib: u64) -> Markup {
+fn memory(picture: &RunModel, scale: Scale, bottom: f64, peak_kib: u64) -> Markup {
     let room = MEMORY - SPACE;
     let share = |load: &Load| (load.at_ms, load.memory_kib as f64 / peak_kib as f64);
     let points: Vec<(u64, f64)> = picture.loads.iter().map(share).collect();
@@ -79,7 +79,7 @@ fn area(class: &str, title: &str, points: &[(u64, f64)], scale: Scale, bottom: f
 }
 
 /// The load as it would be if every step had used its processors evenly.
-fn spread(picture: &Picture) -> Vec<Load> {
+fn spread(picture: &RunModel) -> Vec<Load> {
     const SLICES: u64 = 240;
     let whole = whole_ms(picture);
     let slice = (whole / SLICES).max(1);

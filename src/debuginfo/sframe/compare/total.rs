@@ -1,8 +1,8 @@
 //! The sum over all files, and the account of a check.
 
 use super::{Bytes, Cross, Report};
+use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::rule::{Finding, Severity};
-use crate::formats::verdict::{Account, Verdict};
 use std::collections::BTreeSet;
 
 /// All files together.
@@ -81,7 +81,7 @@ impl Total {
 
 /// What a check says of itself.
 #[must_use]
-pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> Account {
+pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckResult {
     let good = total.is_good(deny_warnings);
     let cross = &total.cross;
     let why = (!good).then(|| {
@@ -127,7 +127,7 @@ pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> Accoun
         figures.push((format!("declined.{reason}"), *count as f64));
     }
     let state = if good { Verdict::Pass } else { Verdict::Fail };
-    let mut account = Account { state, why, summary: Some(summary), figures, ..Account::default() };
+    let mut account = CheckResult { state, why, summary: Some(summary), figures, ..CheckResult::default() };
     if !good {
         (account.findings, account.findings_total) = first_findings(reports, deny_warnings);
     }

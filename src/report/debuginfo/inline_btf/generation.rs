@@ -1,11 +1,11 @@
 //! What was generated.
 
 use super::{Lines, SCHEMA, Style, account_for, availability, damage, fraction, grouped, heading, percent, verified};
+use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::units;
 use crate::debuginfo::inline_btf::file::Verified;
 use crate::debuginfo::inline_btf::summary::Summary;
 use crate::debuginfo::inline_btf::write::Written;
-use crate::formats::verdict::{Account, Verdict};
 use serde_json::json;
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ impl Generation<'_> {
 
     /// What it comes to.
     #[must_use]
-    pub fn account(&self) -> Account {
+    pub fn account(&self) -> CheckResult {
         let (summary, written) = (&self.summary, &self.written);
         let why = self.trouble();
         let figures = [
@@ -135,7 +135,7 @@ impl Generation<'_> {
             ("errors", self.verified.checked.findings.errors() as f64),
             ("seconds", self.took.as_secs_f64()),
         ];
-        Account {
+        CheckResult {
             state: if why.is_some() { Verdict::Fail } else { Verdict::Pass },
             why,
             summary: Some(format!(
@@ -144,7 +144,7 @@ impl Generation<'_> {
                 percent(summary.all, summary.sites)
             )),
             figures: figures.map(|(name, number)| (name.to_owned(), number)).to_vec(),
-            ..Account::default()
+            ..CheckResult::default()
         }
     }
 }

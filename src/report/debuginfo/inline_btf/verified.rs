@@ -1,8 +1,8 @@
 //! Text and JSON of the comparison of inline BTF with the DWARF of its file.
 
 use super::{SCHEMA, Style, Tone, grouped};
+use crate::base::check_result::{CheckResult, Verdict};
 use crate::debuginfo::inline_btf::file::Verified;
-use crate::formats::verdict::{Account, Verdict};
 use crate::report::style::harmless;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -81,7 +81,7 @@ pub fn json(all: &[(String, Verified<'_>)]) -> serde_json::Result<String> {
 
 /// What they come to.
 #[must_use]
-pub fn account(all: &[(String, Verified<'_>)]) -> Account {
+pub fn account(all: &[(String, Verified<'_>)]) -> CheckResult {
     let why = all.iter().find_map(|(name, verified)| verified.trouble().map(|why| format!("{name}: {why}")));
     let obsolete = all.iter().all(|(_, verified)| verified.checked.is_obsolete);
     let state = match (&why, obsolete) {
@@ -92,11 +92,11 @@ pub fn account(all: &[(String, Verified<'_>)]) -> Account {
     };
     let sites: u64 = all.iter().filter_map(|(_, verified)| verified.comparison.as_ref()).map(|of| of.in_btf).sum();
     let equal: u64 = all.iter().filter_map(|(_, verified)| verified.comparison.as_ref()).map(|of| of.equal).sum();
-    Account {
+    CheckResult {
         state,
         why: why.or_else(|| all.is_empty().then(|| NONE.to_owned())),
         summary: Some(format!("{} of {} sites as in DWARF", grouped(equal), grouped(sites))),
         figures: vec![("sites".to_owned(), sites as f64), ("equal".to_owned(), equal as f64)],
-        ..Account::default()
+        ..CheckResult::default()
     }
 }

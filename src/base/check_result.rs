@@ -1,0 +1,221 @@
+//! What a check says of itself: a file of lines, so that a shell script can
+//! write it as easily as a program.
+//!
+//! ```text
+//! state unsupported
+//! why as: Error: .sframe not supported for target
+//! summary v3, 15,399 FDEs
+//! figure fdes 15399
+//! finding error[SF064]: f +0x30: fp is c-32 in SFrame, undefined in DWARF
+//! findings 1038
+//! evidence console.log
+//! ```
+//!
+//! Every line is optional; a check without a `state` line that ended well has
+//! passed. Unknown words are refused: a typo must not turn a failure green.
+
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Write as _};
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// What it looks at is as it should be.
+    #[default]
+    Pass,
+    /// It is not.
+    Fail,
+    /// The versions or the target have no such thing.
+    Unsupported,
+    /// This machine lacks what the check needs.
+    Skipped,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Unsupported => "unsupported",
+            Self::Skipped => "skipped",
+        })
+    }
+}
+
+/// A check's own account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// How it came out.
+    pub state: Verdict,
+    /// Why it did not pass.
+    pub why: Option<String>,
+    /// What it found, in a few words for a table.
+    pub summary: Option<String>,
+    /// Named numbers.
+    pub figures: Vec<(String, f64)>,
+    /// The first findings in words, the most telling first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+    /// How many findings there are in all; 0 where the check does not count them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub findings_total: u64,
+    /// Files of the result that show it.
+    pub evidence: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Why a file is no account of a check.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// An unknown first word.
+    #[error("line {line}: unknown word `{word}`; known are state, why, summary, figure, finding, findings, evidence")]
+    Word {
+        /// From 1.
+        line: usize,
+        /// The word.
+        word: String,
+    },
+    /// An unknown state.
+    #[error("line {line}: unknown state `{state}`; known are pass, fail, unsupported, skipped")]
+    State {
+        /// From 1.
+        line: usize,
+        /// The state.
+        state: String,
+    },
+    /// A figure that is no number.
+    #[error("line {line}: `figure NAME NUMBER` or `findings NUMBER` expected, not `{text}`")]
+    Figure {
+        /// From 1.
+        line: usize,
+        /// What stands there.
+        text: String,
+    },
+}
+
+impl CheckResult {
+    /// Whether it stays true as long as nothing it looks at changes: a failure
+    /// is looked at again, and what was skipped was not looked at.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self.state, Verdict::Pass | Verdict::Unsupported)
+    }
+
+    /// The first findings as lines, and how many more there are.
+    #[must_use]
+    pub fn findings_in_words(&self) -> Vec<String> {
+        let mut lines = self.findings.clone();
+        let more = self.findings_total.saturating_sub(lines.len() as u64);
+        if more > 0 && !lines.is_empty() {
+            lines.push(format!("… and {} more", crate::base::units::grouped(more)));
+        }
+        lines
+    }
+
+    /// Reads an account.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let mut account = Self::default();
+        for (index, whole) in text.lines().enumerate() {
+            let line = index + 1;
+            let (word, rest) = whole.trim().split_once(' ').unwrap_or((whole.trim(), ""));
+            let rest = rest.trim();
+            match word {
+                "" => {}
+                "state" => {
+                    account.state = match rest {
+                        "pass" => Verdict::Pass,
+                        "fail" => Verdict::Fail,
+                        "unsupported" => Verdict::Unsupported,
+                        "skipped" => Verdict::Skipped,
+                        _ => return Err(Error::State { line, state: rest.to_owned() }),
+                    }
+                }
+                "why" => account.why = Some(rest.to_owned()),
+                "summary" => account.summary = Some(rest.to_owned()),
+                "finding" => account.findings.push(rest.to_owned()),
+                "findings" => {
+                    let count = rest.parse().map_err(|_| Error::Figure { line, text: rest.to_owned() });
+                    account.findings_total = count?;
+                }
+                "evidence" => account.evidence.push(rest.to_owned()),
+                "figure" => {
+                    let figure = rest.split_once(' ').and_then(|(name, number)| {
+                        let number = number.trim().parse::<f64>().ok().filter(|number| number.is_finite())?;
+                        Some((name.to_owned(), number))
+                    });
+                    account.figures.push(figure.ok_or(Error::Figure { line, text: rest.to_owned() })?);
+                }
+                _ => return Err(Error::Word { line, word: word.to_owned() }),
+            }
+        }
+        Ok(account)
+    }
+}
+
+impl fmt::Display for CheckResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A line break in a message must not start a line of its own.
+        let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut text = String::new();
+        writeln!(text, "state {}", self.state)?;
+        if let Some(why) = &self.why {
+            writeln!(text, "why {}", flat(why))?;
+        }
+        if let Some(summary) = &self.summary {
+            writeln!(text, "summary {}", flat(summary))?;
+        }
+        for (name, number) in &self.figures {
+            writeln!(text, "figure {name} {number}")?;
+        }
+        for finding in &self.findings {
+            writeln!(text, "finding {}", flat(finding))?;
+        }
+        if self.findings_total > 0 {
+            writeln!(text, "findings {}", self.findings_total)?;
+        }
+        for file in &self.evidence {
+            writeln!(text, "evidence {file}")?;
+        }
+        f.write_str(&text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let account = CheckResult {
+            state: Verdict::Unsupported,
+            why: Some("as: Error: no such\noption".into()),
+            summary: Some("v3, 15 FDEs".into()),
+            figures: vec![("fdes".into(), 15.0), ("share".into(), 0.25)],
+            findings: vec!["error[SF064]: f +0x30".into()],
+            findings_total: 1038,
+            evidence: vec!["console.log".into()],
+        };
+        let read = CheckResult::parse(&account.to_string()).unwrap();
+        assert_eq!(read.why.as_deref(), Some("as: Error: no such option"));
+        assert_eq!(CheckResult { why: account.why.clone(), ..read }, account);
+    }
+
+    #[test]
+    fn nothing_said_is_a_pass() {
+        assert_eq!(CheckResult::parse("").unwrap().state, Verdict::Pass);
+    }
+
+    #[test]
+    fn typos_are_refused() {
+        assert!(matches!(CheckResult::parse("stat fail"), Err(Error::Word { line: 1, .. })));
+        assert!(matches!(CheckResult::parse("\nstate failed"), Err(Error::State { line: 2, .. })));
+        assert!(matches!(CheckResult::parse("figure a NaN"), Err(Error::Figure { .. })));
+        assert!(matches!(CheckResult::parse("findings many"), Err(Error::Figure { line: 1, .. })));
+        assert!(matches!(CheckResult::parse("figure a"), Err(Error::Figure { .. })));
+    }
+}

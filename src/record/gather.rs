@@ -1,0 +1,202 @@
+//! What a run proved, from its events.
+
+use super::history::{History, key_of};
+use super::{Evidence, Outcome, Proof, RunFigures, StageProof};
+use crate::base::Key;
+use crate::config::Config;
+use crate::config::recipe::Per;
+use crate::run::log::event::{Kind, State, Usage};
+use crate::run::log::model::{Phase, RunModel, Stage};
+use std::collections::BTreeMap;
+
+/// What one run proved.
+#[derive(Debug, Clone)]
+pub struct Gathered {
+    /// The run's name.
+    pub run: String,
+    /// What it took.
+    pub figures: RunFigures,
+    /// What is built once for the machine.
+    pub host: Vec<StageProof>,
+    /// By target.
+    pub targets: BTreeMap<String, Proof>,
+    /// Rows that no target of the matrix is called by.
+    pub unknown: Vec<String>,
+}
+
+/// What the store keeps beside a result.
+#[derive(Debug, Clone, Default)]
+pub struct Looked {
+    /// What it took, should no log tell.
+    pub usage: Usage,
+    /// Bytes of the result.
+    pub bytes: u64,
+    /// The host tools among what determined it.
+    pub tools: BTreeMap<String, String>,
+}
+
+/// What is asked of the world outside of the events.
+pub struct World<'a> {
+    /// The targets and recipes.
+    pub config: &'a Config,
+    /// Who made what.
+    pub history: &'a History,
+    /// What the store has of a key.
+    pub look: &'a dyn Fn(&Key) -> Option<Looked>,
+    /// Takes paths of this machine out of a text.
+    pub hide: &'a dyn Fn(&str) -> String,
+    /// Cores of this machine.
+    pub cores: usize,
+}
+
+/// What the run in `picture` proved.
+pub fn gather(picture: &RunModel, world: &World<'_>) -> Gathered {
+    let mut tools = BTreeMap::new();
+    let mut rows: BTreeMap<String, Vec<StageProof>> = BTreeMap::new();
+    for stage in picture.stages.values() {
+        if matches!(stage.info.kind, Kind::Build | Kind::Check)
+            && let Some(proof) = proof_of(stage, picture, world, &mut tools)
+        {
+            rows.entry(stage.info.row.clone()).or_default().push(proof);
+        }
+    }
+    let host = rows.remove("host").unwrap_or_default();
+    let mut gathered = Gathered {
+        run: picture.run.name.clone(),
+        figures: figures(picture, world.cores, tools),
+        host,
+        targets: BTreeMap::new(),
+        unknown: Vec::new(),
+    };
+    for (row, stages) in rows {
+        let Some(target) = world.config.matrix.targets.get(row.as_str()) else {
+            gathered.unknown.push(row);
+            continue;
+        };
+        // Those of a shared toolchain stand in the owner's row.
+        let owner = target.toolchain.as_str();
+        let versions = picture.stages.values().filter(|stage| {
+            let here = stage.info.row == row || stage.info.row == owner && per(world, stage) == "toolchain";
+            let told = matches!(&stage.phase, Phase::Over(state) if *state != State::Interrupted);
+            here && told && stage.info.kind == Kind::Build && !stage.info.version.is_empty()
+        });
+        let versions = versions.map(|stage| (stage.info.column.clone(), stage.info.version.clone()));
+        let chosen = picture.run.choice.clone().unwrap_or_default();
+        let proof = Proof {
+            triple: target.triple.clone(),
+            arch: target.arch.clone(),
+            tier: target.tier.clone(),
+            toolchain: owner.to_owned(),
+            proven: picture.run.started.clone(),
+            run: picture.run.name.clone(),
+            profile: chosen.profile.or_else(|| word_of(&picture.run.command, &["--profile", "-p"])),
+            release_set: chosen.release_set.or_else(|| word_of(&picture.run.command, &["--release-set"])),
+            set: chosen.set,
+            versions: versions.collect(),
+            stages,
+        };
+        gathered.targets.insert(row, proof);
+    }
+    gathered
+}
+
+// A log of before these were told has them on its command line at most.
+fn word_of(command: &[String], options: &[&str]) -> Option<String> {
+    command.iter().enumerate().find_map(|(at, word)| {
+        options.iter().find_map(|option| match word.strip_prefix(option)? {
+            "" => command.get(at + 1).cloned(),
+            rest => rest.strip_prefix('=').map(str::to_owned),
+        })
+    })
+}
+
+fn per(world: &World<'_>, stage: &Stage) -> &'static str {
+    match world.config.recipes.get(stage.info.column.as_str()).map(|recipe| recipe.per) {
+        Some(Per::Host) => "host",
+        Some(Per::Toolchain) => "toolchain",
+        Some(Per::Target) => "target",
+        None if stage.info.row == "host" => "host",
+        None => "target",
+    }
+}
+
+// `None` for what the run did not come to: it proves nothing.
+fn proof_of(
+    stage: &Stage,
+    picture: &RunModel,
+    world: &World<'_>,
+    tools: &mut BTreeMap<String, String>,
+) -> Option<StageProof> {
+    let Phase::Over(state) = &stage.phase else { return None };
+    let check = stage.info.kind == Kind::Check;
+    let (state, why) = match state {
+        State::Done | State::Cached | State::Shared if check => (Outcome::Pass, None),
+        State::Done | State::Cached | State::Shared => (Outcome::Built, None),
+        State::Failed { why } => (Outcome::Failed, Some(why)),
+        State::Blocked { by } => (Outcome::Blocked, Some(by)),
+        State::Unsupported { why } => (Outcome::Unsupported, Some(why)),
+        State::Skipped { why } => (Outcome::Skipped, Some(why)),
+        State::KnownFailure { why } => (Outcome::KnownFailure, Some(why)),
+        State::Interrupted => return None,
+    };
+    let key = key_of(stage);
+    let looked = (world.look)(&key);
+    let made = world.history.get(&key);
+    let (run, usage) = match (made, &looked) {
+        // It ran here and left nothing that is kept.
+        _ if matches!(state, Outcome::Failed | Outcome::KnownFailure) => (Some(picture.run.name.clone()), stage.usage),
+        (Some(made), _) => (Some(made.run.clone()), made.usage),
+        (None, Some(looked)) => (None, looked.usage),
+        (None, None) => (stage.has_run().then(|| picture.run.name.clone()), stage.usage),
+    };
+    if let Some(looked) = &looked {
+        tools.extend(looked.tools.clone());
+    }
+    let account = stage.account.as_ref();
+    Some(StageProof {
+        package: stage.info.column.clone(),
+        per: per(world, stage).to_owned(),
+        check,
+        version: stage.info.version.clone(),
+        state,
+        why: why.map(|why| (world.hide)(why)),
+        summary: account.and_then(|account| account.summary.as_deref()).map(world.hide),
+        figures: account.into_iter().flat_map(|account| account.figures.iter().cloned()).collect(),
+        failure: stage.failure.as_ref().map(|failure| Evidence {
+            step: failure.step.clone(),
+            ended: failure.ended.clone(),
+            excerpt: failure.excerpt.iter().map(|line| (world.hide)(line)).collect(),
+        }),
+        key: key.to_string(),
+        run,
+        wall: tenths(usage.wall),
+        cpu: tenths(usage.user + usage.system),
+        memory_kib: usage.max_rss_kib,
+        bytes: looked.filter(|looked| looked.bytes > 0).map(|looked| looked.bytes),
+    })
+}
+
+// A tenth of a second is what can be repeated.
+fn tenths(seconds: f64) -> f64 {
+    if seconds.is_finite() { (seconds.max(0.0) * 10.0).round() / 10.0 } else { 0.0 }
+}
+
+fn figures(picture: &RunModel, cores: usize, tools: BTreeMap<String, String>) -> RunFigures {
+    let totals = picture.totals;
+    let (wall, cpu) = totals.map_or((picture.latest_ms as f64 / 1000.0, picture.cpu_seconds()), |t| (t.wall, t.cpu));
+    let peak = picture.loads.iter().map(|load| load.memory_kib).max().unwrap_or(0);
+    RunFigures {
+        started: picture.run.started.clone(),
+        crossmill: picture.run.version.clone(),
+        jobs: picture.run.jobs,
+        cores,
+        memory: picture.run.memory,
+        ended: totals.is_some(),
+        wall: tenths(wall),
+        cpu: tenths(cpu),
+        busy_wall: tenths(totals.map_or(0.0, |totals| totals.busy_wall)),
+        busy_cpu: tenths(totals.map_or(0.0, |totals| totals.busy_cpu)),
+        peak_kib: totals.map_or(peak, |totals| totals.peak_kib),
+        tools,
+    }
+}

@@ -1,0 +1,90 @@
+//! Which run made what, and what it took: a run that found a result ready
+//! knows neither.
+
+use crate::base::Key;
+use crate::run::log::event::{State, Usage};
+use crate::run::log::model::{Phase, RunModel, Stage};
+use std::collections::BTreeMap;
+
+/// What runs made, by key.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    made: BTreeMap<Key, Made>,
+}
+
+/// A result as it was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    /// The run that finished it.
+    pub run: String,
+    /// What it took, in the runs before that one too, where it went on in their tree.
+    pub usage: Usage,
+}
+
+impl History {
+    /// Of runs in the order they began.
+    pub fn of<'a>(runs: impl IntoIterator<Item = &'a RunModel>) -> Self {
+        let mut history = Self::default();
+        // What was stopped in the middle: its first step, and what it took.
+        let mut stopped: BTreeMap<Key, (String, Usage)> = BTreeMap::new();
+        for picture in runs {
+            for stage in picture.stages.values() {
+                let key = key_of(stage);
+                let Some(first) = stage.steps.first() else {
+                    // Every step was done by a run that then missed something in the result.
+                    if stage.phase == Phase::Over(State::Done)
+                        && let Some((_, usage)) = stopped.remove(&key)
+                    {
+                        history.made.insert(key, Made { run: picture.run.name.clone(), usage });
+                    }
+                    continue;
+                };
+                let before = stopped.remove(&key).filter(|(name, _)| first.resumed || *name != first.name);
+                let mut usage = used(stage);
+                let mut began_with = first.name.clone();
+                if let Some((name, more)) = before {
+                    usage = sum(usage, more);
+                    began_with = name;
+                }
+                match &stage.phase {
+                    Phase::Over(State::Done | State::Unsupported { .. }) => {
+                        history.made.insert(key, Made { run: picture.run.name.clone(), usage });
+                    }
+                    // Stopped, killed or failed; what a failed step left is never continued, and its first step tells.
+                    _ => {
+                        stopped.insert(key, (began_with, usage));
+                    }
+                }
+            }
+        }
+        history
+    }
+
+    /// How a result was made, if a log tells.
+    pub fn get(&self, key: &Key) -> Option<&Made> {
+        self.made.get(key)
+    }
+}
+
+/// The key a stage had in the end. The one announced is provisional where a
+/// source was not yet here; the directories of its logs and result are named by the final one.
+pub fn key_of(stage: &Stage) -> Key {
+    let paths = stage.result.iter().chain(stage.steps.iter().map(|step| &step.log));
+    let named = paths.flat_map(|path| path.split('/')).find_map(|part| part.parse().ok());
+    named.unwrap_or(stage.info.key)
+}
+
+// A stage that was killed with its run has no sum of its steps.
+fn used(stage: &Stage) -> Usage {
+    let steps = stage.steps.iter().fold(Usage::default(), |all, step| sum(all, step.usage));
+    if stage.usage.wall > 0.0 { stage.usage } else { steps }
+}
+
+fn sum(a: Usage, b: Usage) -> Usage {
+    Usage {
+        wall: a.wall + b.wall,
+        user: a.user + b.user,
+        system: a.system + b.system,
+        max_rss_kib: a.max_rss_kib.max(b.max_rss_kib),
+    }
+}

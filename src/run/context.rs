@@ -1,0 +1,180 @@
+//! What a run is told, what its stages share, and how they end.
+
+use super::log::Emitter;
+use super::log::event::{Event, Failure, SharedCell, State, Usage};
+use super::memory_pressure::{self, Budget};
+use super::{Error, Stop};
+use crate::base::Key;
+use crate::base::check_result::CheckResult;
+use crate::plan::graph::Chosen;
+use crate::process::isolation::Support;
+use crate::process::{JobServer, Token};
+use crate::source::Fetcher;
+use crate::store::{Lock, Store};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::watch as channel;
+
+/// How often a lock that another process holds is tried.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// How a run is done.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Job tokens.
+    pub jobs: usize,
+    /// Bytes of memory to plan with; what is available now if not given.
+    pub memory: Option<u64>,
+    /// The longest a stage may take.
+    pub stage_timeout: Option<Duration>,
+    /// Stop everything after the first failure.
+    pub fail_fast: bool,
+    /// Keep the build trees of finished stages.
+    pub keep_work: bool,
+    /// Whether steps are isolated.
+    pub isolation: IsolationMode,
+    /// Only bring the sources.
+    pub fetch_only: bool,
+    /// Start although the disk seems too small.
+    pub ignore_space: bool,
+    /// The time between SIGTERM and SIGKILL.
+    pub grace: Duration,
+    /// What tells runs of different settings apart in the kept times.
+    pub label: String,
+    /// Cells of the table that stand for another row's stage.
+    pub shared: Vec<SharedCell>,
+    /// What was asked for, for the log.
+    pub choice: super::log::event::Choice,
+    /// Where tools are that steps need and that are not on their PATH, by the tools' names.
+    pub tool_dirs: BTreeMap<String, PathBuf>,
+    /// What stands before the host's compilers. It changes no result, so no key knows it.
+    pub wrapper: Option<CompilerLauncher>,
+    /// Checks that this machine cannot run, by stage name: what it lacks.
+    pub skips: BTreeMap<String, String>,
+    /// Run checks on what is built already, and build nothing.
+    pub checks_only: bool,
+    /// The day by which known failures expire.
+    pub today: jiff::civil::Date,
+    /// The run's name.
+    pub run: String,
+    /// The command line, for people.
+    pub command: Vec<String>,
+}
+
+/// Whether steps run isolated from the rest of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum IsolationMode {
+    /// As far as the kernel allows
+    Auto,
+    /// Fail where it does not allow all of it
+    Required,
+    /// Not at all
+    Off,
+}
+
+/// What stands before the host's compilers in build steps.
+#[derive(Debug, Clone)]
+pub struct CompilerLauncher {
+    /// The directory of its links, which are called as the compilers are.
+    pub bin: PathBuf,
+    /// What its variables say: where it keeps what it remembers, and below which directory paths are relative.
+    pub variables: Vec<(String, PathBuf)>,
+}
+
+/// What stages share.
+#[derive(Debug)]
+pub struct RunContext {
+    /// The store.
+    pub store: Store,
+    /// The source layer.
+    pub fetcher: Fetcher,
+    /// The job server of the run.
+    pub jobs: JobServer,
+    /// Declared memory.
+    pub budget: Budget,
+    /// Held while a damaged archive is fetched again.
+    pub repair: tokio::sync::Mutex<()>,
+    /// Measured use.
+    pub ledger: memory_pressure::UsageLedger,
+    /// Where events go.
+    pub emitter: Emitter,
+    /// What steps are isolated with; `None` if they are not to be.
+    pub isolation: Option<Support>,
+    /// How the run is done.
+    pub options: Options,
+    /// Whether it is asked to end.
+    pub stop: channel::Receiver<Stop>,
+}
+
+/// How a stage ended.
+#[derive(Debug)]
+pub struct StageEnd {
+    /// The state.
+    pub state: State,
+    /// What it used.
+    pub usage: Usage,
+    /// What a person needs to act.
+    pub failure: Option<Failure>,
+    /// Where its result is.
+    pub result: Option<PathBuf>,
+    /// The processor seconds the whole stage takes, if it ran whole.
+    pub expected: Option<f64>,
+    /// For a fetch: which candidate served.
+    pub chosen: Option<Chosen>,
+    /// For a check: what it says of itself.
+    pub account: Option<CheckResult>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// How each stage ended; stages that nothing wanted are left out.
+    pub states: BTreeMap<String, State>,
+    /// Results of the goals, by stage name.
+    pub results: BTreeMap<String, PathBuf>,
+    /// The exit code: 0, or 1 after a failure, 4 after a failed fetch, 130 after a stop.
+    pub exit: u8,
+}
+
+impl RunContext {
+    /// Returns once the run is asked to end more urgently than `than`.
+    pub async fn asked_to_stop(&self, than: Stop) {
+        let mut stop = self.stop.clone();
+        // A closed channel asks for nothing any more.
+        if stop.wait_for(|stop| *stop > than).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The lock of `key`, and whether it had to be waited for; `None` when the
+    /// run is asked to stop meanwhile. The token is given back while waiting:
+    /// somebody else's work must not cost this run a core.
+    pub async fn lock(&self, stage: &str, key: &Key, token: &mut Option<Token>) -> Result<Option<(Lock, bool)>, Error> {
+        let mut waited = false;
+        loop {
+            match self.store.try_lock(key)? {
+                Ok(lock) => {
+                    if token.is_none() {
+                        tokio::select! {
+                            again = self.jobs.acquire() => *token = Some(again?),
+                            () = self.asked_to_stop(Stop::No) => return Ok(None),
+                        }
+                    }
+                    return Ok(Some((lock, waited)));
+                }
+                Err(holder) => {
+                    *token = None;
+                    if !std::mem::replace(&mut waited, true) {
+                        let what = format!("{holder}, which works on the same stage");
+                        self.emitter.emit(Event::StageWaiting { stage: stage.to_owned(), what });
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(RETRY) => {}
+                        () = self.asked_to_stop(Stop::No) => return Ok(None),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What happens in a run, as data. The event log is these, one JSON object a
+//! line; everything a person sees of a run is drawn from them alone.
+
+use crate::base::Key;
+pub use crate::base::check_result::CheckResult;
+pub use crate::process::Usage;
+use serde::{Deserialize, Serialize};
+
+/// An event and when it happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// Milliseconds since the run began.
+    pub at_ms: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What a stage does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Brings a verified archive into the cache.
+    Fetch,
+    /// Unpacks and patches it into a read-only tree.
+    Unpack,
+    /// Runs a recipe's steps and publishes what they installed.
+    Build,
+    /// Runs a recipe's steps to prove something of what was built.
+    Check,
+}
+
+/// The name a stage goes by everywhere: `arm64/gcc`, `host/gmp`, `fetch/linux-7.2.13`.
+pub type StageName = String;
+
+/// How a stage ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum State {
+    /// It ran in this run and is finished.
+    Done,
+    /// It was there already.
+    Cached,
+    /// Another crossmill process built it while this one waited.
+    Shared,
+    /// It ran and failed.
+    Failed {
+        /// One line for the table.
+        why: String,
+    },
+    /// It could not run because what it needs failed.
+    Blocked {
+        /// The stage that failed.
+        by: StageName,
+    },
+    /// The run was stopped before it was finished.
+    Interrupted,
+    /// It cannot be done for this target, which is no fault.
+    Unsupported {
+        /// The reason.
+        why: String,
+    },
+    /// A check that this machine cannot run.
+    Skipped {
+        /// What it lacks, and how to get it.
+        why: String,
+    },
+    /// A check that failed as the matrix says it does.
+    KnownFailure {
+        /// The cause.
+        why: String,
+    },
+}
+
+/// One stage, as announced at the beginning.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageInfo {
+    /// Its name.
+    pub name: StageName,
+    /// What it does.
+    pub kind: Kind,
+    /// The row of the table it belongs to: a target, or `host`, or `sources`.
+    pub row: String,
+    /// The column of the table: a package.
+    pub column: String,
+    /// The version it builds.
+    pub version: String,
+    /// Its key, as far as it is known before the sources are here.
+    pub key: Key,
+    /// Seconds it is expected to take on this machine.
+    pub expected: f64,
+    /// Whether it is finished already.
+    pub cached: bool,
+    /// For a check: what is expected of it.
+    #[serde(default)]
+    pub expectation: Option<String>,
+}
+
+/// A row that has no stage of its own for a column: i386 uses the GCC of x86_64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedCell {
+    /// The row without a stage: `i386`.
+    pub row: String,
+    /// The column: `gcc`.
+    pub column: String,
+    /// The row that has it: `x86_64`.
+    pub with: String,
+}
+
+/// What was asked for, where it is no part of a stage's name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The profile.
+    pub profile: Option<String>,
+    /// The release set.
+    pub release_set: Option<String>,
+    /// Every setting, as text.
+    pub set: std::collections::BTreeMap<String, String>,
+}
+
+/// What happens in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "type")]
+pub enum Event {
+    /// The first event.
+    RunStarted {
+        /// The run's name: also its directory's.
+        run: String,
+        /// The crossmill version.
+        version: String,
+        /// The command line, for people.
+        command: Vec<String>,
+        /// RFC 3339, UTC.
+        started: String,
+        /// Job tokens.
+        jobs: usize,
+        /// Bytes of memory the scheduler may plan with.
+        memory: u64,
+        /// All stages of the run.
+        stages: Vec<StageInfo>,
+        /// Cells of the table that stand for another row's stage.
+        #[serde(default)]
+        shared: Vec<SharedCell>,
+        /// What was asked for; older logs do not tell.
+        #[serde(default)]
+        choice: Option<Choice>,
+    },
+    /// A stage has begun.
+    StageStarted {
+        /// Which.
+        stage: StageName,
+    },
+    /// A stage waits for something that is not its turn: a lock of another process, memory.
+    StageWaiting {
+        /// Which.
+        stage: StageName,
+        /// For what, to be read after "waiting for".
+        what: String,
+    },
+    /// A step of a stage has begun.
+    StepStarted {
+        /// Which stage.
+        stage: StageName,
+        /// The step's name.
+        step: String,
+        /// The log file.
+        log: String,
+        /// Whether it goes on in the build tree of an earlier, politely stopped run.
+        resumed: bool,
+    },
+    /// What a running step does now, at most a few times a second (`gcc/tree-vrp.cc`).
+    StepActivity {
+        /// Which stage.
+        stage: StageName,
+        /// What.
+        what: String,
+    },
+    /// A step is over.
+    StepFinished {
+        /// Which stage.
+        stage: StageName,
+        /// The step's name.
+        step: String,
+        /// Whether it succeeded.
+        ok: bool,
+        /// What it used.
+        usage: Usage,
+    },
+    /// Bytes of a download.
+    FetchProgress {
+        /// Which stage.
+        stage: StageName,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all, when known.
+        total: Option<u64>,
+    },
+    /// A source did not serve and the next try or the next source follows.
+    FetchRetry {
+        /// Which stage.
+        stage: StageName,
+        /// The source that did not serve.
+        source: String,
+        /// Why.
+        why: String,
+        /// What follows, to be read after a comma (`again in 1.2s`, `next source`).
+        next: String,
+    },
+    /// Which source was used.
+    FetchUsed {
+        /// Which stage.
+        stage: StageName,
+        /// The source that served.
+        source: String,
+        /// Whether it was in the cache.
+        cached: bool,
+        /// Bytes that came over the network.
+        bytes: u64,
+    },
+    /// How busy the steps keep the machine, every few seconds while any runs.
+    Load {
+        /// Processor cores the steps kept busy on average since the last of these events.
+        cores: f64,
+        /// Job tokens in use now.
+        tokens: usize,
+        /// Memory the steps use now, KiB; 0 when not measured.
+        memory_kib: u64,
+    },
+    /// A remark for people that belongs to a stage or to the run.
+    Notice {
+        /// Which stage, if one.
+        stage: Option<StageName>,
+        /// A warning or only information.
+        warning: bool,
+        /// The remark.
+        text: String,
+    },
+    /// A stage is over.
+    StageFinished {
+        /// Which.
+        stage: StageName,
+        /// How.
+        state: State,
+        /// What all its steps used in this run.
+        usage: Usage,
+        /// For a failure: what the log says and what to do next.
+        failure: Option<Failure>,
+        /// Where the result is.
+        result: Option<String>,
+        /// For a check: what it says of itself; files are absolute paths.
+        #[serde(default)]
+        account: Option<CheckResult>,
+    },
+    /// The last event.
+    RunFinished {
+        /// Seconds of wall-clock time.
+        wall: f64,
+        /// Seconds of processor time of all steps.
+        cpu: f64,
+        /// Seconds in which steps could run: outside fetch and the final tail.
+        busy_wall: f64,
+        /// Processor seconds used within `busy_wall`.
+        busy_cpu: f64,
+        /// The largest sum of memory seen in use by steps, KiB; 0 when not measured.
+        peak_kib: u64,
+        /// The program's exit code.
+        exit: u8,
+    },
+}
+
+/// What a person needs to act on a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The step that failed.
+    pub step: String,
+    /// How it ended: `exit code 2`, `killed by signal 9`, `time limit of 45m`.
+    pub ended: String,
+    /// The first real error lines with context.
+    pub excerpt: Vec<String>,
+    /// The full log.
+    pub log: String,
+    /// The command that shows it again.
+    pub reproduce: String,
+}

@@ -1,0 +1,22 @@
+//! What happened in a run: events, the log of them, and the model that they fold into.
+
+pub mod download;
+mod emitter;
+pub mod event;
+pub mod event_log;
+pub mod model;
+#[cfg(test)]
+pub(crate) mod sample;
+
+pub use emitter::Emitter;
+pub use model::RunModel;
+
+use event::Stamped;
+
+/// Receives the events of a run as they happen.
+pub trait Sink {
+    /// Receives the next event.
+    fn event(&mut self, event: &Stamped);
+    /// Ends the output: no event follows.
+    fn finish(&mut self);
+}

@@ -1,0 +1,408 @@
+//! The picture of a run: a fold of its events, and nothing else.
+//!
+//! Reads no clock: every question about "now" takes the time as milliseconds
+//! since the run began. Events in any order, even of a torn log, make a picture.
+
+pub use super::download::Download;
+use crate::run::log::event::{
+    CheckResult, Choice, Event, Failure, Kind, SharedCell, StageInfo, StageName, Stamped, State, Usage,
+};
+use indexmap::IndexMap;
+use std::time::Duration;
+
+/// A run as its events tell it so far.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunModel {
+    /// What was announced first; empty before that.
+    pub run: Run,
+    /// All stages in the order announced.
+    pub stages: IndexMap<StageName, Stage>,
+    /// Remarks, oldest first.
+    pub notices: Vec<Notice>,
+    /// Every load event.
+    pub loads: Vec<Load>,
+    /// The last event's totals, once the run is over.
+    pub totals: Option<Totals>,
+    /// The time of the latest event, milliseconds since the run began.
+    pub latest_ms: u64,
+}
+
+/// What is known of the run as a whole.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Run {
+    /// Its name.
+    pub name: String,
+    /// The crossmill version.
+    pub version: String,
+    /// The command line, for people.
+    pub command: Vec<String>,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// Job tokens.
+    pub jobs: usize,
+    /// Bytes of memory the scheduler may plan with.
+    pub memory: u64,
+    /// Cells that stand for another row's stage.
+    pub shared: Vec<SharedCell>,
+    /// What was asked for; older logs do not tell.
+    pub choice: Option<Choice>,
+}
+
+/// One stage as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// What was announced.
+    pub info: StageInfo,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// When it began.
+    pub started_ms: Option<u64>,
+    /// When it was over.
+    pub ended_ms: Option<u64>,
+    /// Its steps so far, the last one is running unless ended.
+    pub steps: Vec<Step>,
+    /// What its running step does now.
+    pub activity: Option<String>,
+    /// Its download.
+    pub download: Option<Download>,
+    /// Tries that did not serve.
+    pub retries: Vec<Retry>,
+    /// Which source served.
+    pub source: Option<SourceUsed>,
+    /// What it used in all, once over.
+    pub usage: Usage,
+    /// What to tell of its failure.
+    pub failure: Option<Failure>,
+    /// Where the result is.
+    pub result: Option<String>,
+    /// For a check: what it says of itself.
+    pub account: Option<CheckResult>,
+}
+
+/// Where a stage is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Not begun.
+    Pending,
+    /// Begun and not over.
+    Running,
+    /// Waits for something that is not its turn.
+    Waiting {
+        /// To be read after "waiting for".
+        what: String,
+    },
+    /// Over.
+    Over(State),
+}
+
+/// One step of a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// Its log.
+    pub log: String,
+    /// Whether it goes on in the tree of an earlier run.
+    pub resumed: bool,
+    /// When it began.
+    pub started_ms: u64,
+    /// When it was over, and whether it succeeded.
+    pub ended: Option<(u64, bool)>,
+    /// What it used, once over.
+    pub usage: Usage,
+}
+
+/// A try of a download that did not serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// The source that did not serve.
+    pub source: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Which source served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceUsed {
+    /// Its label.
+    pub source: String,
+    /// Whether it was in the cache.
+    pub cached: bool,
+    /// Bytes that came over the network.
+    pub bytes: u64,
+}
+
+/// A remark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The stage it belongs to, if one.
+    pub stage: Option<StageName>,
+    /// A warning or only information.
+    pub warning: bool,
+    /// The remark.
+    pub text: String,
+}
+
+/// How busy the machine was at a time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Load {
+    /// When.
+    pub at_ms: u64,
+    /// Cores kept busy.
+    pub cores: f64,
+    /// Tokens in use.
+    pub tokens: usize,
+    /// Memory in use, KiB; 0 when not measured.
+    pub memory_kib: u64,
+}
+
+/// The totals of a finished run, as its last event tells them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Totals {
+    /// Seconds of wall-clock time.
+    pub wall: f64,
+    /// Seconds of processor time of all steps.
+    pub cpu: f64,
+    /// Seconds outside fetch and the final tail.
+    pub busy_wall: f64,
+    /// Processor seconds within `busy_wall`.
+    pub busy_cpu: f64,
+    /// Peak memory of all steps together, KiB; 0 when not measured.
+    pub peak_kib: u64,
+    /// The program's exit code.
+    pub exit: u8,
+}
+
+/// How many stages are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All stages.
+    pub all: usize,
+    /// Over, in whatever way.
+    pub over: usize,
+    /// Begun and not over.
+    pub running: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Finished already before this run.
+    pub cached: usize,
+}
+
+impl RunModel {
+    /// The picture of all `events`.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a Stamped>) -> Self {
+        let mut picture = Self::default();
+        events.into_iter().for_each(|event| picture.apply(event));
+        picture
+    }
+
+    /// Takes the next event. One that names an unknown stage changes nothing.
+    pub fn apply(&mut self, stamped: &Stamped) {
+        let at = stamped.at_ms;
+        self.latest_ms = self.latest_ms.max(at);
+        match &stamped.event {
+            Event::RunStarted { run, version, command, started, jobs, memory, stages, shared, choice } => {
+                self.run = Run {
+                    name: run.clone(),
+                    version: version.clone(),
+                    command: command.clone(),
+                    started: started.clone(),
+                    jobs: *jobs,
+                    memory: *memory,
+                    shared: shared.clone(),
+                    choice: choice.clone(),
+                };
+                self.stages = stages.iter().map(|info| (info.name.clone(), Stage::new(info.clone()))).collect();
+            }
+            Event::Load { cores, tokens, memory_kib } => {
+                let cores = if cores.is_finite() { cores.max(0.0) } else { 0.0 };
+                self.loads.push(Load { at_ms: at, cores, tokens: *tokens, memory_kib: *memory_kib });
+            }
+            Event::Notice { stage, warning, text } => {
+                self.notices.push(Notice { stage: stage.clone(), warning: *warning, text: text.clone() });
+            }
+            &Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, exit } => {
+                self.totals = Some(Totals { wall, cpu, busy_wall, busy_cpu, peak_kib, exit });
+            }
+            Event::StageStarted { stage }
+            | Event::StageWaiting { stage, .. }
+            | Event::StepStarted { stage, .. }
+            | Event::StepActivity { stage, .. }
+            | Event::StepFinished { stage, .. }
+            | Event::FetchProgress { stage, .. }
+            | Event::FetchRetry { stage, .. }
+            | Event::FetchUsed { stage, .. }
+            | Event::StageFinished { stage, .. } => {
+                if let Some(stage) = self.stages.get_mut(stage) {
+                    stage.apply(at, &stamped.event);
+                }
+            }
+        }
+    }
+
+    /// How many stages are in which state.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts { all: self.stages.len(), ..Counts::default() };
+        for stage in self.stages.values() {
+            match &stage.phase {
+                Phase::Pending => {}
+                Phase::Running | Phase::Waiting { .. } => counts.running += 1,
+                Phase::Over(state) => {
+                    counts.over += 1;
+                    counts.failed += usize::from(matches!(state, State::Failed { .. }));
+                    counts.cached += usize::from(matches!(state, State::Cached));
+                }
+            }
+        }
+        counts
+    }
+
+    /// The stages that have begun and are not over, the longest running first.
+    pub fn running(&self) -> Vec<&Stage> {
+        let mut running: Vec<&Stage> = self.stages.values().filter(|stage| stage.is_running()).collect();
+        running.sort_by_key(|stage| stage.started_ms);
+        running
+    }
+
+    /// The last load event, if it is not older than ten seconds at `now_ms`.
+    pub fn load(&self, now_ms: u64) -> Option<Load> {
+        self.loads.last().copied().filter(|load| now_ms.saturating_sub(load.at_ms) <= 10_000)
+    }
+
+    /// Processor seconds of all steps that are over.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.stages.values().flat_map(|stage| &stage.steps).map(|step| cpu(&step.usage)).sum()
+    }
+
+    /// The checks that neither passed nor failed, each with its state's word and the reason.
+    pub fn set_aside(&self) -> impl Iterator<Item = (&Stage, &'static str, &str)> {
+        self.stages.values().filter_map(|stage| match &stage.phase {
+            Phase::Over(State::Unsupported { why }) => Some((stage, "unsupported", why.as_str())),
+            Phase::Over(State::Skipped { why }) => Some((stage, "skipped", why.as_str())),
+            Phase::Over(State::KnownFailure { why }) => Some((stage, "known failure", why.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The failed stages.
+    pub fn failed(&self) -> impl Iterator<Item = &Stage> {
+        self.stages.values().filter(|stage| matches!(stage.phase, Phase::Over(State::Failed { .. })))
+    }
+}
+
+/// Processor seconds.
+pub fn cpu(usage: &Usage) -> f64 {
+    let seconds = usage.user + usage.system;
+    if seconds.is_finite() { seconds.max(0.0) } else { 0.0 }
+}
+
+impl Stage {
+    fn new(info: StageInfo) -> Self {
+        let phase = if info.cached { Phase::Over(State::Cached) } else { Phase::Pending };
+        Self {
+            info,
+            phase,
+            started_ms: None,
+            ended_ms: None,
+            steps: Vec::new(),
+            activity: None,
+            download: None,
+            retries: Vec::new(),
+            source: None,
+            usage: Usage::default(),
+            failure: None,
+            result: None,
+            account: None,
+        }
+    }
+
+    fn apply(&mut self, at: u64, event: &Event) {
+        match event {
+            Event::StageStarted { .. } => self.begin(at),
+            Event::StageWaiting { what, .. } => {
+                self.begin(at);
+                self.phase = Phase::Waiting { what: what.clone() };
+            }
+            Event::StepStarted { step, log, resumed, .. } => {
+                self.begin(at);
+                self.activity = None;
+                self.steps.push(Step {
+                    name: step.clone(),
+                    log: log.clone(),
+                    resumed: *resumed,
+                    started_ms: at,
+                    ended: None,
+                    usage: Usage::default(),
+                });
+            }
+            Event::StepActivity { what, .. } => self.activity = Some(what.clone()),
+            Event::StepFinished { step, ok, usage, .. } => {
+                self.activity = None;
+                let open = |found: &&mut Step| found.name == *step && found.ended.is_none();
+                if let Some(step) = self.steps.iter_mut().rev().find(open) {
+                    step.ended = Some((at, *ok));
+                    step.usage = *usage;
+                }
+            }
+            Event::FetchProgress { done, total, .. } => {
+                self.begin(at);
+                let download = self.download.get_or_insert_with(|| Download::begin(at, *done, *total));
+                download.advance(at, *done, *total);
+            }
+            Event::FetchRetry { source, why, .. } => {
+                self.download = None;
+                self.retries.push(Retry { source: source.clone(), why: why.clone() });
+            }
+            Event::FetchUsed { source, cached, bytes, .. } => {
+                self.source = Some(SourceUsed { source: source.clone(), cached: *cached, bytes: *bytes });
+            }
+            Event::StageFinished { state, usage, failure, result, account, .. } => {
+                self.phase = Phase::Over(state.clone());
+                self.ended_ms = Some(at);
+                self.usage = *usage;
+                self.failure.clone_from(failure);
+                self.result.clone_from(result);
+                self.account.clone_from(account);
+                self.activity = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, at: u64) {
+        self.started_ms.get_or_insert(at);
+        if !matches!(self.phase, Phase::Over(_)) {
+            self.phase = Phase::Running;
+        }
+    }
+
+    /// Begun and not over.
+    pub fn is_running(&self) -> bool {
+        matches!(self.phase, Phase::Running | Phase::Waiting { .. })
+    }
+
+    /// Whether it ran, or tried to, in this run.
+    pub fn has_run(&self) -> bool {
+        self.started_ms.is_some()
+    }
+
+    /// The step that runs.
+    pub fn step(&self) -> Option<&Step> {
+        self.steps.last().filter(|step| step.ended.is_none())
+    }
+
+    /// How long it has run at `now_ms`, or how long it ran.
+    pub fn elapsed(&self, now_ms: u64) -> Duration {
+        let wall = Duration::try_from_secs_f64(self.usage.wall).unwrap_or_default();
+        match (self.started_ms, self.ended_ms) {
+            (_, Some(_)) if !wall.is_zero() => wall,
+            (Some(started), ended) => Duration::from_millis(ended.unwrap_or(now_ms).saturating_sub(started)),
+            (None, _) => Duration::ZERO,
+        }
+    }
+
+    /// Whether it is a matter of bytes and not of a processor.
+    pub fn is_fetch(&self) -> bool {
+        self.info.kind == Kind::Fetch
+    }
+}

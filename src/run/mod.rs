@@ -1,0 +1,82 @@
+//! Runs a plan. Prints nothing: everything that happens is an
+//! [`log::event::Event`]; whoever started the run decides what becomes of them.
+
+pub mod build_log;
+pub mod context;
+pub mod expectation;
+pub mod log;
+pub mod memory_pressure;
+pub mod preflight;
+pub mod scheduler;
+pub mod stage;
+pub mod states;
+pub mod workspace;
+
+pub use context::{CompilerLauncher, IsolationMode, Options, Summary};
+pub use log::Emitter;
+pub use scheduler::Scheduler;
+
+use crate::base::Diagnose;
+use crate::{process, source, store};
+
+/// How urgently a run is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Stop {
+    /// Not at all.
+    #[default]
+    No,
+    /// Running steps get SIGTERM and their grace.
+    Graceful,
+    /// Running steps are killed.
+    Immediate,
+}
+
+/// What ends a stage, or the run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Of the store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Of a child process.
+    #[error(transparent)]
+    Process(#[from] process::Error),
+    /// Of a source.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// A file operation; the error names the path.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Nothing that is built in the store could be run.
+    #[error("the store `{store}` is on a file system that is mounted `noexec`")]
+    NoExec {
+        /// The store.
+        store: std::path::PathBuf,
+    },
+    /// Steps were to be isolated, and the machine cannot do all of it.
+    #[error("steps cannot be isolated as required: {found}")]
+    NotIsolated {
+        /// What it can do.
+        found: String,
+    },
+    /// A task of the engine ended in a panic, which is a defect.
+    #[error("a part of crossmill stopped: {0}")]
+    Defect(String),
+}
+
+impl Diagnose for Error {
+    fn location(&self) -> Option<crate::base::Location> {
+        None
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            Self::Process(error) => error.hints(),
+            Self::Source(error) => error.hints(),
+            Self::Io(error) => crate::base::access::hints(error),
+            Self::NoExec { .. } => vec!["choose another with `--store DIR`, or mount it with `exec`".into()],
+            Self::NotIsolated { .. } => vec!["`--isolation auto` uses what there is and records it".into()],
+            Self::Defect(_) => vec!["please report it; the next run carries on where this one stopped".into()],
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What is there before a run starts, and what the rest will take.
+
+use super::log::event::Kind;
+use super::states::{States, Status};
+use crate::plan::graph::Stage;
+use crate::plan::{Plan, StageId, Work};
+use crate::source::Fetcher;
+use crate::store::history::Times;
+use crate::store::{self, Store};
+use std::collections::BTreeSet;
+
+/// How closely unpacked sources are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sources {
+    /// Whether they exist.
+    Present,
+    /// Those that a stage without a result needs are compared with their manifests.
+    Compared,
+}
+
+/// Which stages' results are there, by one judgement for every command.
+#[derive(Debug)]
+pub struct Survey {
+    there: Vec<bool>,
+    /// Stages whose result or tree is damaged, which counts as missing, and what is wrong with it.
+    pub damaged: Vec<(String, String)>,
+}
+
+impl Survey {
+    /// Looks at every stage of a plan. What cannot be read is an error: it is neither missing nor damaged.
+    pub fn of(plan: &Plan, store: &Store, fetcher: &Fetcher, sources: Sources) -> Result<Self, store::Error> {
+        let mut survey = Self { there: vec![false; plan.stages.len()], damaged: Vec::new() };
+        let is_unpack = |id: &StageId| matches!(plan.stage(*id).work, Work::Unpack(_));
+        let (unpacks, others): (Vec<_>, Vec<_>) = plan.ids().filter(|id| plan.is_known(*id)).partition(is_unpack);
+        let mut needed = BTreeSet::new();
+        for id in others {
+            survey.look(plan, id, |stage| match &stage.work {
+                Work::Fetch(source) => {
+                    let set = plan.source(*source);
+                    let chosen = set.chosen.as_ref().and_then(|chosen| set.candidates.get(chosen.candidate));
+                    Ok(chosen.is_some_and(|candidate| fetcher.cached(std::slice::from_ref(candidate)).is_some()))
+                }
+                _ => Ok(store.find(&stage.key)?.is_some()),
+            })?;
+        }
+        // A stage whose key is not known yet may need its source as well.
+        let missing = plan.ids().filter(|id| !survey.is_there(*id));
+        needed.extend(missing.filter_map(|id| plan.stage(id).job()?.source));
+        for id in unpacks {
+            let compare = sources == Sources::Compared && needed.contains(&id);
+            survey.look(plan, id, |stage| match compare {
+                true => store.check_source(&stage.key, false),
+                false => store.has_source(&stage.key),
+            })?;
+        }
+        Ok(survey)
+    }
+
+    fn look(
+        &mut self,
+        plan: &Plan,
+        id: StageId,
+        is_there: impl FnOnce(&Stage) -> Result<bool, store::Error>,
+    ) -> Result<(), store::Error> {
+        let stage = plan.stage(id);
+        self.there[id.0 as usize] = match is_there(stage) {
+            Err(error @ store::Error::Corrupt { .. }) => {
+                self.damaged.push((stage.name.clone(), error.to_string()));
+                false
+            }
+            other => other?,
+        };
+        Ok(())
+    }
+
+    /// Returns whether a stage's result is there.
+    pub fn is_there(&self, id: StageId) -> bool {
+        self.there[id.0 as usize]
+    }
+}
+
+pub(super) fn kind(work: &Work) -> Kind {
+    match work {
+        Work::Fetch(_) => Kind::Fetch,
+        Work::Unpack(_) => Kind::Unpack,
+        Work::Build(_) => Kind::Build,
+        Work::Check(_) => Kind::Check,
+    }
+}
+
+pub(super) fn time_name(plan: &Plan, label: &str, id: StageId) -> String {
+    let stage = plan.stage(id);
+    format!("{} {} {label}", stage.name, stage.version)
+}
+
+/// The seconds of processor time a stage is expected to take: what it took
+/// here, else what its recipe says.
+pub fn expected(plan: &Plan, times: &Times, label: &str, id: StageId) -> f64 {
+    times.get(&time_name(plan, label, id)).unwrap_or(plan.stage(id).cost.as_secs_f64())
+}
+
+/// Bytes a run writes at most: archives and trees that are missing, results, and the largest build trees
+/// that stand at the same time.
+pub(super) fn space_needed(plan: &Plan, states: &States, jobs: usize) -> u64 {
+    let mut bytes = 0;
+    let mut builds = Vec::new();
+    for id in plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready)) {
+        match &plan.stage(id).work {
+            Work::Fetch(source) => {
+                bytes +=
+                    plan.source(*source).candidates.iter().filter_map(|candidate| candidate.size).max().unwrap_or(0);
+            }
+            Work::Unpack(source) => bytes += plan.source(*source).unpacked,
+            Work::Build(job) | Work::Check(job) => {
+                bytes += job.result_bytes;
+                builds.push(job.build_bytes);
+            }
+        }
+    }
+    builds.sort_unstable_by(|a, b| b.cmp(a));
+    bytes + builds.iter().take(jobs).sum::<u64>()
+}

@@ -1,0 +1,457 @@
+//! The scheduler. It alone changes the states and the plan; stages run as
+//! tasks that report how they ended.
+//!
+//! A build starts when it has a job token; `make` takes more of them from the
+//! same job server as it can use them. So a serial `configure` of one target
+//! overlaps the compiling of another, and never more than `-j` jobs run.
+
+use super::context::{IsolationMode, Options, RunContext, StageEnd, Summary};
+use super::log::Emitter;
+use super::log::event::{Event, Failure, StageInfo, State, Usage};
+use super::memory_pressure::{self, Budget};
+use super::preflight::{Sources, Survey, expected, kind, space_needed, time_name};
+use super::stage::build::StageWork;
+use super::stage::{build, check, fetch, unpack};
+use super::states::{States, Status};
+use super::workspace::Places;
+use super::{Error, Stop};
+use crate::base::Diagnostic;
+use crate::plan::{Plan, StageId, Work};
+use crate::process::isolation::Support;
+use crate::process::{JobServer, Memory, Token};
+use crate::source::Fetcher;
+use crate::store::Store;
+use crate::store::history::Times;
+use crate::store::names::Named;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch as channel;
+use tokio::task::JoinSet;
+
+/// How many downloads go on at a time.
+const DOWNLOADS: usize = 4;
+
+/// A run.
+#[derive(Debug)]
+pub struct Scheduler {
+    plan: Plan,
+    states: States,
+    shared: Arc<RunContext>,
+    stopper: channel::Sender<Stop>,
+    tasks: JoinSet<(StageId, Result<StageEnd, Error>)>,
+    running: BTreeMap<tokio::task::Id, StageId>,
+    ended: BTreeMap<StageId, State>,
+    times: Times,
+}
+
+fn can_not_execute(store: &Store) -> bool {
+    let found = nix::sys::statvfs::statvfs(store.root());
+    found.is_ok_and(|found| found.flags().contains(nix::sys::statvfs::FsFlags::ST_NOEXEC))
+}
+
+// What steps can be isolated with, found only when one is going to run.
+fn isolation(
+    plan: &Plan,
+    states: &States,
+    store: &Store,
+    mode: IsolationMode,
+    emitter: &Emitter,
+) -> Result<Option<Support>, Error> {
+    let runs = |id: &StageId| !matches!(states.get(*id), Status::Cached | Status::Unneeded);
+    let has_steps = plan.ids().any(|id| runs(&id) && plan.stage(id).job().is_some());
+    if has_steps && can_not_execute(store) {
+        return Err(Error::NoExec { store: store.root().to_owned() });
+    }
+    if mode == IsolationMode::Off || !has_steps {
+        return Ok(None);
+    }
+    let support = crate::process::isolation::support(std::path::Path::new("/proc/self/exe"))?;
+    if !support.missing.is_empty() {
+        let found = support.isolation().to_string();
+        if mode == IsolationMode::Required {
+            return Err(Error::NotIsolated { found });
+        }
+        emitter.notice(None, true, format!("isolation: {found}"));
+    }
+    Ok(Some(support))
+}
+
+impl Scheduler {
+    /// Prepares a run: what is there already, what is needed, and whether the
+    /// disk can hold it. `stopper` is the channel whose value asks the run to end.
+    pub fn new(
+        plan: Plan,
+        store: Store,
+        fetcher: Fetcher,
+        emitter: Emitter,
+        options: Options,
+        stopper: channel::Sender<Stop>,
+    ) -> Result<Self, Error> {
+        let mut plan = plan;
+        if options.fetch_only {
+            plan.goals = plan.ids().filter(|id| matches!(plan.stage(*id).work, Work::Fetch(_))).collect();
+        }
+        let times = store.times();
+        let survey = Survey::of(&plan, &store, &fetcher, Sources::Compared)?;
+        let expected: Vec<f64> = plan.ids().map(|id| expected(&plan, &times, &options.label, id)).collect();
+        let states = States::new(&plan, |id| survey.is_there(id), |id| expected[id.0 as usize]);
+        let memory = match options.memory {
+            Some(memory) => memory,
+            None => Memory::now()?.available,
+        };
+        let stages = plan.ids().filter(|id| states.get(*id) != Status::Unneeded).map(|id| {
+            let stage = plan.stage(id);
+            StageInfo {
+                name: stage.name.clone(),
+                kind: kind(&stage.work),
+                row: stage.row.clone(),
+                column: stage.column.to_string(),
+                version: stage.version.clone(),
+                key: stage.key,
+                expected: expected[id.0 as usize],
+                cached: states.get(id) == Status::Cached,
+                expectation: stage.expect.as_ref().map(ToString::to_string),
+            }
+        });
+        emitter.emit(Event::RunStarted {
+            run: options.run.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: options.command.clone(),
+            started: jiff::Timestamp::now().round(jiff::Unit::Second).unwrap_or_default().to_string(),
+            jobs: options.jobs,
+            memory,
+            stages: stages.collect(),
+            shared: options.shared.clone(),
+            choice: Some(options.choice.clone()),
+        });
+        let is_busy = |id: StageId| matches!(states.get(id), Status::Waiting | Status::Ready);
+        let busy: Vec<_> = plan.ids().filter(|id| is_busy(*id)).map(|id| &plan.stage(id).name).collect();
+        if !busy.is_empty() {
+            store.writable()?;
+        }
+        for (stage, why) in survey.damaged.iter().filter(|(stage, _)| busy.contains(&stage)) {
+            emitter.notice(Some(stage), true, format!("{why}; it will be replaced"));
+        }
+        if !options.ignore_space && !busy.is_empty() {
+            store.require(space_needed(&plan, &states, options.jobs))?;
+        }
+        let isolation = isolation(&plan, &states, &store, options.isolation, &emitter)?;
+        let shared = RunContext {
+            isolation,
+            jobs: JobServer::new(options.jobs)?,
+            budget: Budget::new(memory),
+            repair: tokio::sync::Mutex::default(),
+            ledger: memory_pressure::UsageLedger::default(),
+            stop: stopper.subscribe(),
+            store,
+            fetcher,
+            emitter,
+            options,
+        };
+        Ok(Self {
+            plan,
+            states,
+            shared: Arc::new(shared),
+            stopper,
+            tasks: JoinSet::new(),
+            running: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            times: Times::default(),
+        })
+    }
+
+    /// Runs until every goal is there, has failed, or the run is asked to end.
+    pub async fn run(mut self) -> Result<Summary, Error> {
+        let shared = self.shared.clone();
+        let watcher =
+            tokio::spawn(memory_pressure::watch(shared.ledger.clone(), shared.jobs.clone(), shared.emitter.clone()));
+        for id in self.states.all(Status::Cached).collect::<Vec<_>>() {
+            self.ended.insert(id, State::Cached);
+            self.recall(id);
+        }
+        if shared.options.checks_only {
+            for (id, by) in self.states.only(|id| matches!(self.plan.stage(id).work, Work::Check(_))) {
+                self.block(id, &format!("{}, which is not built", self.plan.stage(by).name));
+            }
+        }
+        let mut stop = shared.stop.clone();
+        let mut fatal = None;
+        loop {
+            let stopping = *stop.borrow() > Stop::No;
+            if !stopping {
+                self.start_fetches();
+            }
+            if self.tasks.is_empty() && (stopping || self.states.is_over()) {
+                break;
+            }
+            self.note_phase();
+            let wants_token = !stopping && self.next_build().is_some();
+            tokio::select! {
+                // A finished stage first: it may make a longer chain ready.
+                biased;
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if let Err(error) = self.ended(ended) {
+                        fatal.get_or_insert(error);
+                        self.ask_to_stop();
+                    }
+                }
+                token = shared.jobs.acquire(), if wants_token => self.start_build(token?),
+                _ = stop.changed() => {}
+            }
+        }
+        watcher.abort();
+        self.finish(fatal)
+    }
+
+    fn ask_to_stop(&self) {
+        self.stopper.send_if_modified(|stop| {
+            let changed = *stop == Stop::No;
+            if changed {
+                *stop = Stop::Graceful;
+            }
+            changed
+        });
+    }
+
+    fn next_build(&self) -> Option<StageId> {
+        self.states.ready().into_iter().find(|id| !matches!(self.plan.stage(*id).work, Work::Fetch(_)))
+    }
+
+    fn note_phase(&self) {
+        let unfinished =
+            |id: &StageId| matches!(self.states.get(*id), Status::Waiting | Status::Ready | Status::Running);
+        let fetch = |id: &StageId| matches!(self.plan.stage(*id).work, Work::Fetch(_));
+        let fetching = self.plan.ids().filter(fetch).any(|id| unfinished(&id));
+        let runnable = self.states.all(Status::Ready).chain(self.states.all(Status::Running)).count();
+        self.shared.ledger.set_phase(runnable, fetching);
+    }
+
+    fn start_fetches(&mut self) {
+        let is_fetch = |id: &StageId| matches!(self.plan.stage(*id).work, Work::Fetch(_));
+        let busy = self.states.all(Status::Running).filter(is_fetch).count();
+        let next: Vec<_> =
+            self.states.ready().into_iter().filter(is_fetch).take(DOWNLOADS.saturating_sub(busy)).collect();
+        for id in next {
+            let Work::Fetch(source) = self.plan.stage(id).work else { continue };
+            let (shared, set) = (self.shared.clone(), self.plan.source(source).clone());
+            self.start(id, async move { fetch::fetch(&shared, &set).await });
+        }
+    }
+
+    fn start_build(&mut self, token: Token) {
+        let Some(id) = self.next_build() else { return };
+        let stage = self.plan.stage(id);
+        let (name, key) = (stage.name.clone(), stage.key);
+        let shared = self.shared.clone();
+        match &stage.work {
+            Work::Fetch(_) => {}
+            Work::Unpack(source) => {
+                let set = self.plan.source(*source).clone();
+                self.start(id, async move { unpack::unpack(&shared, &name, key, &set, token).await });
+            }
+            Work::Build(job) | Work::Check(job) => {
+                let store = &self.shared.store;
+                let places = Places {
+                    source: job.source.map(|source| store.source_dir(&self.plan.stage(source).key).join("tree")),
+                    deps: job
+                        .deps
+                        .iter()
+                        .map(|dep| {
+                            let tree = store.stage_dir(&self.plan.stage(dep.stage).key).join("tree");
+                            (dep.package.to_string(), tree)
+                        })
+                        .collect(),
+                    tools: job.tools.iter().filter_map(|tool| shared.options.tool_dirs.get(tool).cloned()).collect(),
+                    keys: job
+                        .deps
+                        .iter()
+                        .map(|dep| (dep.package.to_string(), self.plan.stage(dep.stage).key))
+                        .collect(),
+                    previous: None,
+                };
+                let (expect, material) = (stage.expect.clone(), self.plan.material(id));
+                let work = StageWork { name, key, material, job: job.clone(), places, expect };
+                if let Some(why) = shared.options.skips.get(&work.name).cloned() {
+                    drop(token);
+                    self.start(id, async move { Ok(check::skipped(why)) });
+                } else {
+                    self.start(id, async move { build::run(&shared, work, token).await });
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, id: StageId, task: impl Future<Output = Result<StageEnd, Error>> + Send + 'static) {
+        self.states.start(id);
+        self.shared.emitter.emit(Event::StageStarted { stage: self.plan.stage(id).name.clone() });
+        let handle = self.tasks.spawn(async move { (id, task.await) });
+        self.running.insert(handle.id(), id);
+    }
+
+    #[expect(clippy::type_complexity, reason = "the type of tokio's JoinSet")]
+    fn ended(
+        &mut self,
+        ended: Result<(tokio::task::Id, (StageId, Result<StageEnd, Error>)), tokio::task::JoinError>,
+    ) -> Result<(), Error> {
+        let (id, end) = match ended {
+            Ok((task, (id, end))) => {
+                self.running.remove(&task);
+                (id, end)
+            }
+            Err(error) => {
+                let Some(id) = self.running.remove(&error.id()) else { return Err(Error::Defect(error.to_string())) };
+                (id, Err(Error::Defect(error.to_string())))
+            }
+        };
+        // An error of ours fails its stage and no other.
+        let end = end.unwrap_or_else(|error| {
+            let said = Diagnostic::from_error(&error);
+            StageEnd {
+                state: State::Failed { why: said.message.clone() },
+                usage: Usage::default(),
+                failure: Some(Failure {
+                    step: "crossmill".to_owned(),
+                    ended: said.message.clone(),
+                    // The first line is the message, which stands above already.
+                    excerpt: said.to_string().lines().skip(1).map(str::to_owned).collect(),
+                    log: String::new(),
+                    reproduce: String::new(),
+                }),
+                result: None,
+                expected: None,
+                chosen: None,
+                account: None,
+            }
+        });
+        if let (Work::Fetch(source), Some(chosen)) = (&self.plan.stage(id).work, &end.chosen) {
+            let (source, label) = (*source, self.plan.source(*source).label.clone());
+            let frozen: Vec<_> = self.ended.keys().copied().collect();
+            self.plan.choose(source, chosen.clone(), &frozen);
+            let named = Named {
+                name: format!("source/{label}"),
+                key: self.plan.stage(id).key,
+                material: chosen.clone(),
+                previous: None,
+            };
+            self.shared.store.remember(&named)?;
+        }
+        let name = self.plan.stage(id).name.clone();
+        if let Some(seconds) = end.expected {
+            self.times.set(&time_name(&self.plan, &self.shared.options.label, id), seconds);
+        }
+        self.shared.emitter.emit(Event::StageFinished {
+            stage: name.clone(),
+            state: end.state.clone(),
+            usage: end.usage,
+            failure: end.failure,
+            result: end.result.map(|path| path.display().to_string()),
+            account: end.account,
+        });
+        self.ended.insert(id, end.state.clone());
+        match end.state {
+            State::Done | State::Cached | State::Shared => {
+                self.states.finish(id);
+                if self.states.all(Status::Running).next().is_none() {
+                    // make leaks its tokens when it is killed: nothing runs, so all must be there.
+                    self.shared.jobs.recount()?;
+                }
+            }
+            State::Interrupted => self.states.put_back(id),
+            State::Failed { .. }
+            | State::Blocked { .. }
+            | State::Unsupported { .. }
+            | State::Skipped { .. }
+            | State::KnownFailure { .. } => {
+                for blocked in self.states.fail(id) {
+                    self.block(blocked, &name);
+                }
+                if self.shared.options.fail_fast && matches!(end.state, State::Failed { .. }) {
+                    self.ask_to_stop();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, id: StageId, by: &str) {
+        let state = State::Blocked { by: by.to_owned() };
+        self.shared.emitter.emit(Event::StageFinished {
+            stage: self.plan.stage(id).name.clone(),
+            state: state.clone(),
+            usage: Usage::default(),
+            failure: None,
+            result: None,
+            account: None,
+        });
+        self.ended.insert(id, state);
+    }
+
+    // What a check said when it ran is held against what is expected of it today.
+    fn recall(&mut self, id: StageId) {
+        let stage = self.plan.stage(id);
+        let Some(expect) = &stage.expect else { return };
+        let tree = self.shared.store.stage_dir(&stage.key).join("tree");
+        let Some(account) = check::recall(&tree) else { return };
+        let (name, emitter) = (stage.name.clone(), &self.shared.emitter);
+        let (state, remark) = check::state(expect, &account, self.shared.options.today, State::Cached);
+        if let Some(remark) = remark {
+            emitter.notice(Some(&name), true, remark);
+        }
+        emitter.emit(Event::StageFinished {
+            stage: name,
+            state: state.clone(),
+            usage: Usage::default(),
+            failure: None,
+            result: Some(tree.display().to_string()),
+            account: Some(account),
+        });
+        self.ended.insert(id, state);
+    }
+
+    fn finish(self, fatal: Option<Error>) -> Result<Summary, Error> {
+        self.shared.store.add_times(self.times)?;
+        if !self.shared.options.keep_work && self.shared.store.is_writable() {
+            self.shared.store.sweep()?;
+        }
+        let mut states = BTreeMap::new();
+        let mut results = BTreeMap::new();
+        for id in self.plan.ids() {
+            let stage = self.plan.stage(id);
+            let state = match (self.states.get(id), self.ended.get(&id)) {
+                (Status::Unneeded, _) => continue,
+                (_, Some(state)) => state.clone(),
+                (_, None) => State::Interrupted,
+            };
+            let there = matches!(state, State::Done | State::Cached | State::Shared);
+            if there && stage.job().is_some() {
+                results.insert(stage.name.clone(), self.shared.store.stage_dir(&stage.key).join("tree"));
+            }
+            states.insert(stage.name.clone(), state);
+        }
+        let failed = |prefix: &str, invert: bool| {
+            states
+                .iter()
+                .any(|(name, state)| matches!(state, State::Failed { .. }) && (name.starts_with(prefix) != invert))
+        };
+        let exit = if failed("fetch/", true) {
+            1
+        } else if failed("fetch/", false) {
+            4
+        } else if states.values().any(|state| *state == State::Interrupted) {
+            130
+        } else if self.shared.options.checks_only && states.values().any(|state| matches!(state, State::Blocked { .. }))
+        {
+            1
+        } else {
+            0
+        };
+        let (cpu, peak_kib) = self.shared.ledger.totals();
+        let (busy_wall, busy_cpu) = self.shared.ledger.busy();
+        let wall = self.shared.emitter.elapsed();
+        self.shared.emitter.emit(Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, exit });
+        match fatal {
+            Some(error) => Err(error),
+            None => Ok(Summary { states, results, exit }),
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! One build or check stage: its steps in order, each a process group, then
+//! one rename into the store.
+
+use super::check;
+use crate::base::check_result::{CheckResult, Verdict};
+use crate::base::{Key, units};
+use crate::config::expect::Expectation;
+use crate::plan::Material;
+use crate::plan::job::{Job, JobStep};
+use crate::process::isolation::{Isolation, Support, View};
+use crate::process::{self, Outcome, Token};
+use crate::run::build_log;
+use crate::run::context::{RunContext, StageEnd};
+use crate::run::log::event::{Event, Failure, State, Usage};
+use crate::run::memory_pressure::Grant;
+use crate::run::workspace::{self, Begin, Places, Workspace};
+use crate::run::{Error, Stop};
+use crate::store::names::Named;
+use crate::store::{self, Lock, Record};
+use std::collections::BTreeMap;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Everything a stage needs, taken from the plan when it starts.
+#[derive(Debug)]
+pub struct StageWork {
+    /// `arm64/gcc`
+    pub name: String,
+    /// Its final key.
+    pub key: Key,
+    /// What the key was computed from.
+    pub material: Material,
+    /// Its steps.
+    pub job: Job,
+    /// What it sees of the store.
+    pub places: Places,
+    /// For a check: what is expected of it.
+    pub expect: Option<Expectation>,
+}
+
+/// How often a running step's log is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// Lines of an excerpt.
+const EXCERPT: usize = 30;
+
+/// Runs the stage. The token is given back when it is over.
+pub async fn run(shared: &RunContext, work: StageWork, token: Token) -> Result<StageEnd, Error> {
+    let mut runner = Runner { shared, work, token: Some(token), usage: Usage::default(), began: Instant::now() };
+    runner.run().await
+}
+
+struct Runner<'a> {
+    shared: &'a RunContext,
+    work: StageWork,
+    token: Option<Token>,
+    usage: Usage,
+    began: Instant,
+}
+
+enum StepEnd {
+    Done,
+    Ended(State, Option<Failure>),
+}
+
+impl Runner<'_> {
+    async fn run(&mut self) -> Result<StageEnd, Error> {
+        let (store, key) = (&self.shared.store, self.work.key);
+        let Some((lock, waited)) = self.shared.lock(&self.work.name, &key, &mut self.token).await? else {
+            return Ok(self.end(State::Interrupted, None));
+        };
+        match store.find(&key) {
+            Ok(Some(stored)) => {
+                // Whoever held the lock has built it.
+                let state = if waited { State::Shared } else { State::Cached };
+                self.remember()?;
+                return Ok(self.found(&stored.tree, state));
+            }
+            // Of damage the run has said so when it began; the new result replaces it.
+            Ok(None) | Err(store::Error::Corrupt { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.remember()?;
+        let root = store.work_dir(&key);
+        self.end_remains(&root)?;
+        let (mut space, mut begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
+        let script = workspace::reproduce(&self.work.name, &key, &self.work.job, &self.work.places);
+        fs_err::write(root.join("reproduce.sh"), &script)?;
+        let mut ended = self.steps(&mut space, &lock, begin).await?;
+        if let StepEnd::Ended(State::Failed { why }, _) = &ended
+            && begin.resumed
+            && !self.is_late()
+        {
+            // What was interrupted may be half-written however cleanly it ended, as automake's `.deps` are.
+            let text = format!("{why}, in a build tree that an earlier run left; building it afresh");
+            self.shared.emitter.notice(Some(&self.work.name), true, text);
+            (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
+            fs_err::write(root.join("reproduce.sh"), &script)?;
+            ended = self.steps(&mut space, &lock, begin).await?;
+        }
+        if let StepEnd::Ended(state, failure) = ended {
+            return match (&self.work.expect, state) {
+                (Some(_), State::Failed { why }) => self.failed_check(&mut space, why, failure),
+                (_, state) => Ok(self.end(state, failure)),
+            };
+        }
+        if self.work.expect.is_some() {
+            return self.checked(&mut space, &script, begin);
+        }
+        self.publish(&space, &script, begin)
+    }
+
+    async fn steps(&mut self, space: &mut Workspace, lock: &Lock, begin: Begin) -> Result<StepEnd, Error> {
+        let steps = self.work.job.steps.clone();
+        for (index, step) in steps.iter().enumerate().skip(begin.step) {
+            let resumed = begin.resumed && index == begin.step;
+            let ended = self.step(space, lock, index, step, resumed).await?;
+            if matches!(ended, StepEnd::Ended(..)) {
+                return Ok(ended);
+            }
+        }
+        Ok(StepEnd::Done)
+    }
+
+    fn is_late(&self) -> bool {
+        self.shared.options.stage_timeout.is_some_and(|limit| self.began.elapsed() >= limit)
+    }
+
+    // A killed run whose supervisor was killed too may have left processes that write here.
+    fn end_remains(&self, root: &Path) -> Result<(), Error> {
+        if !root.exists() {
+            return Ok(());
+        }
+        let killed = process::end_remains(root)?;
+        if killed > 0 {
+            let text = format!("{killed} processes of an earlier run still worked on it; they were killed");
+            self.shared.emitter.notice(Some(&self.work.name), true, text);
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, tree: &Path, state: State) -> StageEnd {
+        let account = self.work.expect.as_ref().and_then(|_| check::recall(tree));
+        let state = match &account {
+            Some(account) => self.judged(account, state),
+            None => state,
+        };
+        StageEnd { result: Some(tree.to_owned()), account, ..self.end(state, None) }
+    }
+
+    // The state that a check's account comes to; `good` is the state of a pass.
+    fn judged(&self, account: &CheckResult, good: State) -> State {
+        let expect = self.work.expect.clone().unwrap_or_default();
+        let (state, remark) = check::state(&expect, account, self.shared.options.today, good);
+        if let Some(remark) = remark {
+            self.shared.emitter.notice(Some(&self.work.name), true, remark);
+        }
+        state
+    }
+
+    // All steps of a check went well; what it says of itself decides.
+    fn checked(&mut self, space: &mut Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
+        let dest = space.root().join("dest");
+        let account = match check::read(&dest) {
+            Ok(account) => account,
+            Err(why) => return self.failed_check(space, why, None),
+        };
+        if !account.is_final() {
+            // Evidence stays where it is; the next run must not take it for finished.
+            space.failed()?;
+            let account = check::absolute(account, &dest);
+            let state = self.judged(&account, State::Done);
+            let failure = matches!(state, State::Failed { .. })
+                .then(|| check::failure(&self.work.name, self.work.job.steps.last(), &account));
+            return Ok(StageEnd { account: Some(account), ..self.end(state, failure) });
+        }
+        let end = self.publish(space, script, begin)?;
+        if end.state != State::Done {
+            return Ok(end);
+        }
+        let account = end.result.as_deref().and_then(check::recall);
+        let state = account.as_ref().map_or(State::Done, |account| self.judged(account, State::Done));
+        Ok(StageEnd { state, account, ..end })
+    }
+
+    // A step of a check failed; it may have said why before that.
+    fn failed_check(
+        &mut self,
+        space: &mut Workspace,
+        why: String,
+        failure: Option<Failure>,
+    ) -> Result<StageEnd, Error> {
+        space.failed()?;
+        let dest = space.root().join("dest");
+        let mut account = check::read(&dest).unwrap_or_default();
+        account.state = Verdict::Fail;
+        account.why = Some(account.why.filter(|_| failure.is_some()).unwrap_or(why));
+        let account = check::absolute(account, &dest);
+        let state = self.judged(&account, State::Done);
+        let failure = failure.filter(|_| matches!(state, State::Failed { .. }));
+        Ok(StageEnd { account: Some(account), ..self.end(state, failure) })
+    }
+
+    // Remembers what the stage's name stands for now, and finds the result it stood for before.
+    fn remember(&mut self) -> Result<(), Error> {
+        let (work, store) = (&mut self.work, &self.shared.store);
+        let last = store.recall::<Material>(&work.name);
+        let previous = last.and_then(|last| if last.key == work.key { last.previous } else { Some(last.key) });
+        let tree = previous.map(|key| store.stage_dir(&key).join("tree"));
+        work.places.previous = tree.filter(|tree| tree.is_dir());
+        let named = Named { name: work.name.clone(), key: work.key, material: work.material.clone(), previous };
+        Ok(store.remember(&named)?)
+    }
+
+    async fn memory(&mut self, step: &JobStep) -> Result<Option<Grant>, Error> {
+        if let Some(grant) = self.shared.budget.try_take(step.memory) {
+            return Ok(Some(grant));
+        }
+        self.token = None;
+        let what = format!("{} of memory", units::bytes(step.memory));
+        self.shared.emitter.emit(Event::StageWaiting { stage: self.work.name.clone(), what });
+        tokio::select! {
+            grant = self.shared.budget.take(step.memory) => {
+                self.token = Some(self.shared.jobs.acquire().await?);
+                Ok(Some(grant))
+            }
+            () = self.shared.asked_to_stop(Stop::No) => Ok(None),
+        }
+    }
+
+    async fn step(
+        &mut self,
+        space: &mut Workspace,
+        lock: &Lock,
+        index: usize,
+        step: &JobStep,
+        resumed: bool,
+    ) -> Result<StepEnd, Error> {
+        let stopping = *self.shared.stop.borrow() > Stop::No;
+        let grant = if stopping { None } else { self.memory(step).await? };
+        let Some(_grant) = grant else { return Ok(StepEnd::Ended(State::Interrupted, None)) };
+        let log = space.log(index, step);
+        space.started(step)?;
+        let name = self.work.name.clone();
+        self.shared.emitter.emit(Event::StepStarted {
+            stage: name.clone(),
+            step: step.name.clone(),
+            log: log.display().to_string(),
+            resumed,
+        });
+        for dir in self.caches() {
+            // It is mounted for the step, so it must exist.
+            fs_err::create_dir_all(dir)?;
+        }
+        let command = self.command(space, lock, step, &log);
+        let mut running = process::spawn(Path::new("/proc/self/exe"), &command, Some(&self.shared.jobs))?;
+        let ended = self.attend(&mut running, &log).await;
+        let cpu = ended.as_ref().map_or(0.0, |(outcome, _)| outcome.usage.user + outcome.usage.system);
+        self.shared.ledger.end(cpu);
+        let (outcome, late) = ended?;
+        self.add(&outcome);
+        let ok = outcome.status.success() && !late;
+        self.shared.emitter.emit(Event::StepFinished {
+            stage: name.clone(),
+            step: step.name.clone(),
+            ok,
+            usage: outcome.usage,
+        });
+        if outcome.stragglers > 0 && !outcome.stopped {
+            let text = format!("step {} left {} processes behind; they were ended", step.name, outcome.stragglers);
+            self.shared.emitter.notice(Some(&name), true, text);
+        }
+        if ok {
+            space.finished()?;
+            return Ok(StepEnd::Done);
+        }
+        if outcome.stopped && !late {
+            return Ok(StepEnd::Ended(State::Interrupted, None));
+        }
+        space.failed()?;
+        let ended = match (late, self.shared.options.stage_timeout) {
+            (true, Some(limit)) => format!("time limit of {}", units::duration(limit)),
+            _ => outcome.status.to_string(),
+        };
+        let excerpt = fs_err::File::open(&log)
+            .ok()
+            .and_then(|file| build_log::read(std::io::BufReader::new(file), EXCERPT).ok())
+            .map_or_else(Vec::new, |finding| finding.excerpt);
+        let excerpt = self.with_refusal(excerpt);
+        let failure = Failure {
+            step: step.name.clone(),
+            ended: ended.clone(),
+            excerpt,
+            log: log.display().to_string(),
+            reproduce: format!("crossmill reproduce {name}"),
+        };
+        Ok(StepEnd::Ended(State::Failed { why: format!("{}: {ended}", step.name) }, Some(failure)))
+    }
+
+    fn command(&self, space: &Workspace, lock: &Lock, step: &JobStep, log: &Path) -> process::Command {
+        let path = |name: &str| space.root().join(name).display().to_string();
+        let mut env: BTreeMap<String, String> = step
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), self.work.places.on_path(name, space.fill(value))))
+            .collect();
+        env.insert("HOME".into(), path("home"));
+        env.insert("TMPDIR".into(), path("tmp"));
+        env.insert("MAKEFLAGS".into(), self.shared.jobs.makeflags());
+        if let Some(wrapper) = &self.shared.options.wrapper {
+            let before = env.get("PATH").map(|path| format!(":{path}")).unwrap_or_default();
+            env.insert("PATH".into(), format!("{}{before}", wrapper.bin.display()));
+            env.extend(wrapper.variables.iter().map(|(name, dir)| (name.clone(), dir.display().to_string())));
+        }
+        let isolation = self.shared.isolation.clone().map(|support| (support, self.view(space, &env)));
+        process::Command {
+            step: step.name.clone(),
+            argv: step.argv.iter().map(|word| space.fill(word)).collect(),
+            env,
+            dir: space.root().join("build"),
+            log: log.to_owned(),
+            stop_record: space.root().join("stopped.json"),
+            grace: self.shared.options.grace,
+            lock: Some(lock.file()),
+            isolation,
+        }
+    }
+
+    // Where a failed step seems to have met the isolation, its finding says so.
+    fn with_refusal(&self, mut excerpt: Vec<String>) -> Vec<String> {
+        let met = |what: &str| excerpt.iter().any(|line| line.contains(what));
+        let mut refused = Vec::new();
+        if self.shared.isolation.is_some() {
+            if met("Read-only file system") || met("Permission denied") {
+                refused.push("isolation: a step writes its own work directory only; its recipe declares more as `[access] write`");
+            }
+            if !self.work.job.access.network && met("Network is unreachable") {
+                refused.push("isolation: a step has no network; its recipe declares it as `[access] network = true`");
+            }
+        }
+        excerpt.extend(refused.into_iter().map(str::to_owned));
+        excerpt
+    }
+
+    // Where a compiler cache writes; its other variable names the whole store.
+    fn caches(&self) -> impl Iterator<Item = &PathBuf> {
+        let variables = self.shared.options.wrapper.iter().flat_map(|wrapper| &wrapper.variables);
+        variables.map(|(_, dir)| dir).filter(|dir| *dir != self.shared.store.root())
+    }
+
+    // What the step may use of the machine.
+    fn view(&self, space: &Workspace, env: &BTreeMap<String, String>) -> View {
+        let root = space.root();
+        let dir = |name: &str| root.join(name);
+        let access = &self.work.job.access;
+        let path = env.get("PATH").map_or("", String::as_str);
+        let mut visible: Vec<PathBuf> = path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from).collect();
+        visible.push(self.shared.store.root().to_owned());
+        visible.extend(std::env::current_exe());
+        View {
+            work: root.to_owned(),
+            own: ["build", "dest", "files", "home", "tmp"].map(dir).into(),
+            logs: dir("logs"),
+            scratch: dir("tmp"),
+            visible,
+            write: access.write.iter().cloned().chain(self.caches().cloned()).collect(),
+            devices: access.devices.clone(),
+            network: access.network,
+        }
+    }
+
+    // Waits for the step while telling what it does; true if the time limit ended it.
+    async fn attend(&self, running: &mut process::Running, log: &Path) -> Result<(Outcome, bool), Error> {
+        let mut told = Stop::No;
+        let mut late = false;
+        let mut tail = Tail { path: log.to_owned(), at: None, rest: String::new() };
+        let mut last = String::new();
+        let limit = self.shared.options.stage_timeout.map(|limit| self.began + limit);
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                outcome = running.wait() => return Ok((outcome?, late)),
+                () = self.shared.asked_to_stop(told) => {
+                    told = *self.shared.stop.borrow();
+                    if told == Stop::Immediate { running.kill() } else { running.stop() }
+                }
+                _ = look.tick() => {
+                    if !late && limit.is_some_and(|limit| Instant::now() >= limit) {
+                        late = true;
+                        running.stop();
+                    }
+                    if let Some(what) = tail.activity() && what != last {
+                        last.clone_from(&what);
+                        self.shared.emitter.emit(Event::StepActivity { stage: self.work.name.clone(), what });
+                    }
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, outcome: &Outcome) {
+        self.usage.user += outcome.usage.user;
+        self.usage.system += outcome.usage.system;
+        self.usage.max_rss_kib = self.usage.max_rss_kib.max(outcome.usage.max_rss_kib);
+    }
+
+    fn publish(&mut self, space: &Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
+        for file in &self.work.job.result {
+            if fs_err::symlink_metadata(space.root().join("dest").join(file)).is_err() {
+                let error = store::Error::Missing { file: file.clone() };
+                return Ok(self.end(State::Failed { why: error.to_string() }, None));
+            }
+        }
+        fs_err::write(space.root().join("logs/reproduce.sh"), script)?;
+        let store = &self.shared.store;
+        let cpu = self.usage.user + self.usage.system;
+        let record = Record {
+            name: self.work.name.clone(),
+            key: self.work.key,
+            material: self.work.material.clone(),
+            crossmill: env!("CARGO_PKG_VERSION").to_owned(),
+            wall: self.began.elapsed().as_secs_f64(),
+            cpu,
+            max_rss_kib: self.usage.max_rss_kib,
+            bytes: 0,
+            isolation: Some(self.shared.isolation.as_ref().map_or_else(Isolation::off, Support::isolation)),
+        };
+        let stored = store.publish(space.root(), record, self.shared.options.keep_work)?;
+        if !self.shared.options.keep_work {
+            crate::base::files::remove_tree(space.root())?;
+        }
+        let end = self.end(State::Done, None);
+        // A resumed stage's time is not what the whole takes.
+        let whole = (begin.step == 0 && !begin.resumed).then_some(cpu);
+        Ok(StageEnd { result: Some(stored.tree), expected: whole, ..end })
+    }
+
+    fn end(&mut self, state: State, failure: Option<Failure>) -> StageEnd {
+        self.usage.wall = self.began.elapsed().as_secs_f64();
+        StageEnd { state, usage: self.usage, failure, result: None, expected: None, chosen: None, account: None }
+    }
+}
+
+// The new lines of a growing log.
+struct Tail {
+    path: PathBuf,
+    at: Option<u64>,
+    rest: String,
+}
+
+impl Tail {
+    // What the newest line that says something says is being done.
+    fn activity(&mut self) -> Option<String> {
+        const MOST: u64 = 64 << 10;
+        let mut file = fs_err::File::open(&self.path).ok()?;
+        let end = file.metadata().ok()?.len();
+        // Only the end counts: a fast step writes more than anybody reads.
+        let from = self.at.unwrap_or(end.saturating_sub(MOST)).max(end.saturating_sub(MOST));
+        self.at = Some(end);
+        if from >= end {
+            return None;
+        }
+        file.seek(SeekFrom::Start(from)).ok()?;
+        let mut bytes = Vec::new();
+        file.take(end - from).read_to_end(&mut bytes).ok()?;
+        let text = std::mem::take(&mut self.rest) + &String::from_utf8_lossy(&bytes);
+        let (whole, rest) = text.rsplit_once('\n').unwrap_or(("", &text));
+        self.rest = if rest.len() < 4096 { rest.to_owned() } else { String::new() };
+        whole.lines().rev().find_map(|line| build_log::activity(line).map(|what| what.into_owned()))
+    }
+}

@@ -1,0 +1,92 @@
+//! From what a check says of itself to the state of its stage.
+
+use crate::base::check_result::{CheckResult, Verdict};
+use crate::config::expect::Expectation;
+use crate::plan::job::JobStep;
+use crate::run::context::StageEnd;
+use crate::run::expectation::{Judgement, judge};
+use crate::run::log::event::{Failure, State, Usage};
+use jiff::civil::Date;
+use std::path::Path;
+
+/// The file of a check's result in which it says how it came out.
+const ACCOUNT: &str = "verdict";
+/// Lines of evidence shown with a failure.
+const EXCERPT: usize = 20;
+
+/// What the check in `dest` says of itself; a check that says nothing has passed.
+pub fn read(dest: &Path) -> Result<CheckResult, String> {
+    let path = dest.join(ACCOUNT);
+    if !path.exists() {
+        return Ok(CheckResult::default());
+    }
+    // A FIFO would never end.
+    if !path.is_file() {
+        return Err(format!("its `{ACCOUNT}` is not a regular file"));
+    }
+    let text = fs_err::read_to_string(&path).map_err(|error| error.to_string())?;
+    CheckResult::parse(&text).map_err(|error| format!("its `{ACCOUNT}` file cannot be understood: {error}"))
+}
+
+/// What a published check said.
+pub fn recall(tree: &Path) -> Option<CheckResult> {
+    // What was published was read once; damage is the manifest's to find.
+    read(tree).ok().map(|account| absolute(account, tree))
+}
+
+/// With the evidence as absolute paths.
+pub fn absolute(mut account: CheckResult, dest: &Path) -> CheckResult {
+    for file in &mut account.evidence {
+        *file = dest.join(&*file).display().to_string();
+    }
+    account
+}
+
+/// The state of a check's stage, where `good` stands for a pass, and a remark.
+pub fn state(expect: &Expectation, account: &CheckResult, today: Date, good: State) -> (State, Option<String>) {
+    match judge(expect, account, today) {
+        Judgement::Pass => (good, None),
+        Judgement::Surprise(remark) => (good, Some(remark)),
+        Judgement::Unsupported(why) => (State::Unsupported { why }, None),
+        Judgement::Skipped(why) => (State::Skipped { why }, None),
+        Judgement::Known(why) => (State::KnownFailure { why }, None),
+        Judgement::Fail(why) => (State::Failed { why }, None),
+    }
+}
+
+/// How a check ends that this machine cannot run.
+pub fn skipped(why: String) -> StageEnd {
+    let account = CheckResult { state: Verdict::Skipped, why: Some(why.clone()), ..CheckResult::default() };
+    StageEnd {
+        state: State::Skipped { why },
+        usage: Usage::default(),
+        failure: None,
+        result: None,
+        expected: None,
+        chosen: None,
+        account: Some(account),
+    }
+}
+
+/// What a person needs to act on a check that says `fail`.
+pub fn failure(name: &str, step: Option<&JobStep>, account: &CheckResult) -> Failure {
+    let evidence = account.evidence.first().cloned().unwrap_or_default();
+    Failure {
+        step: step.map(|step| step.name.clone()).unwrap_or_default(),
+        ended: account.why.clone().unwrap_or_else(|| "it says `fail`".to_owned()),
+        excerpt: excerpt(account, &evidence),
+        log: evidence,
+        reproduce: format!("crossmill reproduce {name}"),
+    }
+}
+
+// The findings in words; else the end of a log. The end of a JSON file explains nothing.
+fn excerpt(account: &CheckResult, evidence: &str) -> Vec<String> {
+    let findings = account.findings_in_words();
+    if !findings.is_empty() || Path::new(evidence).extension().is_some_and(|extension| extension == "json") {
+        return findings;
+    }
+    let text = fs_err::read(evidence).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.iter().skip(lines.len().saturating_sub(EXCERPT)).map(|line| (*line).to_owned()).collect()
+}

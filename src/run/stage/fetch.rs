@@ -1,0 +1,71 @@
+//! The fetch stage: brings one source into the cache.
+
+use crate::plan::graph::{Chosen, SourceSet};
+use crate::run::context::{RunContext, StageEnd};
+use crate::run::log::event::{Event, State, Usage};
+use crate::run::{Error, Stop};
+use crate::source::Progress;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+pub(super) struct ProgressReporter<'a> {
+    shared: &'a RunContext,
+    stage: String,
+    last: AtomicU64,
+}
+
+impl<'a> ProgressReporter<'a> {
+    pub(super) fn new(shared: &'a RunContext, stage: String) -> Self {
+        Self { shared, stage, last: AtomicU64::new(0) }
+    }
+
+    // A few times a second is as often as anybody looks.
+    fn due(&self) -> bool {
+        let now = (self.shared.emitter.elapsed() * 1000.0) as u64;
+        let last = self.last.load(Ordering::Relaxed);
+        now >= last + 200 && self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl Progress for ProgressReporter<'_> {
+    fn bytes(&self, done: u64, total: Option<u64>) {
+        if self.due() || total == Some(done) {
+            self.shared.emitter.emit(Event::FetchProgress { stage: self.stage.clone(), done, total });
+        }
+    }
+
+    fn retry(&self, source: &str, why: &str, next: &str) {
+        self.shared.emitter.emit(Event::FetchRetry {
+            stage: self.stage.clone(),
+            source: source.to_owned(),
+            why: why.to_owned(),
+            next: next.to_owned(),
+        });
+    }
+}
+
+pub(super) fn end(state: State, began: Instant) -> StageEnd {
+    let usage = Usage { wall: began.elapsed().as_secs_f64(), ..Usage::default() };
+    StageEnd { state, usage, failure: None, result: None, expected: None, chosen: None, account: None }
+}
+
+/// Brings one source into the cache.
+pub async fn fetch(shared: &RunContext, set: &SourceSet) -> Result<StageEnd, Error> {
+    let began = Instant::now();
+    let stage = format!("fetch/{}", set.label);
+    let teller = ProgressReporter::new(shared, stage.clone());
+    let fetched = tokio::select! {
+        fetched = shared.fetcher.fetch(&set.candidates, &teller) => fetched?,
+        // Dropping the download keeps what has arrived.
+        () = shared.asked_to_stop(Stop::No) => return Ok(end(State::Interrupted, began)),
+    };
+    shared.emitter.emit(Event::FetchUsed {
+        stage,
+        source: fetched.source.clone(),
+        cached: fetched.from_cache,
+        bytes: fetched.bytes,
+    });
+    let state = if fetched.from_cache { State::Cached } else { State::Done };
+    let chosen = Chosen { candidate: fetched.candidate, digest: fetched.digest };
+    Ok(StageEnd { chosen: Some(chosen), ..end(state, began) })
+}

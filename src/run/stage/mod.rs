@@ -1,0 +1,6 @@
+//! The work of single stages: fetch and unpack sources, run build steps, read the results of checks.
+
+pub mod build;
+pub mod check;
+pub mod fetch;
+pub mod unpack;
