@@ -8,7 +8,7 @@ use super::{Outcome, Trouble, exit, renamed};
 use crate::base::Diagnostic;
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::debuginfo::btf::Btf;
-use crate::debuginfo::btf::file::{self as btf, Loaded};
+use crate::debuginfo::btf::file::Loaded;
 use crate::debuginfo::inline_btf::file::{self as inline, File};
 use crate::debuginfo::inline_btf::{BaseTypes, Extraction, Options};
 use crate::debuginfo::input::Input;
@@ -104,12 +104,6 @@ impl Inputs {
     fn bases(&self) -> Result<Vec<Loaded<'_>>, Trouble> {
         self.bases.iter().map(|(path, input)| Ok(Loaded::new(path, input)?)).collect()
     }
-}
-
-// The base of the file's inline BTF.
-fn main_btf<'l>(file: &'l File<'_>, bases: &'l [Loaded<'_>]) -> Result<Option<Btf<'l>>, Trouble> {
-    let base = btf::chain(bases)?;
-    Ok(file.own_btf(base.as_ref())?.or(base))
 }
 
 fn extract<'f>(file: &'f File<'_>, base: Option<&Btf<'_>>, options: Options) -> Result<Extraction<'f>, Trouble> {

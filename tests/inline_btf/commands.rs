@@ -120,3 +120,121 @@ fn what_is_no_elf_file_is_told() {
         assert!(text(&output.stderr).contains("not a readable ELF file"), "{}", text(&output.stderr));
     }
 }
+
+fn output(dir: &Path, args: &[&str]) -> std::process::Output {
+    crossmill(dir).args(args).output().unwrap()
+}
+
+// Nothing is inlined here: no share of nothing is 100 %.
+#[test]
+fn no_sites_are_no_share() {
+    let (dir, _) = world();
+    fs_err::write(dir.path().join("plain.c"), "long plain(long in_register) { return in_register; }\n").unwrap();
+    crate::tool(Path::new("gcc"), &["-c", "-O0", "-g", "-o", "plain", "plain.c"], dir.path());
+    let generate = ["inline-btf", "generate", "plain", "--base", "base.btf", "-o", "out.btf", "--verdict", "verdict"];
+    let found = output(dir.path(), &[&generate[..], &["--json"]].concat());
+    assert!(found.status.success(), "{}", text(&found.stderr));
+    let json: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(json["summary"]["sites"], 0);
+    assert_eq!((&json["share_all"], &json["bytes_per_site"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    let verdict = fs_err::read_to_string(dir.path().join("verdict")).unwrap();
+    assert!(verdict.contains("summary no inline sites") && !verdict.contains("figure share_all"), "{verdict}");
+
+    let found = output(dir.path(), &[&generate[..], &["--min-complete", "0.1"]].concat());
+    assert_eq!(found.status.code(), Some(1));
+    let said = text(&found.stdout);
+    assert!(said.contains("failed: there are no sites") && !said.contains("100.0 %"), "{said}");
+    let report = output(dir.path(), &["inline-btf", "report", "plain", "--base", "base.btf"]);
+    let said = text(&report.stdout);
+    assert!(said.contains("no sites") && !said.contains("100.0 %"), "{said}");
+}
+
+#[test]
+fn split_dwarf_is_refused_by_name() {
+    for version in ["-gdwarf-4", "-gdwarf-5"] {
+        let flags = ["-c", "-O2", "-g", "-gsplit-dwarf", version, "-ffreestanding"];
+        let (dir, _) = compile(Path::new("gcc"), "known.c", &flags);
+        let found = output(dir.path(), &["inline-btf", "report", "program"]);
+        assert_eq!(found.status.code(), Some(2), "{version}: {}", text(&found.stdout));
+        let said = text(&found.stderr);
+        assert!(said.contains("unsupported: split DWARF: 1 unit of the file is a skeleton"), "{said}");
+        assert!(said.contains("program.dwo") && said.contains("-gsplit-dwarf"), "{version}: {said}");
+    }
+}
+
+#[test]
+fn debug_information_in_another_file_is_named() {
+    let (dir, _) = world();
+    let run = |args: &[&str]| crate::tool(Path::new("objcopy"), args, dir.path());
+    fs_err::write(dir.path().join("link"), b"common.debug\0\x01\x02\x03").unwrap();
+    run(&["--add-section", ".gnu_debugaltlink=link", "program", "shared"]);
+    let found = output(dir.path(), &["inline-btf", "report", "shared"]);
+    assert_eq!(found.status.code(), Some(2));
+    assert!(text(&found.stderr).contains("`common.debug` (.gnu_debugaltlink)"), "{}", text(&found.stderr));
+    run(&["--strip-debug", "--add-gnu-debuglink=program", "program", "stripped"]);
+    let found = output(dir.path(), &["inline-btf", "report", "stripped"]);
+    assert_eq!(found.status.code(), Some(2));
+    assert!(text(&found.stderr).contains(".gnu_debuglink names `program`"), "{}", text(&found.stderr));
+}
+
+// Split BTF, as a module has it, on the BTF of a kernel with `types` integers.
+fn module(dir: &Path) {
+    use crossmill::debuginfo::btf::{Btf, Builder, Endian, Kind, Param};
+    let kernel = |first: &str| {
+        let mut kernel = Builder::new(None, Endian::Little, false);
+        for name in [first, "long int", "char"] {
+            let name = kernel.string(name);
+            kernel.push(Kind::Int, name, false, 0, 8, &[1 << 24 | 64]);
+        }
+        kernel.finish().unwrap()
+    };
+    let base = kernel("int");
+    let btf = Btf::parse(&base, None).unwrap();
+    let mut module = Builder::new(Some(&btf), Endian::Little, false);
+    let name_off = module.string("in_register");
+    let proto = module.func_proto(0, &[Param { name_off, type_id: 2 }]);
+    module.func("value", proto, 0);
+    fs_err::write(dir.join("module.btf"), module.finish().unwrap()).unwrap();
+    fs_err::write(dir.join("vmlinux.btf"), &base).unwrap();
+    fs_err::write(dir.join("other.btf"), kernel("a much longer first name")).unwrap();
+    let args = ["--add-section", ".BTF=module.btf", "program", "module.ko"];
+    crate::tool(Path::new("objcopy"), &args, dir);
+}
+
+#[test]
+fn a_module_is_based_on_the_kernel_it_was_built_for() {
+    let (dir, _) = world();
+    module(dir.path());
+    let generate = ["inline-btf", "generate", "module.ko", "-o", "out.btf"];
+    let found = output(dir.path(), &[&generate[..], &["--base", "vmlinux.btf"]].concat());
+    assert!(found.status.success(), "{}{}", text(&found.stdout), text(&found.stderr));
+    fs_err::remove_file(dir.path().join("out.btf")).unwrap();
+
+    let found = output(dir.path(), &generate);
+    assert_eq!(found.status.code(), Some(2));
+    let said = text(&found.stderr);
+    assert!(said.contains("split BTF, as a module has") && said.contains("--base vmlinux"), "{said}");
+
+    let found = output(dir.path(), &[&generate[..], &["--base", "other.btf"]].concat());
+    assert_eq!(found.status.code(), Some(2), "{}", text(&found.stdout));
+    assert!(text(&found.stderr).contains("module.ko was not built against other.btf"), "{}", text(&found.stderr));
+    assert!(!dir.path().join("out.btf").exists());
+}
+
+#[test]
+fn a_broken_base_is_refused() {
+    let (dir, _) = world();
+    module(dir.path());
+    let mut bytes = fs_err::read(dir.path().join("vmlinux.btf")).unwrap();
+    // The last byte of the first integer's encoding: 0xff is none.
+    bytes[24 + 15] = 0xff;
+    fs_err::write(dir.path().join("broken.btf"), bytes).unwrap();
+    for subject in ["module.ko", "program"] {
+        let args = ["inline-btf", "generate", subject, "-o", "out.btf", "--base", "broken.btf"];
+        let found = output(dir.path(), &args);
+        assert_eq!(found.status.code(), Some(2), "{}", text(&found.stdout));
+        let said = text(&found.stderr);
+        assert!(said.contains("broken.btf: BTF breaks the rules of BTF (1 error), the first: error[BT040]"), "{said}");
+    }
+    assert!(!dir.path().join("out.btf").exists());
+}

@@ -38,7 +38,7 @@ fn a_stripped_file_is_told_as_such() {
     let elf = Elf::parse(&bytes).unwrap();
     let sections = Sections::load(&elf).unwrap();
     let outcome = inline::extract(&elf, &sections, &BaseTypes::default(), Options::default(), &());
-    assert_eq!(outcome.unwrap_err(), Error::Stripped);
+    assert_eq!(outcome.unwrap_err(), Error::Stripped { link: None });
 }
 
 // Whatever a file says: an answer or an error, and what is written can be read.

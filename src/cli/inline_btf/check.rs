@@ -1,11 +1,11 @@
 //! `crossmill inline-btf check`
 
-use super::{Subject, conclude, extract, main_btf, open};
+use super::{Subject, conclude, extract, open};
 use crate::base::Diagnostic;
 use crate::cli::{Outcome, Trouble, print};
 use crate::debuginfo::btf::Btf;
 use crate::debuginfo::inline_btf::Extraction;
-use crate::debuginfo::inline_btf::file::{File, OWN_SECTIONS, Verified};
+use crate::debuginfo::inline_btf::file::{File, OWN_SECTIONS, Verified, result};
 use crate::report::Style;
 use crate::report::debuginfo::inline_btf as report;
 use clap::Args;
@@ -34,7 +34,7 @@ impl CheckInline {
         let given = self.inline.as_ref().map(|path| open(path)).transpose()?;
         let file = inputs.file(&self.subject.vmlinux)?;
         let bases = inputs.bases()?;
-        let Some(base) = main_btf(&file, &bases)? else {
+        let Some(base) = file.main_btf(&bases)? else {
             let message = format!("{} has no .BTF section, which inline BTF needs as its base", file.path.display());
             return Err(Diagnostic::new(message).hint("give it with `--base`").into());
         };
@@ -52,7 +52,7 @@ impl CheckInline {
             report::verified_text(&verified, Style::of(&std::io::stdout()))
         };
         print(&text)?;
-        conclude(&report::verified_account(&verified), self.verdict.as_deref())
+        conclude(&result(&verified), self.verdict.as_deref())
     }
 }
 

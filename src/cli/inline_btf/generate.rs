@@ -1,11 +1,12 @@
 //! `crossmill inline-btf generate`
 
-use super::{Inputs, Subject, conclude, extract, main_btf};
+use super::{Inputs, Subject, conclude, extract};
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::{Diagnostic, files};
 use crate::cli::{Outcome, Trouble, exit, print, renamed};
 use crate::debuginfo::btf::file::Loaded;
 use crate::debuginfo::inline_btf::file::File;
+use crate::debuginfo::inline_btf::generation::Generation;
 use crate::process::{find_program, probe};
 use crate::report::Style;
 use crate::report::debuginfo::inline_btf as report;
@@ -65,7 +66,7 @@ impl Generate {
     }
 
     fn generate(&self, file: &File<'_>, bases: &[Loaded<'_>], _inputs: &Inputs, started: Instant) -> Outcome {
-        let Some(base) = main_btf(file, bases)? else { return self.without_btf() };
+        let Some(base) = file.main_btf(bases)? else { return self.without_btf() };
         let found = extract(file, Some(&base), self.subject.options())?;
         let (bytes, written) = file.write(&found, Some(&base))?;
         let verified = file.verify(&bytes, Some(&base), &found);
@@ -76,7 +77,7 @@ impl Generate {
             add_section(&self.objcopy, &self.subject.vmlinux, &bytes, path)?;
         }
         let own = super::check::own(file, &base, &found);
-        let generation = report::Generation {
+        let generation = Generation {
             summary: found.totals(),
             written,
             verified: &verified,
@@ -86,12 +87,12 @@ impl Generate {
             took: started.elapsed(),
         };
         let text = if self.json {
-            generation.json().map_err(|error| Trouble::usage(error.to_string()))?
+            report::generation_json(&generation).map_err(|error| Trouble::usage(error.to_string()))?
         } else {
-            generation.text(Style::of(&std::io::stdout()))
+            report::generation_text(&generation, Style::of(&std::io::stdout()))
         };
         print(&text)?;
-        conclude(&generation.account(), self.verdict.as_deref())
+        conclude(&generation.result(), self.verdict.as_deref())
     }
 
     fn without_btf(&self) -> Outcome {

@@ -1,6 +1,6 @@
 //! `crossmill inline-btf report`
 
-use super::{Subject, extract, main_btf};
+use super::{Subject, extract};
 use crate::base::{Diagnostic, suggest};
 use crate::cli::{Outcome, Trouble, exit, print};
 use crate::debuginfo::inline_btf::file::{Error, File};
@@ -30,7 +30,7 @@ impl Report {
         let inputs = self.subject.open()?;
         let file = inputs.file(&self.subject.vmlinux)?;
         let bases = inputs.bases()?;
-        let base = main_btf(&file, &bases)?;
+        let base = file.main_btf(&bases)?;
         let found = extract(&file, base.as_ref(), self.subject.options())?;
         if let Some(name) = &self.function {
             return self.function(&file, &found, name);

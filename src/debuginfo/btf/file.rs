@@ -1,7 +1,8 @@
 //! BTF in files: raw, or in the sections of an ELF file, each on its base.
 
+use crate::base::rule::{Finding, Severity};
 use crate::base::{Diagnose, Diagnostic};
-use crate::debuginfo::btf::validate::{Checked, Context, validate};
+use crate::debuginfo::btf::validate::{Checked, Context, rules, validate};
 use crate::debuginfo::btf::{self, Btf};
 use crate::debuginfo::elf::{self, Elf};
 use crate::debuginfo::input::Input;
@@ -41,6 +42,34 @@ pub enum Error {
         /// Why.
         source: btf::Error,
     },
+    /// BTF that others are based on breaks the rules.
+    #[error("{path}: {section} breaks the rules of BTF ({count}), the first: {first}", count = counted(*errors))]
+    Broken {
+        /// The file.
+        path: PathBuf,
+        /// Its section, or `BTF`.
+        section: &'static str,
+        /// How many errors.
+        errors: u64,
+        /// The first.
+        first: String,
+    },
+    /// Split BTF was given no base.
+    #[error("{path} has split BTF, as a module has, and no base was given")]
+    NoBase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Split BTF was given another base than the one it was written with.
+    #[error("{path} was not built against {base}: {first}")]
+    Misfit {
+        /// The file with the split BTF.
+        path: PathBuf,
+        /// The file that was given as its base.
+        base: PathBuf,
+        /// The first finding that shows it.
+        first: String,
+    },
     /// The file itself cannot be read to its end.
     #[error("cannot read the BTF of {path}")]
     Btf {
@@ -58,6 +87,9 @@ impl Diagnose for Error {
                 vec!["kernels have it with CONFIG_DEBUG_INFO_BTF; `pahole -J FILE` adds it from DWARF".to_owned()]
             }
             Self::Base { .. } => vec!["give the bases in order, innermost base first".to_owned()],
+            Self::NoBase { .. } => vec!["give the kernel it was built for: `--base vmlinux`".to_owned()],
+            Self::Misfit { .. } => vec!["`--base` needs the vmlinux of the very build that the file is of".to_owned()],
+            Self::Broken { path, .. } => vec![format!("`crossmill btf check {}` lists all of them", path.display())],
             Self::Btf { path, .. } => vec![format!("`crossmill btf check {}` lists its faults", path.display())],
             Self::Elf { .. } => Vec::new(),
         }
@@ -68,6 +100,10 @@ impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
         Self::from_error(&error)
     }
+}
+
+fn counted(count: u64) -> String {
+    if count == 1 { "1 error".to_owned() } else { format!("{count} errors") }
 }
 
 /// A file with its BTF sections.
@@ -127,6 +163,47 @@ impl<'i> Loaded<'i> {
         let own_base = self.section(".BTF.base").map(|bytes| Btf::parse(bytes, None)).transpose().map_err(fail)?;
         Btf::parse(self.main()?, own_base.as_ref().or(base)).map_err(fail)
     }
+
+    /// Returns the file's own BTF on the base it has or is given, if both follow the rules of [`check`] and fit
+    /// each other.
+    pub fn sound<'l>(&'l self, base: Option<(&Btf<'l>, &Path)>) -> Result<Btf<'l>, Error> {
+        let context = Context { sections: self.elf_sections.clone(), pointer: self.pointer };
+        let own_base = match self.section(".BTF.base") {
+            Some(bytes) => Some(self.accept(".BTF.base", validate(bytes, None, &context), None)?),
+            None => None,
+        };
+        let base = own_base.as_ref().map(|base| (base, self.path.as_path())).or(base);
+        let section = if self.section(RAW).is_some() { "BTF" } else { ".BTF" };
+        let checked = validate(self.main()?, base.map(|(base, _)| base), &context);
+        self.accept(section, checked, base.map(|(_, path)| path))
+    }
+
+    fn accept<'l>(&self, section: &'static str, checked: Checked<'l>, base: Option<&Path>) -> Result<Btf<'l>, Error> {
+        let path = self.path.clone();
+        let findings = &checked.findings;
+        if findings.count(&rules::NO_BASE) > 0 {
+            return Err(Error::NoBase { path });
+        }
+        let first = |wanted: &dyn Fn(&Finding) -> bool| {
+            findings.list().iter().find(|finding| wanted(finding)).map(ToString::to_string)
+        };
+        // Names and ids that the base does not have are what another base looks like.
+        let strange = [&rules::WRONG_BASE, &rules::NAME_OFFSET, &rules::NO_SUCH_TYPE, &rules::WRONG_KIND];
+        if let Some(base) = base.filter(|base| *base != self.path)
+            && let Some(first) = first(&|finding| strange.iter().any(|rule| rule.code == finding.rule.code))
+        {
+            return Err(Error::Misfit { path, base: base.to_owned(), first });
+        }
+        let is_error = |finding: &Finding| finding.rule.severity == Severity::Error;
+        if let (Some(first), errors) = (first(&is_error), findings.errors()) {
+            return Err(Error::Broken { path, section, errors, first });
+        }
+        match checked.btf {
+            Some(btf) => Ok(btf),
+            // The obsolete form is a warning, and no base.
+            None => Err(Error::Base { path, source: btf::Error::Obsolete }),
+        }
+    }
 }
 
 /// Reads bases, each on the one before it.
@@ -137,6 +214,16 @@ pub fn chain<'l>(bases: &'l [Loaded<'_>]) -> Result<Option<Btf<'l>>, Error> {
         chain = Some(Btf::parse(loaded.main()?, chain.as_ref()).map_err(fail)?);
     }
     Ok(chain)
+}
+
+/// Reads bases, each on the one before it, and refuses those that break the rules of [`check`] or do not fit.
+pub fn sound_chain<'l>(bases: &'l [Loaded<'_>]) -> Result<Option<Btf<'l>>, Error> {
+    let mut chain: Option<(Btf<'l>, &Path)> = None;
+    for loaded in bases {
+        let base = chain.as_ref().map(|(btf, path)| (btf, *path));
+        chain = Some((loaded.sound(base)?, &loaded.path));
+    }
+    Ok(chain.map(|(btf, _)| btf))
 }
 
 /// A section that was checked.

@@ -27,7 +27,27 @@ pub enum Error {
     Elf(#[from] elf::Error),
     /// A stripped file.
     #[error("no debug information: the file has no .debug_info section, or an empty one")]
-    Stripped,
+    Stripped {
+        /// The file that `.gnu_debuglink` names.
+        link: Option<String>,
+    },
+    /// The entries of some units are in other files.
+    #[error(
+        "unsupported: split DWARF: {skeletons} unit{} of the file {} a skeleton, the first of `{dwo}`",
+        if *skeletons == 1 { "" } else { "s" }, if *skeletons == 1 { "is" } else { "are" }
+    )]
+    Split {
+        /// The file that the first one names.
+        dwo: String,
+        /// How many.
+        skeletons: usize,
+    },
+    /// Entries were moved to a file that several share.
+    #[error("unsupported: the debug information refers to entries of `{file}` (.gnu_debugaltlink)")]
+    Supplementary {
+        /// That file.
+        file: String,
+    },
     /// More than 32 bits can number.
     #[error(".debug_info has {len} bytes, more than 4 GiB are not read")]
     TooLarge {
@@ -53,11 +73,15 @@ pub struct Sections<'d> {
     data: gimli::DwarfSections<Cow<'d, [u8]>>,
     // Bytes of location and range lists.
     lists: usize,
+    link: Option<String>,
 }
 
 impl<'d> Sections<'d> {
     /// Of a file.
     pub fn load(elf: &Elf<'d>) -> Result<Self, Error> {
+        if let Some(file) = linked(elf, ".gnu_debugaltlink")? {
+            return Err(Error::Supplementary { file });
+        }
         let mut lists = 0;
         let data = gimli::DwarfSections::load(|id| {
             let bytes = elf.data_named(id.name())?.map(|data| data.bytes).unwrap_or_default();
@@ -66,7 +90,7 @@ impl<'d> Sections<'d> {
             }
             Ok::<_, Error>(bytes)
         })?;
-        Ok(Self { data, lists })
+        Ok(Self { data, lists, link: linked(elf, ".gnu_debuglink")? })
     }
 
     /// The bytes of `.debug_info`.
@@ -74,6 +98,13 @@ impl<'d> Sections<'d> {
     pub fn info(&self) -> &[u8] {
         self.data.borrow(|bytes| EndianSlice::new(bytes, gimli::LittleEndian)).debug_info.reader().slice()
     }
+}
+
+// The file that a link section names: its text up to the first NUL.
+fn linked(elf: &Elf<'_>, section: &str) -> Result<Option<String>, Error> {
+    let Some(data) = elf.data_named(section)? else { return Ok(None) };
+    let name = data.bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(Some(String::from_utf8_lossy(name).into_owned()))
 }
 
 /// The debug information of a file.
@@ -100,7 +131,7 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
         let mut dwarf = sections.data.borrow(|bytes| EndianSlice::new(bytes, endian));
         let len = dwarf.debug_info.reader().len();
         if len == 0 {
-            return Err(Error::Stripped);
+            return Err(Error::Stripped { link: sections.link.clone() });
         }
         if u32::try_from(len).is_err() {
             return Err(Error::TooLarge { len });
@@ -182,6 +213,18 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
             unit.low_pc = address;
         }
         Ok((unit, language))
+    }
+
+    /// Returns the name of the file that has a unit's entries, where the unit is a skeleton of split DWARF.
+    #[must_use]
+    pub fn dwo_name(&self, unit: &Unit<'d, E>) -> Option<&'d [u8]> {
+        let root = unit.entry(unit.header.root_offset()).ok()?;
+        let name = root.attr_value(dw::DW_AT_dwo_name).or_else(|| root.attr_value(dw::DW_AT_GNU_dwo_name));
+        let is_skeleton = matches!(unit.header.type_(), gimli::UnitType::Skeleton(_));
+        match name {
+            Some(name) => Some(self.text(unit, name)),
+            None => is_skeleton.then_some(&[][..]),
+        }
     }
 
     fn other(&self, index: usize) -> Option<Arc<Unit<'d, E>>> {

@@ -1,6 +1,8 @@
 //! Inline BTF of whole files: generated, validated, read again and compared with
 //! DWARF. Sections that a kernel's own build wrote are compared in the same way.
 
+use crate::base::check_result::{CheckResult, Verdict};
+use crate::base::units::grouped;
 use crate::base::{Diagnose, Diagnostic};
 use crate::debuginfo::btf::file::{self as btf, Loaded};
 use crate::debuginfo::btf::validate::{Checked, Context, validate};
@@ -56,10 +58,17 @@ pub enum Error {
 impl Diagnose for Error {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Dwarf { source: inline::Error::Stripped, .. } => {
-                vec![
-                    "take the file before it is stripped; kernels have debug information with CONFIG_DEBUG_INFO".into(),
-                ]
+            Self::Dwarf { source: inline::Error::Stripped { link: Some(link) }, .. } => {
+                vec![format!("its .gnu_debuglink names `{link}`: use that file")]
+            }
+            Self::Dwarf { source: inline::Error::Stripped { link: None }, .. } => {
+                vec!["use the file before it is stripped; kernels have debug information with CONFIG_DEBUG_INFO".into()]
+            }
+            Self::Dwarf { source: inline::Error::Split { .. }, .. } => {
+                vec!["build without -gsplit-dwarf (kernels: without CONFIG_DEBUG_INFO_SPLIT)".into()]
+            }
+            Self::Dwarf { source: inline::Error::Supplementary { .. }, .. } => {
+                vec!["use the file as it was before `dwz -m`".into()]
             }
             Self::Btf(error) => error.hints(),
             _ => Vec::new(),
@@ -111,12 +120,16 @@ impl<'i> File<'i> {
         Ok(Self { path: path.to_owned(), elf, debug, btf: Loaded::new(path, input)?, input })
     }
 
-    /// Its own BTF; nothing where it has none.
-    pub fn own_btf<'l>(&'l self, base: Option<&Btf<'l>>) -> Result<Option<Btf<'l>>, Error> {
-        match self.btf.section(".BTF") {
-            Some(_) => Ok(Some(self.btf.read(base)?)),
-            None => Ok(None),
+    /// Returns the BTF that the file's inline BTF is based on: its own, or the last of `bases` where it has none.
+    /// The whole chain is validated first: on a base that does not fit every later finding would be about the
+    /// wrong file.
+    pub fn main_btf<'l>(&'l self, bases: &'l [Loaded<'_>]) -> Result<Option<Btf<'l>>, Error> {
+        let base = btf::sound_chain(bases)?;
+        if self.btf.section(".BTF").is_none() {
+            return Ok(base);
         }
+        let path = bases.last().map(|last| last.path.as_path());
+        Ok(Some(self.btf.sound(base.as_ref().zip(path))?))
     }
 
     /// The sites of its debug information.
@@ -175,7 +188,7 @@ impl Verified<'_> {
 
     /// Returns the first fault.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
+    pub fn fault(&self) -> Option<String> {
         use crate::base::rule::Severity;
         let finding = self.checked.findings.list().iter().find(|finding| finding.rule.severity == Severity::Error);
         if let Some(finding) = finding {
@@ -193,5 +206,34 @@ impl Verified<'_> {
             )),
             Some(_) => None,
         }
+    }
+}
+
+/// The reason why there is nothing to compare.
+const NO_INLINE_BTF: &str = "no inline BTF: released kernels do not write it yet";
+
+/// Returns what the verification of a file's inline BTF comes to.
+#[must_use]
+pub fn result(all: &[(String, Verified<'_>)]) -> CheckResult {
+    let why = all.iter().find_map(|(name, verified)| verified.fault().map(|why| format!("{name}: {why}")));
+    let obsolete = all.iter().all(|(_, verified)| verified.checked.is_obsolete);
+    let state = match (&why, obsolete) {
+        _ if all.is_empty() => Verdict::Unsupported,
+        (Some(_), true) => Verdict::Unsupported,
+        (Some(_), false) => Verdict::Fail,
+        (None, _) => Verdict::Pass,
+    };
+    let comparisons = || all.iter().filter_map(|(_, verified)| verified.comparison.as_ref());
+    let sites: u64 = comparisons().map(|of| of.in_btf).sum();
+    let equal: u64 = comparisons().map(|of| of.equal).sum();
+    CheckResult {
+        state,
+        why: why.or_else(|| all.is_empty().then(|| NO_INLINE_BTF.to_owned())),
+        summary: Some(match sites {
+            0 => "no sites".to_owned(),
+            _ => format!("{} of {} sites as in DWARF", grouped(equal), grouped(sites)),
+        }),
+        figures: vec![("sites".to_owned(), sites as f64), ("equal".to_owned(), equal as f64)],
+        ..CheckResult::default()
     }
 }

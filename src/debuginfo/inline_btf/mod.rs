@@ -6,7 +6,7 @@
 //! resolve   origins, positions, locations           parallel, once all units are scanned
 //! merge     one list of functions, sites, locations
 //! write     BTF on the file's own BTF
-//! compare   BTF read again, held against the sites
+//! compare   BTF read again, compared with the sites
 //! ```
 //!
 //! What is kept of a unit is its functions, parameters and sites; nothing is
@@ -20,6 +20,7 @@ pub mod compare;
 pub mod dwarf;
 pub mod expression;
 pub mod file;
+pub mod generation;
 pub mod listing;
 pub mod location;
 pub mod merge;
@@ -124,6 +125,7 @@ fn run<'d, E: Endianity + Send + Sync>(
         .into_iter()
         .flatten()
         .collect();
+    refuse_split(&scans)?;
     let sites: Vec<UnitSites<'d>> = {
         let world = World { debug: &debug, functions: Functions { scans: &scans }, base: places.base, endian };
         (0..scans.len() as u32).into_par_iter().with_max_len(4).map(|unit| world.resolve(unit)).collect()
@@ -141,6 +143,13 @@ fn run<'d, E: Endianity + Send + Sync>(
         scan.extras = Vec::new();
     }
     Ok(Extraction { scans, sites, merged, damage })
+}
+
+// The debug information of a skeleton unit is in another file: its calls would be counted as none.
+fn refuse_split(scans: &[Scan<'_>]) -> Result<(), Error> {
+    let mut skeletons = scans.iter().filter_map(|scan| scan.dwo);
+    let Some(first) = skeletons.next() else { return Ok(()) };
+    Err(Error::Split { dwo: String::from_utf8_lossy(first).into_owned(), skeletons: 1 + skeletons.count() })
 }
 
 /// Bytes of units that one thread takes at a time: so many that their pages can be let go of as a whole.

@@ -19,6 +19,18 @@ pub struct Count {
     pub count: u64,
 }
 
+/// Returns what share a part is of a whole. No part of nothing is a share.
+#[must_use]
+pub fn share(part: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| part as f64 / of as f64)
+}
+
+/// Returns the same in words: `68.2 %`.
+#[must_use]
+pub fn percent(part: u64, of: u64) -> Option<String> {
+    share(part, of).map(|share| format!("{:.1} %", share * 100.0))
+}
+
 /// The sites of a file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Summary {
@@ -266,6 +278,14 @@ impl Extraction<'_> {
             damaged_units: self.damage.len() as u64,
             ..Summary::default()
         }
+    }
+}
+
+impl Summary {
+    /// Returns the share of sites with every parameter; `None` without sites.
+    #[must_use]
+    pub fn share_complete(&self) -> Option<f64> {
+        share(self.all, self.sites)
     }
 }
 

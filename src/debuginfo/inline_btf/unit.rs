@@ -33,6 +33,8 @@ pub struct Scan<'d> {
     pub seen: u64,
     /// Those of them that are no sites.
     pub skipped: Skipped,
+    /// The file with its entries, where it is only the skeleton of split DWARF; empty if that has no name.
+    pub dwo: Option<&'d [u8]>,
     /// Why its end was not reached.
     pub damaged: Option<gimli::Error>,
     /// Type chains that were cut.
@@ -52,6 +54,7 @@ impl<'d> Scan<'d> {
             extras: Vec::new(),
             seen: 0,
             skipped: Skipped::default(),
+            dwo: None,
             damaged: None,
             cut: 0,
         }
@@ -96,6 +99,10 @@ pub fn scan<'d, E: Endianity + Send + Sync>(
         }
     };
     found.addr_base = unit.addr_base;
+    found.dwo = debug.dwo_name(&unit);
+    if found.dwo.is_some() {
+        return Ok(found);
+    }
     let counted_only = !options.with_rust && language == Some(dw::DW_LANG_Rust);
     let mut pass = Pass { debug, unit: &unit, found, scopes: Vec::new(), spent: 0, options };
     let outcome = if counted_only { pass.count() } else { pass.walk() };

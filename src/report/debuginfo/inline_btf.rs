@@ -6,26 +6,27 @@ mod listing;
 mod verified;
 mod whole;
 
-pub use generation::Generation;
+pub use generation::{json as generation_json, text as generation_text};
 pub use listing::Listing;
-pub use verified::{account as verified_account, json as verified_json, text as verified_text};
+pub use verified::{json as verified_json, text as verified_text};
 pub use whole::{Size, Whole, compressed};
 
 use crate::base::units::grouped;
-use crate::debuginfo::inline_btf::summary::Summary;
+use crate::debuginfo::inline_btf::summary::{self, Summary};
 use crate::report::style::{Style, Tone, pad, pad_left};
 use std::fmt::Write as _;
 
 /// The number of the JSON forms.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
-/// `68.2 %`; of nothing it is all.
+/// `68.2 %`; nothing where there is nothing to be a share of.
 fn percent(part: u64, of: u64) -> String {
-    if of == 0 { "100.0 %".to_owned() } else { format!("{:.1} %", part as f64 * 100.0 / of as f64) }
+    summary::percent(part, of).unwrap_or_default()
 }
 
-fn fraction(part: u64, of: u64) -> f64 {
-    if of == 0 { 1.0 } else { part as f64 / of as f64 }
+/// `21.3 a site`
+fn per_site(bytes: u64, sites: u64) -> String {
+    summary::share(bytes, sites).map(|bytes| format!("{bytes:.1} a site")).unwrap_or_default()
 }
 
 /// Lines of a name, a number and what more there is to say, aligned.
@@ -77,6 +78,10 @@ fn account_for(summary: &Summary) -> Lines {
 
 fn availability(summary: &Summary) -> Lines {
     let mut lines = Lines::default();
+    if summary.sites == 0 {
+        lines.add("no sites", "", "");
+        return lines;
+    }
     lines.share("every parameter (or none to have)", summary.all, summary.sites);
     lines.add(
         "some parameters",
@@ -112,4 +117,13 @@ fn damage(out: &mut String, damage: &[(u64, String)], style: Style) {
     if damage.len() > 8 {
         let _ = writeln!(out, "… and {} more damaged units", damage.len() - 8);
     }
+}
+
+/// Addresses and offsets are strings: JSON readers round numbers above 2^53.
+fn hex(number: u64) -> String {
+    format!("{number:#x}")
+}
+
+fn damage_json(damage: &[(u64, String)]) -> Vec<serde_json::Value> {
+    damage.iter().map(|(offset, why)| serde_json::json!({ "offset": hex(*offset), "why": why })).collect()
 }

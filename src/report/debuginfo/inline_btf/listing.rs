@@ -1,6 +1,6 @@
 //! The sites of one function.
 
-use super::{SCHEMA, Style, Tone, grouped};
+use super::{SCHEMA, Style, Tone, grouped, hex};
 use crate::debuginfo::inline_btf::listing::{ListedFunction, ListedSite, SitesOf};
 use crate::debuginfo::inline_btf::location::{Shown, flag};
 use crate::debuginfo::inline_btf::{LocParam, Location, Machine, Missing};
@@ -92,7 +92,7 @@ impl Listing<'_> {
                     "params": function.params,
                     "variadic": function.variadic,
                     "has_copy": function.copy.is_some(),
-                    "copy_address": function.copy.filter(|address| *address != 0),
+                    "copy_address": function.copy.filter(|address| *address != 0).map(hex),
                     "sites": function.sites.iter().map(|site| self.site_json(site)).collect::<Vec<_>>(),
                 })
             })
@@ -111,16 +111,16 @@ impl Listing<'_> {
             Err(missing) => json!({ "missing": missing.word() }),
         };
         json!({
-            "address": site.address,
+            "address": hex(site.address),
             "section": site.section.0,
-            "offset": site.section.1,
+            "offset": hex(site.section.1),
             "caller": site.caller,
             "function": site.function,
             "file": self.files.get(&site.file),
             "line": if site.line == 0 { None } else { Some(site.line) },
             "ranges": site.extent.0,
-            "low": site.extent.1,
-            "high": site.extent.2,
+            "low": hex(site.extent.1),
+            "high": hex(site.extent.2),
             "traits": site.traits,
             "params": site.params.iter().map(param).collect::<Vec<_>>(),
         })

@@ -1,13 +1,13 @@
 //! Text and JSON of the comparison of inline BTF with the DWARF of its file.
 
 use super::{SCHEMA, Style, Tone, grouped};
-use crate::base::check_result::{CheckResult, Verdict};
-use crate::debuginfo::inline_btf::file::Verified;
+use crate::base::check_result::Verdict;
+use crate::debuginfo::inline_btf::file::{self, Verified};
 use crate::report::style::harmless;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
-/// A few lines about one.
+/// Writes the lines of a section.
 pub(super) fn draw(name: &str, verified: &Verified<'_>, out: &mut String, style: Style) {
     let findings = &verified.checked.findings;
     let (tone, word) = if verified.is_good() { (Tone::Good, "good") } else { (Tone::Bad, "WRONG") };
@@ -18,7 +18,10 @@ pub(super) fn draw(name: &str, verified: &Verified<'_>, out: &mut String, style:
         grouped(findings.warnings())
     );
     if let Some(of) = &verified.comparison {
-        let _ = write!(line, "; {} of {} sites as in DWARF", grouped(of.equal), grouped(of.in_btf));
+        let _ = match (of.in_btf, of.in_dwarf) {
+            (0, 0) => write!(line, "; no sites to compare"),
+            _ => write!(line, "; {} of {} sites as in DWARF", grouped(of.equal), grouped(of.in_btf)),
+        };
         for (count, what) in [
             (of.other_locations, "with other locations"),
             (of.only_btf, "not in DWARF"),
@@ -41,7 +44,7 @@ pub(super) fn draw(name: &str, verified: &Verified<'_>, out: &mut String, style:
     }
 }
 
-/// One as JSON.
+/// Returns a section as JSON.
 pub(super) fn value(name: &str, verified: &Verified<'_>) -> Value {
     let findings = &verified.checked.findings;
     json!({
@@ -58,7 +61,7 @@ pub(super) fn value(name: &str, verified: &Verified<'_>) -> Value {
 
 const NONE: &str = "no inline BTF: released kernels do not write it yet";
 
-/// For people, ending in a newline.
+/// Returns the text for people, ending in a newline.
 #[must_use]
 pub fn text(all: &[(String, Verified<'_>)], style: Style) -> String {
     let mut out = String::new();
@@ -71,32 +74,10 @@ pub fn text(all: &[(String, Verified<'_>)], style: Style) -> String {
     out
 }
 
-/// As JSON, ending in a newline.
+/// Returns the JSON, ending in a newline.
 pub fn json(all: &[(String, Verified<'_>)]) -> serde_json::Result<String> {
     let list: Vec<Value> = all.iter().map(|(name, verified)| value(name, verified)).collect();
-    let state = account(all).state;
+    let state = file::result(all).state;
     let whole = json!({ "schema": SCHEMA, "ok": state == Verdict::Pass, "state": state, "files": list });
     serde_json::to_string_pretty(&whole).map(|text| text + "\n")
-}
-
-/// What they come to.
-#[must_use]
-pub fn account(all: &[(String, Verified<'_>)]) -> CheckResult {
-    let why = all.iter().find_map(|(name, verified)| verified.trouble().map(|why| format!("{name}: {why}")));
-    let obsolete = all.iter().all(|(_, verified)| verified.checked.is_obsolete);
-    let state = match (&why, obsolete) {
-        _ if all.is_empty() => Verdict::Unsupported,
-        (Some(_), true) => Verdict::Unsupported,
-        (Some(_), false) => Verdict::Fail,
-        (None, _) => Verdict::Pass,
-    };
-    let sites: u64 = all.iter().filter_map(|(_, verified)| verified.comparison.as_ref()).map(|of| of.in_btf).sum();
-    let equal: u64 = all.iter().filter_map(|(_, verified)| verified.comparison.as_ref()).map(|of| of.equal).sum();
-    CheckResult {
-        state,
-        why: why.or_else(|| all.is_empty().then(|| NONE.to_owned())),
-        summary: Some(format!("{} of {} sites as in DWARF", grouped(equal), grouped(sites))),
-        figures: vec![("sites".to_owned(), sites as f64), ("equal".to_owned(), equal as f64)],
-        ..CheckResult::default()
-    }
 }

@@ -1,7 +1,8 @@
 //! What tracing can see of a whole file.
 
 use super::{
-    Lines, SCHEMA, Style, Tone, account_for, availability, damage, grouped, heading, missing, pad, pad_left, percent,
+    Lines, SCHEMA, Style, Tone, account_for, availability, damage, grouped, heading, missing, pad, pad_left, per_site,
+    percent,
 };
 use crate::debuginfo::inline_btf::Machine;
 use crate::debuginfo::inline_btf::summary::{FunctionFigures, Summary};
@@ -119,8 +120,7 @@ impl Whole<'_> {
         lines.add("LOC_PROTO", grouped(of.loc_protos), format!("from {}", grouped(of.loc_protos_before)));
         match &self.size {
             Some(Size { written, compressed }) => {
-                let per_site = written.bytes as f64 / written.sites.max(1) as f64;
-                lines.add("bytes", grouped(written.bytes), format!("{per_site:.1} a site"));
+                lines.add("bytes", grouped(written.bytes), per_site(written.bytes, written.sites));
                 lines.add("compressed", grouped(*compressed), "by xz -6");
                 let more = format!("{} are in the base", grouped(written.functions_known));
                 lines.add("functions that need a FUNC", grouped(written.functions_new), more);
@@ -195,7 +195,7 @@ impl Whole<'_> {
             "comparable": self.is_comparable(),
             "published": published,
             "functions": self.functions,
-            "damage": self.damage.iter().map(|(offset, why)| json!({ "offset": offset, "why": why })).collect::<Vec<_>>(),
+            "damage": super::damage_json(self.damage),
         });
         serde_json::to_string_pretty(&whole).map(|text| text + "\n")
     }
