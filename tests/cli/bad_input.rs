@@ -265,9 +265,9 @@ fn a_condition_of_a_cost_is_checked_as_every_other() {
     insta::assert_snapshot!(refused(change, &["plan", "gamma"]), @r#"
     exit 2
     error: unknown variable `set.levle`
-       --> [DIR]/data/recipes/lib.toml:36:8
+       --> [DIR]/data/recipes/lib.toml:38:8
        |
-    36 | when = "set.levle"
+    38 | when = "set.levle"
        |        ^^^^^^^^^^^
     hint: did you mean `set.level`?
     hint: valid variables are `set.level`
