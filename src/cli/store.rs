@@ -173,7 +173,9 @@ fn used(store: &Store, command: &Gc) -> Result<BTreeSet<Key>, Trouble> {
     let mut todo = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let log = runs.join(name).join("events.jsonl");
-        if (index >= command.keep_runs && *name < since) || !log.is_file() {
+        // Names have whole seconds, so without days no run is recent, not even one of this second.
+        let recent = command.keep_days > 0 && *name >= since;
+        if (index >= command.keep_runs && !recent) || !log.is_file() {
             continue;
         }
         for event in event_log::open(&log).map_err(|error| Diagnostic::from_error(&error))? {

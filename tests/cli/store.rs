@@ -15,7 +15,7 @@ fn overwrite(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs_err::set_permissions(path, meta.permissions()).unwrap();
 }
 
-fn flip(bytes: &mut Vec<u8>) {
+fn flip(bytes: &mut [u8]) {
     bytes[0] ^= 1;
 }
 
@@ -24,7 +24,7 @@ fn a_flipped_byte_that_verify_found_is_not_used_by_the_next_build() {
     let world = World::new();
     world.run(&["build", "alpha"]).ok();
     world.forget_counts();
-    overwrite(&world.entry("alpha/kernel").join("tree/share/kernel"), flip);
+    overwrite(&world.entry("alpha/kernel").join("tree/share/kernel"), |bytes| flip(bytes));
     // A quick look cannot see it.
     world.run(&["build", "alpha"]).ok();
     assert!(world.counts().is_empty());
@@ -50,7 +50,7 @@ fn a_flipped_byte_that_verify_found_is_not_used_by_the_next_build() {
 fn a_damaged_toolchain_is_refused_by_the_shell_and_repaired() {
     let world = World::new();
     world.run(&["build", "alpha"]).ok();
-    overwrite(&world.entry("alpha/tool").join("tree/share/tool"), flip);
+    overwrite(&world.entry("alpha/tool").join("tree/share/tool"), |bytes| flip(bytes));
     assert_eq!(world.run(&["store", "verify"]).code, Some(5));
     let shell = world.run(&["shell", "alpha", "--", "true"]);
     assert_eq!(shell.code, Some(5), "{}", shell.err);
@@ -131,7 +131,7 @@ fn a_torn_or_edited_source_is_unpacked_again() {
 fn verify_reads_every_byte_of_a_source_and_repair_removes_it() {
     let world = World::new();
     world.run(&["build", "alpha"]).ok();
-    overwrite(&world.entries("sources")[0].join("tree/configure"), flip);
+    overwrite(&world.entries("sources")[0].join("tree/configure"), |bytes| flip(bytes));
     let verify = world.run(&["store", "verify"]);
     assert_eq!(verify.code, Some(5), "{}", verify.out);
     assert!(verify.out.contains("`configure` was changed: its content differs"), "{}", verify.out);
