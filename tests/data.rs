@@ -131,7 +131,7 @@ fn the_kept_proof_names_targets_of_the_matrix_and_its_page_is_drawn_from_it() {
     for name in record.targets.keys() {
         assert!(config.matrix.targets.contains_key(name.as_str()), "docs/{} names `{name}`", record::JSON);
     }
-    let again = "they are generated: run `crossmill prove --no-runs`";
+    let again = "they are generated: run `crossmill record --no-runs`";
     assert_eq!(record::text(&record).unwrap(), json, "{again}");
     // So it can name no other target either.
     assert_eq!(record::markdown::text(&record), read(record::MARKDOWN), "{again}");

@@ -1,26 +1,38 @@
 //! "Did you mean": the valid choices beside a word that is none of them.
 
-/// The nearest of `choices` to `word`, if one is near enough to be meant.
+/// Returns the one of `choices` that `word` was probably meant to be, if any is near enough.
+///
+/// Near is a quarter of the shorter word's length in edits, at least one, or
+/// one being the other's beginning: `arm46` is `arm64` and `risc` is `riscv64`, but `amd64`,
+/// two letters away from `arm64`, is another architecture.
 pub fn nearest<'a>(word: &str, choices: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     choices
         .into_iter()
-        .map(|choice| (strsim::damerau_levenshtein(word, choice), choice))
-        .filter(|(distance, choice)| *distance <= 1 + choice.len().max(word.len()) / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, choice)| choice)
+        .filter_map(|choice| {
+            let edits = strsim::damerau_levenshtein(word, choice);
+            let few = edits <= (word.len().min(choice.len()) / 4).max(1) && edits < choice.len();
+            let begins = word.len().min(choice.len()) >= 3 && (choice.starts_with(word) || word.starts_with(choice));
+            (few || begins).then_some((if few { 0 } else { 1 }, edits, choice))
+        })
+        .min()
+        .map(|(_, _, choice)| choice)
 }
 
-/// The hint lines for a word that is none of `choices`: the nearest first,
-/// then all of them in order.
+/// More choices than this are listed only where none is near.
+const FEW: usize = 20;
+
+/// Returns the hint lines for a word that is none of `choices`: the nearest one, then all of them
+/// in order unless they are many.
 pub fn hints<'a>(word: &str, what: &str, choices: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut choices: Vec<&str> = choices.into_iter().collect();
     choices.sort_unstable();
     choices.dedup();
+    let near = nearest(word, choices.iter().copied());
     let mut lines = Vec::new();
-    if let Some(near) = nearest(word, choices.iter().copied()) {
+    if let Some(near) = near {
         lines.push(format!("did you mean `{near}`?"));
     }
-    if !choices.is_empty() {
+    if !choices.is_empty() && (near.is_none() || choices.len() <= FEW) {
         lines.push(format!("valid {what} are {}", list(choices)));
     }
     lines
@@ -40,5 +52,19 @@ mod tests {
         assert_eq!(nearest("arm46", ["arm64", "s390", "arm"]), Some("arm64"));
         assert_eq!(nearest("confgure", ["configure", "build"]), Some("configure"));
         assert_eq!(nearest("vax", ["riscv64", "powerpc64le"]), None);
+    }
+
+    #[test]
+    fn another_family_is_not_near() {
+        assert_eq!(nearest("amd64", ["arm64", "arm"]), None);
+        assert_eq!(nearest("sh5", ["s390", "sh"]), Some("sh"));
+        assert_eq!(nearest("ppc64", ["powerpc64", "parisc64"]), None);
+        assert_eq!(nearest("x", ["y"]), None);
+    }
+
+    #[test]
+    fn a_beginning_is_near() {
+        assert_eq!(nearest("riscv", ["riscv32", "riscv64", "arm"]), Some("riscv32"));
+        assert_eq!(nearest("loong", ["loongarch64", "alpha"]), Some("loongarch64"));
     }
 }

@@ -2,7 +2,7 @@
 
 mod check;
 
-use super::{Outcome, Trouble, exit, stream};
+use super::{CliError, CliResult, exit, stream};
 use crate::base::Diagnostic;
 use crate::debuginfo::btf::Btf;
 use crate::debuginfo::btf::file::{self, Loaded};
@@ -41,7 +41,7 @@ struct Dump {
 }
 
 impl BtfCommand {
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         match self.what {
             What::Check(command) => command.run(),
             What::Dump(command) => command.run(),
@@ -50,8 +50,8 @@ impl BtfCommand {
 }
 
 impl Dump {
-    fn run(self) -> Outcome {
-        let open = |path: &PathBuf| Input::open(path).map_err(|error| Trouble::from(Diagnostic::from(error)));
+    fn run(self) -> CliResult {
+        let open = |path: &PathBuf| Input::open(path).map_err(|error| CliError::from(Diagnostic::from(error)));
         let base_inputs = self.base.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         let input = open(&self.file)?;
         let pairs = self.base.iter().zip(&base_inputs);
@@ -63,7 +63,7 @@ impl Dump {
         Ok(exit::DONE)
     }
 
-    fn btf<'l>(&self, loaded: &'l Loaded<'_>, base: Option<&Btf<'l>>) -> Result<Btf<'l>, Trouble> {
+    fn btf<'l>(&self, loaded: &'l Loaded<'_>, base: Option<&Btf<'l>>) -> Result<Btf<'l>, CliError> {
         let other = loaded.elf_sections.is_some() && self.section != ".BTF";
         if !other {
             return Ok(loaded.read(base)?);

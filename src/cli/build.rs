@@ -3,7 +3,7 @@
 use super::ccache;
 use super::options::Select;
 use super::session::{self, Session};
-use super::{Outcome, Trouble, exit};
+use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, PackageName, units};
 use crate::plan::Request;
 use crate::process::{inherited_ignored, probe};
@@ -13,6 +13,7 @@ use crate::run::{Emitter, IsolationMode, Options, Scheduler, Stop, Summary};
 use crate::store::Store;
 use clap::Args;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -27,7 +28,7 @@ pub struct Build {
     select: Select,
     #[command(flatten)]
     run: RunOptions,
-    /// Add what the run proves to docs/matrix.json and docs/matrix.md, as `crossmill prove` does
+    /// Add the results to docs/matrix.json and docs/matrix.md, as `crossmill record` does
     #[arg(long, help_heading = "Output")]
     record: bool,
     /// Let ccache remember what the host's compilers make: pays when a target is built again after a small change
@@ -35,7 +36,7 @@ pub struct Build {
     ccache: bool,
 }
 
-/// Bring all sources into the cache, so that a build needs no network
+/// Download all sources for an offline build
 #[derive(Debug, Args)]
 pub struct Fetch {
     #[command(flatten)]
@@ -62,7 +63,7 @@ pub(super) struct RunOptions {
 pub(super) struct Running {
     /// How many jobs run at a time, over all targets together
     #[arg(short, long, value_name = "N", help_heading = "Running")]
-    jobs: Option<usize>,
+    jobs: Option<NonZeroUsize>,
     /// Plan with this much memory, as `8 GiB`
     #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes, help_heading = "Running")]
     memory: Option<u64>,
@@ -81,7 +82,7 @@ pub(super) struct Running {
     /// Keep the build trees of finished stages
     #[arg(long, help_heading = "Running")]
     keep_work: bool,
-    /// Start although the disk seems too small
+    /// Skip the free-space check
     #[arg(long, help_heading = "Running")]
     ignore_space: bool,
     /// Only failures and the table
@@ -94,7 +95,7 @@ pub(super) struct Running {
 
 impl Build {
     /// Builds.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         start(&self.select, &self.run, What::Build { record: self.record, ccache: self.ccache })
     }
 }
@@ -104,7 +105,7 @@ impl Build {
 pub(super) enum What {
     /// Everything.
     Build {
-        /// Whether what it proves is kept.
+        /// Whether its results are recorded.
         record: bool,
         /// Whether a compiler cache stands before the host's compilers.
         ccache: bool,
@@ -117,42 +118,42 @@ pub(super) enum What {
 
 impl Fetch {
     /// Fetches.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         start(&self.select, &self.run, What::Fetch)
     }
 }
 
-pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> Outcome {
+pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> CliResult {
     let fetch_only = what == What::Fetch;
     let session = Session::open(&select.place)?;
     let record = matches!(what, What::Build { record: true, .. });
     if record {
-        super::prove::docs(&session, None)?;
+        super::record::docs(&session, None)?;
     }
     let mut request = session.request(select, fetch_only)?;
     if what == What::Check {
         let is_check = |name: &PackageName| session.config.recipes.get(name).is_some_and(|recipe| recipe.check);
         request.packages.retain(is_check);
         if request.packages.is_empty() {
-            return Err(Trouble::usage("none of the packages asked for is a check"));
+            return Err(CliError::usage("none of the packages asked for is a check"));
         }
     }
     let ran = execute(&session, &request, &options.running, what)?;
     if options.json {
-        let text = report::json::text(&ran.picture).map_err(|error| Trouble::usage(error.to_string()))?;
+        let text = report::json::text(&ran.picture).map_err(|error| CliError::usage(error.to_string()))?;
         super::print(&text)?;
     }
     if !fetch_only {
         show_results(&ran, &request, options.out.as_deref())?;
     }
     if record {
-        super::prove::record(&session, &ran.run)?;
+        super::record::record(&session, &ran.run)?;
     }
     Ok(ran.summary.exit)
 }
 
 // Says where the results of a run are.
-fn show_results(ran: &Ran, request: &Request, out: Option<&Path>) -> Result<(), Trouble> {
+fn show_results(ran: &Ran, request: &Request, out: Option<&Path>) -> Result<(), CliError> {
     let flavour = format!("{}-{}", request.release_set, request.profile);
     let own = ran.store.root().join("results").join(&flavour);
     let mut places = Vec::new();
@@ -161,7 +162,7 @@ fn show_results(ran: &Ran, request: &Request, out: Option<&Path>) -> Result<(), 
             Ok(()) => places.push(own),
             // Another user's links; the results are there all the same.
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                eprintln!("warning: the links to the results are not renewed: {error}");
+                errln!("warning: the links to the results are not renewed: {error}");
             }
             Err(error) => return Err(error.into()),
         }
@@ -175,12 +176,12 @@ fn show_results(ran: &Ran, request: &Request, out: Option<&Path>) -> Result<(), 
     }
     match (places.last(), &ran.timeline) {
         (Some(place), Some(timeline)) => {
-            eprintln!("results: {}/TARGET/PACKAGE; timeline: {}", place.display(), timeline.display());
+            errln!("results: {}/TARGET/PACKAGE; timeline: {}", place.display(), timeline.display());
         }
-        (Some(place), None) => eprintln!("results: {}/TARGET/PACKAGE", place.display()),
+        (Some(place), None) => errln!("results: {}/TARGET/PACKAGE", place.display()),
         (None, _) => {
             for (name, tree) in &ran.summary.results {
-                eprintln!("result: {name} in {}", tree.display());
+                errln!("result: {name} in {}", tree.display());
             }
         }
     }
@@ -202,7 +203,7 @@ pub(super) struct Ran {
 }
 
 /// Plans and runs what is asked for, and shows it on stderr.
-pub(super) fn execute(session: &Session, request: &Request, options: &Running, what: What) -> Result<Ran, Trouble> {
+pub(super) fn execute(session: &Session, request: &Request, options: &Running, what: What) -> Result<Ran, CliError> {
     let fetch_only = what == What::Fetch;
     let cached = matches!(what, What::Build { ccache: true, .. });
     let store = session.store()?;
@@ -222,7 +223,7 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
     fs_err::create_dir_all(&run_dir)?;
     let defaults = &session.config.matrix.defaults;
     let engine_options = Options {
-        jobs: options.jobs.or(defaults.jobs).unwrap_or_else(probe::processors),
+        jobs: options.jobs.map(NonZeroUsize::get).or(defaults.jobs).unwrap_or_else(probe::processors),
         memory: options.memory,
         stage_timeout: options.stage_timeout,
         fail_fast: options.fail_fast,
@@ -253,7 +254,7 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (stopper, _) = watch::channel(Stop::No);
-    let ended: Result<Summary, Trouble> = runtime.block_on(async {
+    let ended: Result<Summary, CliError> = runtime.block_on(async {
         let signals = tokio::spawn(signals(stopper.clone(), emitter.clone()));
         let engine = Scheduler::new(plan, store.clone(), fetcher, emitter, engine_options, stopper)?;
         let summary = engine.run().await;
@@ -263,7 +264,7 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
     // Blocking tasks may still hold emitters; the listener ends when they do.
     drop(runtime);
     let heard =
-        listener.join().unwrap_or_else(|_| Err(Trouble::usage("the reporter stopped; the results are not affected")));
+        listener.join().unwrap_or_else(|_| Err(CliError::usage("the reporter stopped; the results are not affected")));
     let summary = ended?;
     heard?;
     let picture = crate::run::log::event_log::picture(&run_dir.join("events.jsonl"))
@@ -272,7 +273,7 @@ pub(super) fn execute(session: &Session, request: &Request, options: &Running, w
     if let Some(timeline) = &timeline {
         fs_err::write(timeline, report::timeline::html(&picture))?;
     }
-    eprint!("\n{}", report::table::text(&picture, report::Style::of(&std::io::stderr())));
+    errln!("\n{}", report::table::text(&picture, report::Style::of(&std::io::stderr())));
     Ok(Ran { run, summary, picture, store, timeline })
 }
 
@@ -295,7 +296,7 @@ fn skipped_checks(skips: &BTreeMap<String, String>, profile: &str) -> Vec<String
     lines
 }
 
-fn listen(mut events: mpsc::UnboundedReceiver<Stamped>, log: &Path, verbosity: Verbosity) -> Result<(), Trouble> {
+fn listen(mut events: mpsc::UnboundedReceiver<Stamped>, log: &Path, verbosity: Verbosity) -> Result<(), CliError> {
     let mut sink = report::for_stderr(verbosity);
     let mut writer = crate::run::log::event_log::Writer::open(log).map_err(|error| Diagnostic::from_error(&error))?;
     let mut written = Ok(());
@@ -307,7 +308,7 @@ fn listen(mut events: mpsc::UnboundedReceiver<Stamped>, log: &Path, verbosity: V
         sink.event(&event);
     }
     sink.finish();
-    written.map_err(|error| Trouble::new(exit::STORE, Diagnostic::from_error(&error)))
+    written.map_err(|error| CliError::new(exit::STORE, Diagnostic::from_error(&error)))
 }
 
 // The first signal asks politely, the second does not ask.
@@ -330,9 +331,9 @@ async fn signals(stopper: watch::Sender<Stop>, emitter: Emitter) {
     while asked.recv().await.is_some() {
         let again = *stopper.borrow() > Stop::No;
         let (next, text) = if again {
-            (Stop::Immediate, "stopping at once; the steps that run begin anew next time")
+            (Stop::Immediate, "interrupted again: running steps are killed and start afresh in the next run")
         } else {
-            (Stop::Graceful, "stopping; the steps that run get a few seconds (once more to kill them)")
+            (Stop::Graceful, "interrupted: waiting for running steps (press Ctrl-C again to kill them)")
         };
         emitter.notice(None, true, text);
         stopper.send_replace(next);

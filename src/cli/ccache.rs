@@ -5,21 +5,21 @@
 //! `reproduce` script knows of it.
 
 use super::session::Session;
-use super::{Trouble, exit};
+use super::{CliError, exit};
 use crate::base::Diagnostic;
 use crate::host::tools::{self, Host as _};
 use crate::run::CompilerLauncher;
 use crate::store::Store;
 
 /// Makes the links below the store; refused where the cache is not installed.
-pub(super) fn wrapper(session: &Session, store: &Store) -> Result<CompilerLauncher, Trouble> {
+pub(super) fn wrapper(session: &Session, store: &Store) -> Result<CompilerLauncher, CliError> {
     let Some((tool, cache)) = session.tools.cache() else {
-        return Err(Trouble::usage("host-tools.toml describes no compiler cache (a tool with `wraps`)"));
+        return Err(CliError::usage("host-tools.toml describes no compiler cache (a tool with `wraps`)"));
     };
     let machine = session.machine();
     let examination = tools::examine(&session.tools, std::slice::from_ref(&tool.name), &machine);
     let crate::config::host_tools::Find::Program { names, .. } = &tool.find else {
-        return Err(Trouble::usage(format!("host-tools.toml: `{}` is no program", tool.name)));
+        return Err(CliError::usage(format!("host-tools.toml: `{}` is no program", tool.name)));
     };
     let program = names.iter().find_map(|name| machine.find_program(name)).filter(|_| examination.is_good());
     let Some(program) = program else {
@@ -27,7 +27,7 @@ pub(super) fn wrapper(session: &Session, store: &Store) -> Result<CompilerLaunch
         if let Some(command) = &examination.install {
             problem = problem.hint(format!("install it: `{}`", command.join(" ")));
         }
-        return Err(Trouble::new(exit::HOST, problem.hint("or build without `--ccache`: the results are the same")));
+        return Err(CliError::new(exit::HOST, problem.hint("or build without `--ccache`: the results are the same")));
     };
     let dir = store.root().join("ccache");
     let bin = dir.join("bin");

@@ -2,7 +2,7 @@
 
 use super::build::{RunOptions, What, start};
 use super::options::Select;
-use super::{Outcome, renamed};
+use super::{CliResult, renamed};
 use clap::{Args, Subcommand};
 use std::ffi::OsString;
 
@@ -39,7 +39,7 @@ struct Ignored {
 
 impl Check {
     /// Runs the checks.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         match self.renamed {
             Some(Renamed::Btf(Ignored { .. })) => Err(renamed("crossmill check btf", "crossmill btf check")),
             Some(Renamed::Sframe(Ignored { args })) if args.iter().any(|arg| arg == "--rows") => {

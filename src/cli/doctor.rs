@@ -2,7 +2,7 @@
 
 use super::options::Select;
 use super::session::Session;
-use super::{Outcome, Trouble, exit};
+use super::{CliError, CliResult, exit};
 use crate::base::Diagnostic;
 use crate::host::tools::{self, Examination, Host};
 use crate::process::{Tool, find_program, probe};
@@ -30,7 +30,7 @@ pub struct Doctor {
 
 impl Doctor {
     /// Examines and, where asked, installs.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let session = Session::open(&self.select.place)?;
         let request = session.request(&self.select, true)?;
         let mut names = session.tools_for(&request)?;
@@ -45,7 +45,7 @@ impl Doctor {
         }
         let isolation = crate::process::isolation::support(std::path::Path::new("/proc/self/exe"))?.isolation();
         let text = if self.json {
-            report::json(&examination, &isolation).map_err(|error| Trouble::usage(error.to_string()))?
+            report::json(&examination, &isolation).map_err(|error| CliError::usage(error.to_string()))?
         } else {
             report::text(&examination, &isolation, crate::report::Style::of(&std::io::stdout()))
         };
@@ -54,11 +54,11 @@ impl Doctor {
     }
 }
 
-fn install(examination: &Examination) -> Result<(), Trouble> {
+fn install(examination: &Examination) -> Result<(), CliError> {
     let Some(command) = &examination.install else {
         let problem = Diagnostic::new("tools are missing, and no package manager that crossmill knows is here")
             .hint("`crossmill doctor` lists what is missing: install it by hand");
-        return Err(Trouble::new(exit::HOST, problem));
+        return Err(CliError::new(exit::HOST, problem));
     };
     // A fresh image has no package lists, and apt then finds nothing.
     if let Some(at) = command.iter().position(|word| word == "apt-get") {
@@ -72,27 +72,27 @@ fn install(examination: &Examination) -> Result<(), Trouble> {
     if packages.len() < 2 {
         return Err(failed(said));
     }
-    eprintln!("{said}; trying the packages one by one");
+    errln!("{said}; trying the packages one by one");
     let mut refused = Vec::new();
     for package in packages {
         let argv: Vec<String> = manager.iter().copied().chain([package]).cloned().collect();
         if let Err(said) = start(&argv) {
-            eprintln!("{said}");
+            errln!("{said}");
             refused.push(package.as_str());
         }
     }
     if !refused.is_empty() {
-        eprintln!("not installed: {}", refused.join(" "));
+        errln!("not installed: {}", refused.join(" "));
     }
     Ok(())
 }
 
-fn failed(said: String) -> Trouble {
-    Trouble::new(exit::HOST, Diagnostic::new(said).hint("run it by hand to see what it says"))
+fn failed(said: String) -> CliError {
+    CliError::new(exit::HOST, Diagnostic::new(said).hint("run it by hand to see what it says"))
 }
 
 fn start(argv: &[String]) -> Result<(), String> {
-    eprintln!("running: {}", argv.join(" "));
+    errln!("running: {}", argv.join(" "));
     let status = Tool::new(&argv[0]).args(&argv[1..]).env("DEBIAN_FRONTEND", "noninteractive").attached();
     match status {
         Ok(status) if status.success() => Ok(()),

@@ -2,7 +2,7 @@
 
 use super::options::Select;
 use super::session::Session;
-use super::{Outcome, Trouble};
+use super::{CliError, CliResult};
 use crate::base::Diagnostic;
 use crate::config::matrix::Target;
 use crate::config::recipe::Per;
@@ -32,9 +32,9 @@ pub struct Env {
 
 // The target, and what its own stages have on their PATH before the host's
 // directories: its toolchain.
-fn variables(select: &Select) -> Result<(Target, String), Trouble> {
+fn variables(select: &Select) -> Result<(Target, String), CliError> {
     let session = Session::open(&select.place)?;
-    let [name] = &select.targets[..] else { return Err(Trouble::usage("name exactly one target")) };
+    let [name] = &select.targets[..] else { return Err(CliError::usage("name exactly one target")) };
     let target = session.config.matrix.target(name)?.clone();
     let request = session.request(select, false)?;
     let store = session.store()?;
@@ -44,7 +44,7 @@ fn variables(select: &Select) -> Result<(Target, String), Trouble> {
     let own = plan.stages.iter().filter(|stage| stage.row == target.name.as_str() && for_target(&stage.column));
     let own = own.filter_map(|stage| stage.job());
     let Some((job, dirs)) = own.map(|job| (job, tool_dirs(job))).find(|(_, dirs)| !dirs.is_empty()) else {
-        return Err(Trouble::usage(format!("no recipe puts tools on the PATH of `{name}`")));
+        return Err(CliError::usage(format!("no recipe puts tools on the PATH of `{name}`")));
     };
     let mut path = Vec::new();
     for (package, dir) in dirs {
@@ -76,7 +76,7 @@ fn tool_dirs(job: &Job) -> Vec<(String, String)> {
 
 impl Shell {
     /// Becomes the shell; returns only when that fails.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let (target, tools) = variables(&self.select)?;
         let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
         let mut argv = if self.command.is_empty() { vec![shell] } else { self.command };
@@ -89,13 +89,13 @@ impl Shell {
             .env("ARCH", &target.arch)
             .env("CROSSMILL_TARGET", target.name.as_str())
             .replace();
-        Err(Trouble::usage(format!("cannot start `{program}`: {error}")))
+        Err(CliError::usage(format!("cannot start `{program}`: {error}")))
     }
 }
 
 impl Env {
     /// Prints them.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let (target, tools) = variables(&self.select)?;
         let text = if self.json {
             let value = serde_json::json!({

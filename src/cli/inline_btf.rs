@@ -4,7 +4,7 @@ mod check;
 mod generate;
 mod report;
 
-use super::{Outcome, Trouble, exit, renamed};
+use super::{CliError, CliResult, exit, renamed};
 use crate::base::Diagnostic;
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::debuginfo::btf::Btf;
@@ -31,7 +31,7 @@ enum What {
 }
 
 impl InlineBtf {
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         match self.what {
             What::Generate(command) => command.run(),
             What::Check(command) => command.run(),
@@ -72,7 +72,7 @@ struct Inputs {
 }
 
 impl Subject {
-    fn open(&self) -> Result<Inputs, Trouble> {
+    fn open(&self) -> Result<Inputs, CliError> {
         if self.with_empty_ranges {
             return Err(renamed("--with-empty-ranges", "--accept-empty-ranges"));
         }
@@ -97,31 +97,31 @@ impl Subject {
 }
 
 impl Inputs {
-    fn file(&self, path: &Path) -> Result<File<'_>, Trouble> {
+    fn file(&self, path: &Path) -> Result<File<'_>, CliError> {
         Ok(File::new(path, &self.vmlinux)?)
     }
 
-    fn bases(&self) -> Result<Vec<Loaded<'_>>, Trouble> {
+    fn bases(&self) -> Result<Vec<Loaded<'_>>, CliError> {
         self.bases.iter().map(|(path, input)| Ok(Loaded::new(path, input)?)).collect()
     }
 }
 
-fn extract<'f>(file: &'f File<'_>, base: Option<&Btf<'_>>, options: Options) -> Result<Extraction<'f>, Trouble> {
+fn extract<'f>(file: &'f File<'_>, base: Option<&Btf<'_>>, options: Options) -> Result<Extraction<'f>, CliError> {
     let known = base.map(BaseTypes::new).unwrap_or_default();
     let meter = Meter::start("reading debug information");
     Ok(file.extract(&known, options, &|done, total| meter.set(done, total))?)
 }
 
-fn open(path: &Path) -> Result<Input, Trouble> {
+fn open(path: &Path) -> Result<Input, CliError> {
     Input::open(path).map_err(|error| Diagnostic::from(error).into())
 }
 
-fn has_btf(path: &Path, input: &Input) -> Result<bool, Trouble> {
+fn has_btf(path: &Path, input: &Input) -> Result<bool, CliError> {
     Ok(Loaded::new(path, input)?.section(".BTF").is_some())
 }
 
 // A check that wrote its result has succeeded, whatever it found.
-fn conclude(account: &CheckResult, verdict: Option<&Path>) -> Outcome {
+fn conclude(account: &CheckResult, verdict: Option<&Path>) -> CliResult {
     if let Some(path) = verdict {
         fs_err::write(path, account.to_string())?;
     }
@@ -132,7 +132,7 @@ fn conclude(account: &CheckResult, verdict: Option<&Path>) -> Outcome {
     })
 }
 
-impl From<inline::Error> for Trouble {
+impl From<inline::Error> for CliError {
     fn from(error: inline::Error) -> Self {
         Self::new(exit::USAGE, error.into())
     }

@@ -3,7 +3,7 @@
 
 use super::options::Place;
 use super::session::Session;
-use super::{Outcome, Trouble};
+use super::{CliError, CliResult};
 use crate::base::{Diagnostic, suggest};
 use crate::plan::Material;
 use crate::report;
@@ -51,7 +51,7 @@ pub struct Timeline {
 
 impl Log {
     /// Prints it.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let store = Session::open(&self.place)?.store()?;
         let dir = stage_dirs(&store, &self.stage)?;
         let mut logs: Vec<PathBuf> = dir
@@ -130,7 +130,7 @@ fn step_of(log: &Path) -> String {
 
 impl Reproduce {
     /// Prints or writes it.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let store = Session::open(&self.place)?.store()?;
         let places = stage_dirs(&store, &self.stage)?;
         let files = places.iter().flat_map(|dir| [dir.join("reproduce.sh"), dir.join("logs/reproduce.sh")]);
@@ -148,7 +148,7 @@ impl Reproduce {
 
 impl Timeline {
     /// Prints or writes it.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let store = Session::open(&self.place)?.store()?;
         let runs = store.root().join("runs");
         let run = match self.run {
@@ -157,7 +157,7 @@ impl Timeline {
                 let mut names: Vec<_> =
                     fs_err::read_dir(&runs)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
                 names.sort();
-                names.pop().ok_or_else(|| Trouble::usage("there has been no run on this store"))?
+                names.pop().ok_or_else(|| CliError::usage("there has been no run on this store"))?
             }
         };
         let log = runs.join(&run).join("events.jsonl");
@@ -172,7 +172,7 @@ impl Timeline {
 }
 
 // Where a stage's logs can be: its unfinished work first, for that is newer.
-fn stage_dirs(store: &Store, stage: &str) -> Result<Vec<PathBuf>, Trouble> {
+fn stage_dirs(store: &Store, stage: &str) -> Result<Vec<PathBuf>, CliError> {
     let Some(named) = store.recall::<Material>(stage) else {
         let names = store.names();
         let stages = names.iter().map(String::as_str).filter(|name| !name.starts_with("source/"));

@@ -1,25 +1,33 @@
 //! The command line: one file a command, whose argument struct's doc comment
 //! is its help text. Errors, causes and hints are printed here and nowhere else.
 
+#[macro_use]
+mod output;
+
 mod btf;
 mod build;
 mod ccache;
 mod check;
+mod completions;
 mod doctor;
 mod env;
+mod help;
 mod inline_btf;
 mod log;
 mod options;
 mod package;
 mod plan;
-mod prove;
+mod record;
+mod runs;
 mod session;
 mod sframe;
 mod store;
 mod targets;
 
 use crate::base::{Diagnose, Diagnostic};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use output::{print, stream};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Exit codes, as `crossmill --help` and README.md list them.
@@ -32,7 +40,7 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// This machine lacks a tool, or `doctor` found one missing.
     pub const HOST: u8 = 3;
-    /// A source could not be had.
+    /// A source could not be fetched.
     pub const SOURCE: u8 = 4;
     /// The store cannot be used: read-only, full, damaged.
     pub const STORE: u8 = 5;
@@ -40,16 +48,19 @@ pub mod exit {
     pub const STOPPED: u8 = 130;
 }
 
-/// Build cross toolchains and kernels of a target matrix, and prove them.
+/// Build cross toolchains and Linux kernels for a matrix of targets, and check them
 #[derive(Debug, Parser)]
 #[command(
     name = "crossmill",
     version,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done, 1 a stage failed, 2 wrong usage or configuration, 3 this machine lacks a tool, \
-                  4 a source could not be had, 5 the store cannot be used, 130 stopped (what is finished is kept)."
+                  4 a source could not be fetched, 5 the store cannot be used, 130 stopped (what is finished is kept)."
 )]
 struct Cli {
+    /// Change to this directory before doing anything
+    #[arg(short = 'C', value_name = "DIR")]
+    directory: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -71,20 +82,22 @@ enum Command {
     InlineBtf(inline_btf::InlineBtf),
     Sframe(sframe::SframeCommand),
     Targets(targets::Targets),
-    Prove(prove::Prove),
+    Record(record::RecordCommand),
+    Runs(runs::Runs),
+    Completions(completions::Completions),
     Store(store::StoreCommand),
 }
 
 /// What ends a command early: what to say, and the exit code.
 #[derive(Debug)]
-struct Trouble {
+struct CliError {
     said: Vec<Diagnostic>,
     exit: u8,
 }
 
-type Outcome = Result<u8, Trouble>;
+type CliResult = Result<u8, CliError>;
 
-impl Trouble {
+impl CliError {
     fn new(exit: u8, said: Diagnostic) -> Self {
         Self { said: vec![said], exit }
     }
@@ -94,50 +107,50 @@ impl Trouble {
     }
 }
 
-impl From<Vec<Diagnostic>> for Trouble {
+impl From<Vec<Diagnostic>> for CliError {
     fn from(said: Vec<Diagnostic>) -> Self {
         Self { said, exit: exit::USAGE }
     }
 }
 
-impl From<Diagnostic> for Trouble {
+impl From<Diagnostic> for CliError {
     fn from(said: Diagnostic) -> Self {
         Self::new(exit::USAGE, said)
     }
 }
 
-impl From<crate::store::Error> for Trouble {
+impl From<crate::store::Error> for CliError {
     fn from(error: crate::store::Error) -> Self {
         Self::new(exit::STORE, Diagnostic::from_error(&error))
     }
 }
 
-impl From<crate::source::Error> for Trouble {
+impl From<crate::source::Error> for CliError {
     fn from(error: crate::source::Error) -> Self {
         Self::new(exit::SOURCE, Diagnostic::from_error(&error))
     }
 }
 
-impl From<crate::publish::Error> for Trouble {
+impl From<crate::publish::Error> for CliError {
     fn from(error: crate::publish::Error) -> Self {
         Self::new(exit::FAILED, Diagnostic::from_error(&error))
     }
 }
 
-impl From<crate::process::Error> for Trouble {
+impl From<crate::process::Error> for CliError {
     fn from(error: crate::process::Error) -> Self {
         Self::new(exit::HOST, Diagnostic::from_error(&error))
     }
 }
 
-impl From<std::io::Error> for Trouble {
+impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         let hints = crate::base::access::hints(&error);
         Self::new(exit::FAILED, Diagnostic { hints, ..Diagnostic::new(error.to_string()) })
     }
 }
 
-impl From<crate::run::Error> for Trouble {
+impl From<crate::run::Error> for CliError {
     fn from(error: crate::run::Error) -> Self {
         let exit = match &error {
             crate::run::Error::Store(_) => exit::STORE,
@@ -160,8 +173,44 @@ pub fn main() -> ExitCode {
     if args.next().is_some_and(|arg| arg == "__supervise") {
         return crate::process::supervise::supervise_main(args);
     }
-    let cli = Cli::parse();
-    let outcome = match cli.command {
+    let outcome = parse().and_then(|cli| {
+        if let Some(directory) = &cli.directory {
+            std::env::set_current_dir(directory)
+                .map_err(|error| CliError::usage(format!("cannot change to {}: {error}", directory.display())))?;
+        }
+        run(cli.command)
+    });
+    ExitCode::from(outcome.unwrap_or_else(|trouble| {
+        for (index, said) in trouble.said.iter().take(MOST_SAID).enumerate() {
+            if index > 0 {
+                errln!();
+            }
+            errln!("{said}");
+        }
+        if trouble.said.len() > MOST_SAID {
+            errln!("\n… and {} more like these", trouble.said.len() - MOST_SAID);
+        }
+        trouble.exit
+    }))
+}
+
+/// The answer to a spelling that has a new name.
+fn renamed(old: &str, new: &str) -> CliError {
+    Diagnostic::new(format!("`{old}` was renamed")).hint(format!("use `{new}`")).into()
+}
+
+// clap prints its own messages and ends the program, except for commands that have another name now.
+fn parse() -> Result<Cli, CliError> {
+    let first = std::env::args().nth(1);
+    if let Some((old, new)) = first.as_deref().and_then(|word| Some((word, help::renamed(word)?))) {
+        return Err(renamed(&format!("crossmill {old}"), &format!("crossmill {new}")));
+    }
+    let matches = help::grouped(Cli::command()).get_matches();
+    Cli::from_arg_matches(&matches).map_err(|error| error.exit())
+}
+
+fn run(command: Command) -> CliResult {
+    match command {
         Command::Btf(command) => command.run(),
         Command::Build(command) => command.run(),
         Command::Check(command) => command.run(),
@@ -177,43 +226,9 @@ pub fn main() -> ExitCode {
         Command::InlineBtf(command) => command.run(),
         Command::Sframe(command) => command.run(),
         Command::Targets(command) => command.run(),
-        Command::Prove(command) => command.run(),
+        Command::Record(command) => command.run(),
         Command::Store(command) => command.run(),
-    };
-    ExitCode::from(outcome.unwrap_or_else(|trouble| {
-        for (index, said) in trouble.said.iter().take(MOST_SAID).enumerate() {
-            if index > 0 {
-                eprintln!();
-            }
-            eprintln!("{said}");
-        }
-        if trouble.said.len() > MOST_SAID {
-            eprintln!("\n… and {} more like these", trouble.said.len() - MOST_SAID);
-        }
-        trouble.exit
-    }))
-}
-
-/// The answer to a spelling that has a new name.
-fn renamed(old: &str, new: &str) -> Trouble {
-    Diagnostic::new(format!("`{old}` was renamed")).hint(format!("use `{new}`")).into()
-}
-
-/// Writes to stdout piece by piece; a reader that went away, as with `| head`, is no error.
-fn stream(write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> Result<(), Trouble> {
-    use std::io::Write as _;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Prints to stdout; a reader that went away, as with `| head`, is no error.
-fn print(text: &str) -> Result<(), Trouble> {
-    use std::io::Write as _;
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+        Command::Runs(command) => command.run(),
+        Command::Completions(command) => command.run(),
     }
 }

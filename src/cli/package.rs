@@ -4,7 +4,7 @@
 use super::build::{Running, What, execute};
 use super::options::Select;
 use super::session::Session;
-use super::{Outcome, Trouble};
+use super::{CliError, CliResult};
 use crate::base::{Diagnostic, TargetName};
 use crate::config::matrix::Archive;
 use crate::config::recipe::Recipe;
@@ -17,7 +17,7 @@ use crate::run::log::event::State;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Make archives to give away, of what was built and proven
+/// Create redistributable archives of tested results
 ///
 /// What is missing is built first; then each target's archive is written with
 /// its SHA-256 beside it. One whose checks fail is not written. The same result
@@ -64,7 +64,7 @@ struct Wanted {
 
 impl Package {
     /// Builds, checks and archives.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let session = Session::open(&self.select.place)?;
         let archive = session.config.matrix.archive(self.what.name())?.clone();
         let recipe = session.config.recipe(archive.package.0.as_str())?.clone();
@@ -76,15 +76,15 @@ impl Package {
             let tree = match fit(archive, &ran.summary) {
                 Ok(tree) => tree,
                 Err(why) => {
-                    eprintln!("not packaged: {}: {why}", archive.stage);
+                    errln!("not packaged: {}: {why}", archive.stage);
                     continue;
                 }
             };
             let made = archive::write(&tree, &archive.name, &self.out, date(&session))?;
-            eprintln!("packaged: {} ({} bytes, sha256 {})", made.path.display(), made.bytes, made.sha256);
+            errln!("packaged: {} ({} bytes, sha256 {})", made.path.display(), made.bytes, made.sha256);
             let skipped = skipped(archive, &ran.summary);
             for (check, why) in &skipped {
-                eprintln!("warning: {check} did not look at it: {why}");
+                errln!("warning: {check} did not look at it: {why}");
             }
             let skipped: Vec<&str> = skipped.iter().map(|(check, _)| *check).collect();
             written.push(serde_json::json!({
@@ -103,9 +103,9 @@ impl Package {
 
 // The archive's package and checks, with the settings that it needs; the
 // user's own settings come after them and win.
-fn selected(select: &Select, archive: &Archive) -> Result<Select, Trouble> {
+fn selected(select: &Select, archive: &Archive) -> Result<Select, CliError> {
     if !select.package.is_empty() {
-        return Err(Trouble::usage("an archive has its own packages: `--package` is for `crossmill build`"));
+        return Err(CliError::usage("an archive has its own packages: `--package` is for `crossmill build`"));
     }
     let needed = archive.set.iter().map(|(name, value)| format!("{name}={value}"));
     let packages = archive.checks.iter().map(|(check, _)| check.to_string());

@@ -1,6 +1,6 @@
 //! `crossmill plan`.
 
-use super::Outcome;
+use super::CliResult;
 use super::options::Select;
 use super::session::Session;
 use crate::plan::explain;
@@ -27,7 +27,7 @@ pub struct Plan {
 
 impl Plan {
     /// Plans and prints.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let session = Session::open(&self.select.place)?;
         let request = session.request(&self.select, true)?;
         let store = session.store()?;

@@ -3,7 +3,7 @@
 
 use super::doctor::Machine;
 use super::options::{Place, Select};
-use super::{Trouble, exit};
+use super::{CliError, exit};
 use crate::base::{Diagnostic, Key, PackageName, TargetName, suggest};
 use crate::config::Config;
 use crate::config::host_tools::HostTools;
@@ -35,7 +35,7 @@ pub struct Session {
 
 impl Session {
     /// Reads the configuration.
-    pub fn open(place: &Place) -> Result<Self, Trouble> {
+    pub fn open(place: &Place) -> Result<Self, CliError> {
         let data = match &place.data {
             Some(data) => data.clone(),
             None => find_data()?,
@@ -54,7 +54,7 @@ impl Session {
     }
 
     // Recipes name tools that another file describes.
-    fn check_tool_names(&self) -> Result<(), Trouble> {
+    fn check_tool_names(&self) -> Result<(), CliError> {
         let names: Vec<&str> = self.tools.tools.iter().map(|tool| tool.name.as_str()).collect();
         // Names that depend on the target are looked at when they are known.
         let recipes = self.config.recipes.values();
@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// The store's directory, whether it is there or not; a leading `~` is the home directory.
-    pub fn store_dir(&self) -> Result<PathBuf, Trouble> {
+    pub fn store_dir(&self) -> Result<PathBuf, CliError> {
         let configured = self.config.matrix.defaults.store.clone().map(PathBuf::from);
         let named = self.place.store.clone().or(configured);
         match (named, home()) {
@@ -87,12 +87,12 @@ impl Session {
     }
 
     /// Opens the store.
-    pub fn store(&self) -> Result<Store, Trouble> {
+    pub fn store(&self) -> Result<Store, CliError> {
         Ok(Store::open(&self.store_dir()?)?)
     }
 
     /// The source layer.
-    pub fn fetcher(&self, store: &Store) -> Result<Fetcher, Trouble> {
+    pub fn fetcher(&self, store: &Store) -> Result<Fetcher, CliError> {
         let options = source::Options {
             offline: self.place.offline,
             debian_mirror: self.place.debian_mirror.clone().or(self.config.matrix.defaults.debian_mirror.clone()),
@@ -102,7 +102,7 @@ impl Session {
     }
 
     /// What is to be built. With `or_all`, no target at all means every one.
-    pub fn request(&self, select: &Select, or_all: bool) -> Result<Request, Trouble> {
+    pub fn request(&self, select: &Select, or_all: bool) -> Result<Request, CliError> {
         let mut groups = select.group.clone();
         if select.all || (or_all && select.targets.is_empty() && groups.is_empty()) {
             groups.push("all".to_owned());
@@ -110,9 +110,9 @@ impl Session {
         if select.targets.is_empty() && groups.is_empty() {
             let problem = Diagnostic::new("no target is named")
                 .hint("for example `crossmill build arm64`; `crossmill targets` lists them, `--all` takes every one");
-            return Err(Trouble::new(exit::USAGE, problem));
+            return Err(CliError::new(exit::USAGE, problem));
         }
-        let set = select.settings().map_err(|problem| Trouble::new(exit::USAGE, problem))?;
+        let set = select.settings().map_err(|problem| CliError::new(exit::USAGE, problem))?;
         let words = Words {
             targets: &select.targets,
             groups: &groups,
@@ -140,19 +140,19 @@ impl Session {
     }
 
     /// The plan of a request, with sources as this store knows them.
-    pub fn plan(&self, request: &Request, store: &Store, fetcher: &Fetcher) -> Result<Plan, Trouble> {
+    pub fn plan(&self, request: &Request, store: &Store, fetcher: &Fetcher) -> Result<Plan, CliError> {
         let known = |label: &str, candidates: &[SourceSpec]| known(store, fetcher, label, candidates);
         let plan = plan::plan(&self.config, request, &self.host_facts(), &known)?;
         self.check_planned_tools(&plan)?;
         if plan.goals.is_empty() {
             let packages = suggest::list(request.packages.iter().map(PackageName::as_str));
             let targets = suggest::list(request.targets.iter().map(TargetName::as_str));
-            return Err(Trouble::usage(format!("{packages}: nothing of it is built for {targets}")));
+            return Err(CliError::usage(format!("{packages}: nothing of it is built for {targets}")));
         }
         Ok(plan)
     }
 
-    fn check_planned_tools(&self, plan: &Plan) -> Result<(), Trouble> {
+    fn check_planned_tools(&self, plan: &Plan) -> Result<(), CliError> {
         let known: Vec<&str> = self.tools.tools.iter().map(|tool| tool.name.as_str()).collect();
         let mut problems = Vec::new();
         for (stage, job) in plan.stages.iter().filter_map(|stage| Some((stage, stage.job()?))) {
@@ -189,7 +189,7 @@ impl Session {
     }
 
     /// The tools that any stage of a request could need.
-    pub fn tools_for(&self, request: &Request) -> Result<Vec<String>, Trouble> {
+    pub fn tools_for(&self, request: &Request) -> Result<Vec<String>, CliError> {
         let plan = plan::plan(&self.config, request, &HostFacts::default(), &|_, _| None)?;
         self.check_planned_tools(&plan)?;
         Ok(tools_of(&plan, plan.ids()))
@@ -203,7 +203,7 @@ impl Session {
         plan: &Plan,
         store: &Store,
         fetcher: &Fetcher,
-    ) -> Result<BTreeMap<String, String>, Trouble> {
+    ) -> Result<BTreeMap<String, String>, CliError> {
         let survey = Survey::of(plan, store, fetcher, Sources::Present)?;
         let states = States::new(plan, |id| survey.is_there(id), |_| 0.0);
         let run = plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready));
@@ -219,7 +219,7 @@ impl Session {
             if let Some(command) = &examination.install {
                 problem = problem.hint(format!("install it: `{}`, or `crossmill doctor --install`", command.join(" ")));
             }
-            return Err(Trouble::new(exit::HOST, problem.hint("`crossmill doctor` tells more")));
+            return Err(CliError::new(exit::HOST, problem.hint("`crossmill doctor` tells more")));
         }
         // Each tool is asked once, however many checks need it.
         let all = tools::examine(&self.tools, &tools_of(plan, checks.iter().copied()), &host);
@@ -293,7 +293,7 @@ fn known(store: &Store, fetcher: &Fetcher, label: &str, candidates: &[SourceSpec
 
 // Beside the working directory or above it, or where an installed or freshly
 // built crossmill has its own.
-fn find_data() -> Result<PathBuf, Trouble> {
+fn find_data() -> Result<PathBuf, CliError> {
     let holds = |dir: &Path| dir.join("targets.toml").is_file() && dir.join("recipes").is_dir();
     let here = std::env::current_dir()?;
     let exe = std::env::current_exe().unwrap_or_default();
@@ -302,7 +302,7 @@ fn find_data() -> Result<PathBuf, Trouble> {
     found.ok_or_else(|| {
         let problem = Diagnostic::new("no targets.toml and recipes/ were found here, above, or beside the program")
             .hint("name their directory with `--data DIR` or CROSSMILL_DATA");
-        Trouble::new(exit::USAGE, problem)
+        CliError::new(exit::USAGE, problem)
     })
 }
 
@@ -310,10 +310,10 @@ fn home() -> Option<PathBuf> {
     std::env::var_os("HOME").map(PathBuf::from).filter(|dir| dir.is_absolute())
 }
 
-fn no_home(why: &str) -> Trouble {
+fn no_home(why: &str) -> CliError {
     let problem = Diagnostic::new(format!("{why} the home directory, and HOME names none"))
         .hint("set HOME, or name the store with `--store DIR` or CROSSMILL_STORE");
-    Trouble::new(exit::USAGE, problem)
+    CliError::new(exit::USAGE, problem)
 }
 
 /// What a request asks for beside targets and packages.

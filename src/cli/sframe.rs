@@ -1,7 +1,7 @@
 //! `crossmill sframe`.
 
 use crate::base::{Diagnostic, suggest};
-use crate::cli::{Outcome, Trouble, exit};
+use crate::cli::{CliError, CliResult, exit};
 use crate::debuginfo::input::Input;
 use crate::debuginfo::sframe::compare::{self as check, Looked, Progress, Total};
 use crate::debuginfo::sframe::{RULES, rule};
@@ -28,7 +28,7 @@ enum What {
 }
 
 impl SframeCommand {
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         match self.what {
             What::Check(command) => command.run(),
             What::Rows(command) => command.run(),
@@ -83,7 +83,7 @@ enum Deny {
 }
 
 impl Check {
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         if let Some(code) = &self.explain {
             return explain(code);
         }
@@ -100,9 +100,9 @@ impl Check {
         Ok(if total.is_good(deny_warnings) { exit::DONE } else { exit::FAILED })
     }
 
-    fn print(&self, looked: &Looked, deny_warnings: bool) -> Result<(), Trouble> {
+    fn print(&self, looked: &Looked, deny_warnings: bool) -> Result<(), CliError> {
         let text = if self.json {
-            report::json(looked, deny_warnings).map_err(|error| Trouble::usage(error.to_string()))?
+            report::json(looked, deny_warnings).map_err(|error| CliError::usage(error.to_string()))?
         } else {
             report::text(looked, deny_warnings, Style::of(&std::io::stdout()))
         };
@@ -111,7 +111,7 @@ impl Check {
 }
 
 impl Rows {
-    fn run(self) -> Outcome {
+    fn run(self) -> CliResult {
         let function = &self.function;
         let mut found = Vec::new();
         for path in &self.files {
@@ -129,7 +129,7 @@ impl Rows {
             return Err(problem.into());
         }
         let text = if self.json {
-            report::rows_json(&found).map_err(|error| Trouble::usage(error.to_string()))?
+            report::rows_json(&found).map_err(|error| CliError::usage(error.to_string()))?
         } else {
             report::rows(&found, Style::of(&std::io::stdout()))
         };
@@ -139,7 +139,7 @@ impl Rows {
     }
 }
 
-fn explain(code: &str) -> Outcome {
+fn explain(code: &str) -> CliResult {
     let Some(rule) = rule(code) else {
         let mut problem = Diagnostic::new(format!("no rule `{code}`"));
         problem.hints = suggest::hints(&code.to_uppercase(), "codes", RULES.iter().map(|rule| rule.code));

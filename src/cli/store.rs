@@ -2,7 +2,7 @@
 
 use super::options::Place;
 use super::session::Session;
-use super::{Outcome, Trouble, exit};
+use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, Key, units};
 use crate::plan::Material;
 use crate::run::log::event::Event;
@@ -11,7 +11,7 @@ use crate::store::{self, Store};
 use clap::{Args, Subcommand};
 use std::collections::BTreeSet;
 
-/// Look after the store
+/// Inspect, verify and clean the store
 #[derive(Debug, Args)]
 pub struct StoreCommand {
     #[command(subcommand)]
@@ -62,7 +62,7 @@ struct Gc {
 
 impl StoreCommand {
     /// Does it.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         match self.what {
             What::Path(place) => {
                 super::print(&format!("{}\n", Session::open(&place)?.store_dir()?.display()))?;
@@ -76,7 +76,7 @@ impl StoreCommand {
     }
 }
 
-fn verify(place: &Place) -> Outcome {
+fn verify(place: &Place) -> CliResult {
     let store = Session::open(place)?.store()?;
     let (keys, sources) = (store.keys()?, store.source_keys()?);
     let looked = keys.iter().map(|key| store.verify(key).map(drop));
@@ -98,14 +98,12 @@ fn verify(place: &Place) -> Outcome {
     let unread_text = if unread == 0 { String::new() } else { format!(", {unread} could not be read") };
     super::print(&format!("{} results, {} source trees, {damaged} damaged{unread_text}\n", keys.len(), sources.len()))?;
     if damaged > 0 {
-        eprintln!(
-            "hint: `crossmill store repair` removes what is damaged; the next build that needs it makes it again"
-        );
+        errln!("hint: `crossmill store repair` removes what is damaged; the next build that needs it makes it again");
     }
     Ok(if damaged + unread == 0 { exit::DONE } else { exit::STORE })
 }
 
-fn repair(place: &Place) -> Outcome {
+fn repair(place: &Place) -> CliResult {
     let store = Session::open(place)?.store()?;
     let removed = store.repair()?;
     for (path, why) in &removed {
@@ -115,7 +113,7 @@ fn repair(place: &Place) -> Outcome {
     Ok(exit::DONE)
 }
 
-fn discard(command: &Discard) -> Outcome {
+fn discard(command: &Discard) -> CliResult {
     let store = Session::open(&command.place)?.store()?;
     store.writable()?;
     let key = find_key(&store, &command.what)?;
@@ -128,7 +126,7 @@ fn discard(command: &Discard) -> Outcome {
 }
 
 // A stage's name stands for its last result; a key may be shortened as far as it stays unique.
-fn find_key(store: &Store, what: &str) -> Result<Key, Trouble> {
+fn find_key(store: &Store, what: &str) -> Result<Key, CliError> {
     let keys = store.keys()?;
     let named = store.recall::<Material>(what).map(|named| named.key).filter(|key| keys.contains(key));
     if let Some(key) = named {
@@ -141,11 +139,11 @@ fn find_key(store: &Store, what: &str) -> Result<Key, Trouble> {
             let near = store.names().into_iter().filter(|name| !name.starts_with("source/")).collect();
             Err(store::Error::Unknown { name: what.to_owned(), near }.into())
         }
-        _ => Err(Trouble::usage(format!("{} results have keys that begin with `{what}`", begins.len()))),
+        _ => Err(CliError::usage(format!("{} results have keys that begin with `{what}`", begins.len()))),
     }
 }
 
-fn gc(command: &Gc) -> Outcome {
+fn gc(command: &Gc) -> CliResult {
     let store = Session::open(&command.place)?.store()?;
     let keep = used(&store, command)?;
     let removed = store.gc(&keep, command.dry_run)?;
@@ -161,7 +159,7 @@ fn gc(command: &Gc) -> Outcome {
 }
 
 // The keys that recent runs used, and those of all that their results were built with.
-fn used(store: &Store, command: &Gc) -> Result<BTreeSet<Key>, Trouble> {
+fn used(store: &Store, command: &Gc) -> Result<BTreeSet<Key>, CliError> {
     let runs = store.root().join("runs");
     let mut names: Vec<_> =
         fs_err::read_dir(&runs)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();

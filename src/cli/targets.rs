@@ -2,18 +2,18 @@
 
 use super::options::Place;
 use super::session::Session;
-use super::{Outcome, Trouble, prove};
+use super::{CliError, CliResult, record};
 use crate::report::targets::{self as report, Form};
 use clap::Args;
 
-/// List the targets of the matrix, or all that is known of one
+/// List the targets of the matrix, or show one in full
 ///
-/// `crossmill targets show sparc64`, or without `show`, tells everything known
-/// of one: its options and other peculiarities with their reasons and sources,
-/// and what was last proven of it (docs/matrix.md).
+/// `crossmill targets show sparc64`, or without `show`, prints a target's options
+/// and quirks with their reasons and sources, and its last recorded results
+/// (docs/matrix.md).
 #[derive(Debug, Args)]
 pub struct Targets {
-    /// Everything known of this one
+    /// Show this target: its name, an alias or a GNU triple
     #[arg(value_name = "[show] TARGET", num_args = 0..=2)]
     words: Vec<String>,
     /// List the settings that `--set` turns, the profiles and the release sets
@@ -31,7 +31,7 @@ pub struct Targets {
 
 impl Targets {
     /// Lists.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let session = Session::open(&self.place)?;
         let matrix = &session.config.matrix;
         let form = match (self.json, self.markdown) {
@@ -42,14 +42,16 @@ impl Targets {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         let one = match words.as_slice() {
             [] => None,
-            ["show"] => return Err(Trouble::usage("`crossmill targets show` wants a target: see `crossmill targets`")),
+            ["show"] => {
+                return Err(CliError::usage("`crossmill targets show` wants a target: see `crossmill targets`"));
+            }
             ["show", name] | [name] => Some(*name),
-            [_, _, ..] => return Err(Trouble::usage("one target at a time: `crossmill targets show TARGET`")),
+            [_, _, ..] => return Err(CliError::usage("one target at a time: `crossmill targets show TARGET`")),
         };
         let text = match one {
             None if self.settings => report::settings(matrix, self.json),
-            None => report::list(matrix, &prove::kept(&session)?.unwrap_or_default(), form),
-            Some(name) => report::one(matrix.target(name)?, matrix, &prove::kept(&session)?.unwrap_or_default(), form),
+            None => report::list(matrix, &record::kept(&session)?.unwrap_or_default(), form),
+            Some(name) => report::one(matrix.target(name)?, matrix, &record::kept(&session)?.unwrap_or_default(), form),
         };
         super::print(&text)?;
         Ok(super::exit::DONE)

@@ -67,6 +67,8 @@ pub struct Target {
     pub host_toolchain: bool,
     /// The kernel's `ARCH`.
     pub arch: String,
+    /// Other names that people type for it.
+    pub aliases: Vec<String>,
     /// How its kernel is built; `None` for a target that has only a toolchain.
     pub kernel: Option<Kernel>,
     /// The release set that `pins` come from, if it names one.
@@ -238,9 +240,9 @@ impl Matrix {
         Loader::load(files)
     }
 
-    /// The target of this name; otherwise why there is none.
+    /// Returns the target that a name, an alias or a GNU triple stands for; otherwise why there is none.
     pub fn target(&self, name: &str) -> Result<&Target, Diagnostic> {
-        if let Some(target) = self.targets.get(name) {
+        if let Some(target) = self.named(name).or_else(|| self.with_triple(name)) {
             return Ok(target);
         }
         if let Some(known) = self.not_built.get(name) {
@@ -252,8 +254,35 @@ impl Matrix {
             return Err(diagnostic);
         }
         let mut diagnostic = Diagnostic::new(format!("unknown target `{name}`"));
-        diagnostic.hints = suggest::hints(name, "targets", self.targets.keys().map(TargetName::as_str));
+        diagnostic.hints = match suggest::nearest(name, self.words()).and_then(|word| Some((word, self.named(word)?))) {
+            Some((word, target)) if target.name.as_str() == word => vec![format!("did you mean `{word}`?")],
+            Some((word, target)) => vec![format!("did you mean `{word}`, another name of `{}`?", target.name)],
+            None => vec![format!("valid targets are {}", suggest::list(self.targets.keys().map(TargetName::as_str)))],
+        };
         Err(diagnostic)
+    }
+
+    // Every name and alias.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let aliases = self.targets.values().flat_map(|target| target.aliases.iter().map(String::as_str));
+        self.targets.keys().map(TargetName::as_str).chain(aliases)
+    }
+
+    fn named(&self, word: &str) -> Option<&Target> {
+        let is_alias = |target: &&Target| target.aliases.iter().any(|alias| alias == word);
+        self.targets.get(word).or_else(|| self.targets.values().find(is_alias))
+    }
+
+    // `aarch64-linux`, or with a vendor and a C library as distributions write it:
+    // `aarch64-unknown-linux-gnu`. A triple of several targets is that of the target
+    // whose toolchain it is.
+    fn with_triple(&self, word: &str) -> Option<&Target> {
+        let own = |target: &&Target| target.toolchain == target.name && target.triple == word;
+        let (cpu, system) = word.split_once('-')?;
+        let same_system = |target: &&Target| {
+            target.triple.split('-').nth(1).is_some_and(|own| system.split('-').any(|part| part == own))
+        };
+        self.targets.values().find(own).or_else(|| self.named(cpu).filter(same_system))
     }
 
     /// What an archive is made of.

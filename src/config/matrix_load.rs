@@ -84,6 +84,7 @@ impl Loader {
             }
         }
         self.toolchains(&matrix, &raw_targets);
+        self.aliases(&matrix, &raw_targets);
         self.groups(&mut matrix, groups);
         matrix
     }
@@ -253,6 +254,7 @@ impl Loader {
                 .filter(|owner| owner.as_str() != HOST)
                 .unwrap_or_else(|| name.clone()),
             arch,
+            aliases: own.aliases.iter().map(|alias| alias.get_ref().clone()).collect(),
             kernel: raw.kernel.as_ref().map(kernel),
             release_set: raw.release_set.map(Spanned::into_inner),
             pins,
@@ -353,6 +355,23 @@ impl Loader {
                         .push(file.error(&word, said).hint(format!("give it `triple = \"{}\"`", lender.triple)));
                 }
                 Some(_) => {}
+            }
+        }
+    }
+
+    // An alias is one target's, and no other target's name.
+    fn aliases(
+        &mut self,
+        matrix: &Matrix,
+        raw: &BTreeMap<TargetName, (RawTarget, SourceFile, std::ops::Range<usize>)>,
+    ) {
+        let mut owners: BTreeMap<&str, &TargetName> = matrix.targets.keys().map(|name| (name.as_str(), name)).collect();
+        for (name, (target, file, _)) in raw {
+            for alias in &target.aliases {
+                if let Some(owner) = owners.insert(alias.get_ref(), name) {
+                    let said = format!("alias `{}` of `{name}` is a name of `{owner}` already", alias.get_ref());
+                    self.problems.push(file.error(alias, said));
+                }
             }
         }
     }

@@ -27,6 +27,7 @@ pub fn target(lower: &RawTarget, upper: RawTarget) -> RawTarget {
         triple: upper.triple.or(lower.triple),
         toolchain: upper.toolchain.or(lower.toolchain),
         arch: upper.arch.or(lower.arch),
+        aliases: lower.aliases.into_iter().chain(upper.aliases).collect(),
         release_set: upper.release_set.or(lower.release_set),
         with,
         kernel: match (lower.kernel, upper.kernel) {

@@ -156,6 +156,9 @@ pub struct RawTarget {
     pub toolchain: Option<Spanned<TargetName>>,
     /// The kernel's `ARCH`.
     pub arch: Option<Text>,
+    /// Other names that people type for it; never inherited.
+    #[serde(default)]
+    pub aliases: Vec<Text>,
     /// The release set it is built from, where the usual one does not have it.
     pub release_set: Option<Text>,
     /// Versions of single packages that it is built from.

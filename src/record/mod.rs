@@ -179,7 +179,7 @@ impl Record {
     pub fn new() -> Self {
         Self {
             schema: SCHEMA,
-            generated: "by `crossmill prove`, which adds what newer runs prove; never edited".to_owned(),
+            generated: "by `crossmill record`, which adds what newer runs prove; never edited".to_owned(),
             host: Vec::new(),
             targets: BTreeMap::new(),
             runs: BTreeMap::new(),

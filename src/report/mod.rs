@@ -12,6 +12,7 @@ pub mod meter;
 mod model_tests;
 pub mod plain;
 pub mod plan;
+pub mod runs;
 pub mod style;
 pub mod table;
 pub mod targets;

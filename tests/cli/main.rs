@@ -10,6 +10,7 @@ mod support;
 mod bad_input;
 mod build;
 mod checks;
+mod command_line;
 mod interrupt;
 mod isolation;
 mod package;

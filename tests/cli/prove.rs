@@ -25,7 +25,7 @@ fn stage<'a>(record: &'a serde_json::Value, target: &str, package: &str) -> &'a 
 fn a_result_keeps_the_time_of_the_run_that_made_it() {
     let world = world();
     world.run(&["build", "gamma"]).ok();
-    let first = world.run(&["prove"]).ok();
+    let first = world.run(&["record"]).ok();
     assert!(first.err.contains("wrote [DIR]/data/docs/matrix.md"), "{}", first.err);
     let before = record(&world);
     let tool = stage(&before, "gamma", "tool");
@@ -39,13 +39,13 @@ fn a_result_keeps_the_time_of_the_run_that_made_it() {
     // The next run finds all of it ready, and a second look changes nothing.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     world.run(&["build", "gamma"]).ok();
-    world.run(&["prove"]).ok();
+    world.run(&["record"]).ok();
     let after = record(&world);
     assert_eq!(stage(&after, "gamma", "tool"), tool);
     assert_ne!(after["targets"]["gamma"]["proven"], before["targets"]["gamma"]["proven"]);
     let whole = page(&world);
-    world.run(&["prove", "--check"]).ok();
-    world.run(&["prove"]).ok();
+    world.run(&["record", "--check"]).ok();
+    world.run(&["record"]).ok();
     assert_eq!((record(&world), page(&world)), (after, whole));
 }
 
@@ -53,10 +53,10 @@ fn a_result_keeps_the_time_of_the_run_that_made_it() {
 fn a_target_that_no_run_tells_of_keeps_its_proof() {
     let world = world();
     world.run(&["build", "alpha", "beta"]).ok();
-    world.run(&["prove"]).ok();
+    world.run(&["record"]).ok();
     // The store is gone, as on another machine.
     world.run(&["build", "gamma", "--store", "other"]).ok();
-    world.run(&["prove", "--store", "other"]).ok();
+    world.run(&["record", "--store", "other"]).ok();
     let record = record(&world);
     let names: Vec<_> = record["targets"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["alpha", "beta", "gamma"]);
@@ -109,22 +109,22 @@ fn files_that_were_edited_or_name_no_target_are_found() {
     let world = world();
     world.run(&["build", "gamma", "--record"]).ok();
     let bad = |what: &str| {
-        let ran = world.run(&["prove", "--check", "--no-runs"]);
+        let ran = world.run(&["record", "--check", "--no-runs"]);
         assert_eq!(ran.code, Some(1), "{}", ran.err);
         assert!(ran.err.contains(what), "{}", ran.err);
     };
-    world.run(&["prove", "--check", "--no-runs"]).ok();
+    world.run(&["record", "--check", "--no-runs"]).ok();
     world.edit("data/docs/matrix.md", "1.0", "2.0");
-    bad("matrix.md is not what `crossmill prove` writes");
-    world.run(&["prove", "--no-runs"]).ok();
+    bad("matrix.md is not what `crossmill record` writes");
+    world.run(&["record", "--no-runs"]).ok();
     world.edit("data/docs/matrix.json", "\"gamma\": {", "\"vax\": {");
     bad("names `vax`, which is no target of the matrix");
     world.edit("data/docs/matrix.json", "\"schema\": 1", "\"schema\": 2");
-    insta::assert_snapshot!(world.run(&["prove"]).message(), @r"
+    insta::assert_snapshot!(world.run(&["record"]).message(), @r"
     exit 2
-    error: [DIR]/data/docs/matrix.json is not what `crossmill prove` writes
+    error: [DIR]/data/docs/matrix.json is not what `crossmill record` writes
     cause: its schema is 2, not 1
-    hint: restore the file, or remove it and prove anew
+    hint: restore the file, or remove it and record the runs again
     ");
 }
 
@@ -136,9 +136,9 @@ fn where_nothing_can_be_written_is_told_before_anything_is_built() {
     assert!(world.counts().is_empty());
     world.run(&["build", "gamma"]).ok();
     fs_err::create_dir_all(world.path("mine")).unwrap();
-    world.run(&["prove", "--out", "mine"]).ok();
+    world.run(&["record", "--out", "mine"]).ok();
     assert!(world.path("mine/matrix.md").is_file());
-    let ran = world.run(&["prove", "--out", "mine", "20990101-000000-1"]);
+    let ran = world.run(&["record", "--out", "mine", "20990101-000000-1"]);
     assert!(ran.code == Some(2) && ran.err.contains("the store has no run `20990101-000000-1`"), "{}", ran.err);
 }
 
@@ -167,10 +167,10 @@ why = "to see it arrive"
     assert!(shown.contains("toolchain    gamma") && shown.contains("why   to see it arrive"), "{shown}");
     assert_eq!(fs_err::read_to_string(world.path("data/targets.toml")).unwrap(), before);
     // Files beside targets.toml speak of its targets; one's own are kept elsewhere.
-    let ran = world.run(&["prove"]).ok();
+    let ran = world.run(&["record"]).ok();
     assert!(ran.err.contains("`delta` is no target of the matrix"), "{}", ran.err);
     assert!(record(&world)["targets"]["delta"].is_null());
     fs_err::create_dir_all(world.path("mine")).unwrap();
-    world.run(&["prove", "--out", "mine"]).ok();
+    world.run(&["record", "--out", "mine"]).ok();
     assert!(fs_err::read_to_string(world.path("mine/matrix.md")).unwrap().contains("| **delta** | gamma's |"));
 }

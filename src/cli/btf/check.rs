@@ -2,7 +2,7 @@
 
 use crate::base::Diagnostic;
 use crate::base::rule::Severity;
-use crate::cli::{Outcome, Trouble, exit, print};
+use crate::cli::{CliError, CliResult, exit, print};
 use crate::debuginfo::btf::file::{self as check, Loaded};
 use crate::debuginfo::btf::validate::rules::RULES;
 use crate::debuginfo::input::Input;
@@ -43,7 +43,7 @@ enum Deny {
 }
 
 impl CheckBtf {
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         if let Some(code) = &self.explain {
             return explain(code, self.json);
         }
@@ -55,7 +55,7 @@ impl CheckBtf {
             loaded.iter().map(|loaded| File { loaded, sections: check::check(loaded, base.as_ref(), about) }).collect();
         let worst = self.deny.map_or(Severity::Error, |Deny::Warning| Severity::Warning);
         let text = if self.json {
-            report::json(&files, worst).map_err(|error| Trouble::usage(error.to_string()))?
+            report::json(&files, worst).map_err(|error| CliError::usage(error.to_string()))?
         } else {
             report::text(&files, Style::of(&std::io::stdout()))
         };
@@ -73,22 +73,22 @@ impl CheckBtf {
     }
 }
 
-fn open(paths: &[PathBuf]) -> Result<Vec<Input>, Trouble> {
+fn open(paths: &[PathBuf]) -> Result<Vec<Input>, CliError> {
     paths.iter().map(|path| Input::open(path).map_err(|error| Diagnostic::from(error).into())).collect()
 }
 
-fn load<'i>(paths: &[PathBuf], inputs: &'i [Input]) -> Result<Vec<Loaded<'i>>, Trouble> {
-    let one = |(path, input): (&PathBuf, &'i Input)| Loaded::new(Path::new(path), input).map_err(Trouble::from);
+fn load<'i>(paths: &[PathBuf], inputs: &'i [Input]) -> Result<Vec<Loaded<'i>>, CliError> {
+    let one = |(path, input): (&PathBuf, &'i Input)| Loaded::new(Path::new(path), input).map_err(CliError::from);
     paths.iter().zip(inputs).map(one).collect()
 }
 
-impl From<check::Error> for Trouble {
+impl From<check::Error> for CliError {
     fn from(error: check::Error) -> Self {
         Self::new(exit::USAGE, error.into())
     }
 }
 
-fn explain(code: &str, json: bool) -> Outcome {
+fn explain(code: &str, json: bool) -> CliResult {
     let chosen: Vec<_> =
         RULES.iter().copied().filter(|rule| code.is_empty() || rule.code.eq_ignore_ascii_case(code)).collect();
     if chosen.is_empty() {
@@ -96,7 +96,7 @@ fn explain(code: &str, json: bool) -> Outcome {
         return Err(Diagnostic::new(format!("no rule has the code `{code}`")).hint(hint).into());
     }
     let text = match (json, code.is_empty()) {
-        (true, _) => report::rules_json(&chosen).map_err(|error| Trouble::usage(error.to_string()))?,
+        (true, _) => report::rules_json(&chosen).map_err(|error| CliError::usage(error.to_string()))?,
         (false, true) => report::rules_list(&chosen),
         (false, false) => report::rules_text(&chosen),
     };

@@ -2,7 +2,7 @@
 
 use super::{Subject, conclude, extract, open};
 use crate::base::Diagnostic;
-use crate::cli::{Outcome, Trouble, print};
+use crate::cli::{CliError, CliResult, print};
 use crate::debuginfo::btf::Btf;
 use crate::debuginfo::inline_btf::Extraction;
 use crate::debuginfo::inline_btf::file::{File, OWN_SECTIONS, Verified, result};
@@ -29,7 +29,7 @@ pub struct CheckInline {
 }
 
 impl CheckInline {
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let inputs = self.subject.open()?;
         let given = self.inline.as_ref().map(|path| open(path)).transpose()?;
         let file = inputs.file(&self.subject.vmlinux)?;
@@ -47,7 +47,7 @@ impl CheckInline {
             _ => own(&file, &base, &found),
         };
         let text = if self.json {
-            report::verified_json(&verified).map_err(|error| Trouble::usage(error.to_string()))?
+            report::verified_json(&verified).map_err(|error| CliError::usage(error.to_string()))?
         } else {
             report::verified_text(&verified, Style::of(&std::io::stdout()))
         };

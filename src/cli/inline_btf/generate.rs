@@ -3,7 +3,7 @@
 use super::{Inputs, Subject, conclude, extract};
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::{Diagnostic, files};
-use crate::cli::{Outcome, Trouble, exit, print, renamed};
+use crate::cli::{CliError, CliResult, exit, print, renamed};
 use crate::debuginfo::btf::file::Loaded;
 use crate::debuginfo::inline_btf::file::File;
 use crate::debuginfo::inline_btf::generation::Generation;
@@ -54,7 +54,7 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 impl Generate {
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         if self.min_all.is_some() {
             return Err(renamed("--min-all", "--min-complete"));
         }
@@ -65,7 +65,7 @@ impl Generate {
         self.generate(&file, &bases, &inputs, started)
     }
 
-    fn generate(&self, file: &File<'_>, bases: &[Loaded<'_>], _inputs: &Inputs, started: Instant) -> Outcome {
+    fn generate(&self, file: &File<'_>, bases: &[Loaded<'_>], _inputs: &Inputs, started: Instant) -> CliResult {
         let Some(base) = file.main_btf(bases)? else { return self.without_btf() };
         let found = extract(file, Some(&base), self.subject.options())?;
         let (bytes, written) = file.write(&found, Some(&base))?;
@@ -87,7 +87,7 @@ impl Generate {
             took: started.elapsed(),
         };
         let text = if self.json {
-            report::generation_json(&generation).map_err(|error| Trouble::usage(error.to_string()))?
+            report::generation_json(&generation).map_err(|error| CliError::usage(error.to_string()))?
         } else {
             report::generation_text(&generation, Style::of(&std::io::stdout()))
         };
@@ -95,7 +95,7 @@ impl Generate {
         conclude(&generation.result(), self.verdict.as_deref())
     }
 
-    fn without_btf(&self) -> Outcome {
+    fn without_btf(&self) -> CliResult {
         let path = self.subject.vmlinux.display();
         let why = format!("{path} has no .BTF section");
         if self.verdict.is_some() {
@@ -120,11 +120,11 @@ fn environment() -> BTreeMap<String, String> {
 }
 
 /// Lets pahole write the file's BTF to a file of its own.
-pub fn run_pahole(vmlinux: &Path, base: Option<&PathBuf>) -> Result<(tempfile::TempDir, PathBuf), Trouble> {
+pub fn run_pahole(vmlinux: &Path, base: Option<&PathBuf>) -> Result<(tempfile::TempDir, PathBuf), CliError> {
     let env = environment();
     if find_program("pahole", env.get("PATH").map_or("", String::as_str)).is_none() {
         let problem = Diagnostic::new("pahole is not installed").hint("it is in the package `dwarves` or `pahole`");
-        return Err(Trouble::new(exit::HOST, problem));
+        return Err(CliError::new(exit::HOST, problem));
     }
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("main.btf");
@@ -136,13 +136,13 @@ pub fn run_pahole(vmlinux: &Path, base: Option<&PathBuf>) -> Result<(tempfile::T
     if !path.is_file() {
         let problem = Diagnostic::new(format!("pahole wrote no BTF for {}", vmlinux.display()))
             .hint("`pahole -J` says why; a file without debug information has none");
-        return Err(Trouble::new(exit::HOST, problem));
+        return Err(CliError::new(exit::HOST, problem));
     }
     Ok((dir, path))
 }
 
 // A copy with the section, there whole or not at all.
-fn add_section(objcopy: &str, vmlinux: &Path, bytes: &[u8], into: &Path) -> Result<(), Trouble> {
+fn add_section(objcopy: &str, vmlinux: &Path, bytes: &[u8], into: &Path) -> Result<(), CliError> {
     let dir = into.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let dir = tempfile::Builder::new().prefix(".tmp-").tempdir_in(dir)?;
     let (section, copy) = (dir.path().join("inline.btf"), dir.path().join("copy"));

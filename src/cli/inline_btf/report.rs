@@ -2,7 +2,7 @@
 
 use super::{Subject, extract};
 use crate::base::{Diagnostic, suggest};
-use crate::cli::{Outcome, Trouble, exit, print};
+use crate::cli::{CliError, CliResult, exit, print};
 use crate::debuginfo::inline_btf::file::{Error, File};
 use crate::debuginfo::inline_btf::{self as inline, Extraction, Machine};
 use crate::report::Style;
@@ -26,7 +26,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let inputs = self.subject.open()?;
         let file = inputs.file(&self.subject.vmlinux)?;
         let bases = inputs.bases()?;
@@ -52,7 +52,7 @@ impl Report {
             top: self.top,
         };
         let text = if self.json {
-            whole.json().map_err(|error| Trouble::usage(error.to_string()))?
+            whole.json().map_err(|error| CliError::usage(error.to_string()))?
         } else {
             whole.text(Style::of(&std::io::stdout()))
         };
@@ -60,7 +60,7 @@ impl Report {
         Ok(exit::DONE)
     }
 
-    fn function(&self, file: &File<'_>, found: &Extraction<'_>, name: &str) -> Outcome {
+    fn function(&self, file: &File<'_>, found: &Extraction<'_>, name: &str) -> CliResult {
         let sites = found.sites_of(name.as_bytes());
         if sites.functions.is_empty() {
             let names: Vec<String> =
@@ -69,7 +69,7 @@ impl Report {
             if let Some(near) = suggest::nearest(name, names.iter().map(String::as_str)) {
                 problem = problem.hint(format!("is `{near}` meant?"));
             }
-            return Err(Trouble::new(exit::FAILED, problem));
+            return Err(CliError::new(exit::FAILED, problem));
         }
         let wanted = sites.files();
         let names = inline::file_names(&file.elf, &file.debug, &wanted)
@@ -80,7 +80,7 @@ impl Report {
             machine: Machine(file.elf.machine()),
         };
         let text = if self.json {
-            listing.json().map_err(|error| Trouble::usage(error.to_string()))?
+            listing.json().map_err(|error| CliError::usage(error.to_string()))?
         } else {
             listing.text(Style::of(&std::io::stdout()))
         };

@@ -67,6 +67,7 @@ fn value(target: &Target, record: &Record) -> Value {
         "known_failures": target.known_failures.iter().map(|(check, known)| (check.to_string(), json!({
             "why": known.why, "until": known.until.map(|day| day.to_string()), "versions": ranges(&known.versions),
         }))).collect::<Map<_, _>>(),
+        "aliases": target.aliases,
         "facts": target.facts,
         "notes": target.notes,
         "proof": record.targets.get(target.name.as_str()).map(|proof| {

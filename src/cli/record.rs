@@ -1,8 +1,8 @@
-//! `crossmill prove`, and `crossmill build --record`.
+//! `crossmill record`, and `crossmill build --record`.
 
 use super::options::Place;
 use super::session::Session;
-use super::{Outcome, Trouble, exit};
+use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, Key, files};
 use crate::config::Config;
 use crate::plan::Material;
@@ -14,13 +14,13 @@ use clap::Args;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Keep what runs proved, in docs/matrix.json and docs/matrix.md
+/// Keep the results of runs in docs/matrix.json and docs/matrix.md
 ///
 /// The newest proof of each target is laid over what the files already hold;
 /// a target that no run tells of keeps its older proof. Without names, all runs
 /// of the store that came to an end are read.
 #[derive(Debug, Args)]
-pub struct Prove {
+pub struct RecordCommand {
     /// Runs to read, by their names (`ls $(crossmill store path)/runs`)
     runs: Vec<String>,
     /// Where matrix.json and matrix.md are, instead of docs/ beside targets.toml
@@ -39,9 +39,9 @@ pub struct Prove {
     place: Place,
 }
 
-impl Prove {
+impl RecordCommand {
     /// Writes or checks.
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> CliResult {
         let session = Session::open(&self.place)?;
         let docs = docs(&session, self.out.as_deref())?;
         let wanted = match (self.no_runs, self.runs.is_empty()) {
@@ -65,37 +65,37 @@ pub(super) enum Wanted {
     Named(Vec<String>),
 }
 
-/// Adds what a run proved to the files.
-pub(super) fn record(session: &Session, run: &str) -> Result<(), Trouble> {
+/// Adds the results of a run to the files.
+pub(super) fn record(session: &Session, run: &str) -> Result<(), CliError> {
     let docs = docs(session, None)?;
     let files = Files::of(session, &docs, &Wanted::Named(vec![run.to_owned()]))?;
     files.write(&docs).map(|_| ())
 }
 
 /// Where the files are to be; refused before an hour of building rather than after it.
-pub(super) fn docs(session: &Session, out: Option<&Path>) -> Result<PathBuf, Trouble> {
+pub(super) fn docs(session: &Session, out: Option<&Path>) -> Result<PathBuf, CliError> {
     let docs = out.map_or_else(|| session.data.join("docs"), Path::to_owned);
     if docs.is_dir() {
         return Ok(docs);
     }
     let problem = Diagnostic::new(format!("there is no directory `{}`", docs.display()));
-    Err(problem.hint("`crossmill prove --out DIR` writes matrix.json and matrix.md elsewhere").into())
+    Err(problem.hint("`crossmill record --out DIR` writes matrix.json and matrix.md elsewhere").into())
 }
 
 /// The record that is kept beside the targets, if there is one.
-pub(super) fn kept(session: &Session) -> Result<Option<Record>, Trouble> {
+pub(super) fn kept(session: &Session) -> Result<Option<Record>, CliError> {
     read(&session.data.join("docs").join(record::JSON))
 }
 
-fn read(path: &Path) -> Result<Option<Record>, Trouble> {
+fn read(path: &Path) -> Result<Option<Record>, CliError> {
     let text = match fs_err::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let record = Record::parse(&text).map_err(|why| {
-        let problem = Diagnostic::new(format!("{} is not what `crossmill prove` writes", path.display())).cause(why);
-        problem.hint("restore the file, or remove it and prove anew")
+        let problem = Diagnostic::new(format!("{} is not what `crossmill record` writes", path.display())).cause(why);
+        problem.hint("restore the file, or remove it and record the runs again")
     })?;
     Ok(Some(record))
 }
@@ -109,7 +109,7 @@ struct Files {
 }
 
 impl Files {
-    fn of(session: &Session, docs: &Path, wanted: &Wanted) -> Result<Self, Trouble> {
+    fn of(session: &Session, docs: &Path, wanted: &Wanted) -> Result<Self, CliError> {
         let mut record = read(&docs.join(record::JSON))?.unwrap_or_default();
         // Files that are kept beside targets.toml speak of its targets, not of a user's own.
         let bare = if docs == session.data.join("docs") { Some(Config::load(&session.data, &[], &[])?) } else { None };
@@ -134,7 +134,7 @@ impl Files {
         let unknown: Vec<String> =
             record.targets.keys().filter(|name| !config.matrix.targets.contains_key(name.as_str())).cloned().collect();
         record.targets.retain(|name, _| !unknown.contains(name));
-        let json = record::text(&record).map_err(|error| Trouble::usage(error.to_string()))?;
+        let json = record::text(&record).map_err(|error| CliError::usage(error.to_string()))?;
         Ok(Self { json, markdown: record::markdown::text(&record), told, unknown })
     }
 
@@ -142,30 +142,30 @@ impl Files {
         [(record::JSON, &self.json), (record::MARKDOWN, &self.markdown)]
     }
 
-    fn write(&self, docs: &Path) -> Outcome {
+    fn write(&self, docs: &Path) -> CliResult {
         self.tell();
         for name in &self.unknown {
-            eprintln!("warning: `{name}` is no target any more; its proof is dropped");
+            errln!("warning: `{name}` is no target any more; its results are dropped");
         }
         for (name, text) in self.each() {
             let path = docs.join(name);
             files::write_atomic(&path, text.as_bytes())?;
-            eprintln!("wrote {}", path.display());
+            errln!("wrote {}", path.display());
         }
         Ok(exit::DONE)
     }
 
-    fn check(&self, docs: &Path) -> Outcome {
+    fn check(&self, docs: &Path) -> CliResult {
         self.tell();
         let mut good = true;
         for name in &self.unknown {
-            eprintln!("error: {} names `{name}`, which is no target of the matrix", docs.join(record::JSON).display());
+            errln!("error: {} names `{name}`, which is no target of the matrix", docs.join(record::JSON).display());
             good = false;
         }
         for (name, text) in self.each() {
             let path = docs.join(name);
             if fs_err::read_to_string(&path).ok().as_deref() != Some(text) {
-                eprintln!("error: {} is not what `crossmill prove` writes", path.display());
+                errln!("error: {} is not what `crossmill record` writes", path.display());
                 good = false;
             }
         }
@@ -174,13 +174,13 @@ impl Files {
 
     fn tell(&self) {
         for line in &self.told {
-            eprintln!("note: {line}");
+            errln!("note: {line}");
         }
     }
 }
 
 // All runs of the store in the order they began; the names begin with the time.
-fn pictures(store: &Store, told: &mut Vec<String>) -> Result<BTreeMap<String, RunModel>, Trouble> {
+fn pictures(store: &Store, told: &mut Vec<String>) -> Result<BTreeMap<String, RunModel>, CliError> {
     let mut pictures = BTreeMap::new();
     for entry in fs_err::read_dir(store.root().join("runs"))? {
         let Ok(name) = entry?.file_name().into_string() else { continue };
@@ -202,7 +202,7 @@ fn chosen<'a>(
     all: &'a BTreeMap<String, RunModel>,
     wanted: &Wanted,
     told: &mut Vec<String>,
-) -> Result<Vec<&'a RunModel>, Trouble> {
+) -> Result<Vec<&'a RunModel>, CliError> {
     let Wanted::Named(names) = wanted else {
         let open = all.iter().filter(|(_, picture)| picture.totals.is_none());
         told.extend(open.map(|(name, _)| format!("{name} did not come to an end, or goes on: not read unless named")));

@@ -1,0 +1,53 @@
+//! `crossmill runs`.
+
+use super::options::Place;
+use super::session::Session;
+use super::{CliResult, exit, print};
+use crate::base::Diagnostic;
+use crate::report::runs::{self as report, Run};
+use crate::run::log::event_log;
+use clap::Args;
+
+/// List the runs on this store, the newest last
+///
+/// A run is named by when it started. `crossmill timeline RUN` draws one.
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// Print JSON (docs/json.md)
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Runs {
+    /// Lists them.
+    pub fn run(self) -> CliResult {
+        let store = Session::open(&self.place)?.store()?;
+        let dir = store.root().join("runs");
+        let mut runs = Vec::new();
+        for name in names(&dir)? {
+            let log = dir.join(&name).join("events.jsonl");
+            // A run that was killed before its first event has no log.
+            if log.is_file() {
+                let model = event_log::picture(&log).map_err(|error| Diagnostic::from_error(&error));
+                runs.push(Run { name, model });
+            }
+        }
+        print(&if self.json { report::json(&runs) } else { report::text(&runs) })?;
+        Ok(exit::DONE)
+    }
+}
+
+fn names(dir: &std::path::Path) -> std::io::Result<Vec<String>> {
+    let entries = match fs_err::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
