@@ -4,13 +4,10 @@ use super::options::Select;
 use super::session::Session;
 use super::{CliError, CliResult, exit};
 use crate::base::Diagnostic;
-use crate::host::tools::{self, Examination, Host};
-use crate::process::{Tool, find_program, probe};
+use crate::host::tools::{self, Examination};
+use crate::process::Tool;
 use crate::report::doctor as report;
 use clap::Args;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
 
 /// Check that this machine has every tool and library that a build needs
 #[derive(Debug, Args)]
@@ -98,55 +95,5 @@ fn start(argv: &[String]) -> Result<(), String> {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("`{}` ended with {status}", argv.join(" "))),
         Err(error) => Err(format!("`{}` cannot be started: {error}", argv.join(" "))),
-    }
-}
-
-/// This machine, as steps see it.
-#[derive(Debug)]
-pub struct Machine {
-    env: BTreeMap<String, String>,
-}
-
-impl Machine {
-    /// With the environment of every step.
-    pub fn new(env: &BTreeMap<String, String>) -> Self {
-        Self { env: env.clone() }
-    }
-}
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-impl Host for Machine {
-    fn find_program(&self, name: &str) -> Option<PathBuf> {
-        find_program(name, self.env.get("PATH").map_or("", String::as_str))
-    }
-
-    fn locate(&self, command: &str) -> Option<PathBuf> {
-        let own: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        let said = probe("/bin/sh", &["-c", command], &own, PATIENCE).ok()?;
-        let path = PathBuf::from(said.lines().next()?.trim());
-        path.is_absolute().then_some(path).filter(|path| path.is_file())
-    }
-
-    fn run(&self, argv: &[String]) -> Result<String, String> {
-        let (program, args) = argv.split_first().ok_or("an empty command")?;
-        let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        probe(program, &args, &self.env, PATIENCE).map_err(|error| error.to_string())
-    }
-
-    fn compile(&self, source: &str, link: &[String]) -> Result<(), String> {
-        let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let (from, to) = (dir.path().join("probe.c"), dir.path().join("probe"));
-        fs_err::write(&from, source).map_err(|error| error.to_string())?;
-        let (from, to) = (from.display().to_string(), to.display().to_string());
-        let mut args = vec!["-o", &to, &from];
-        args.extend(link.iter().map(String::as_str));
-        probe("cc", &args, &self.env, PATIENCE).map(drop).map_err(|error| error.to_string())
-    }
-
-    fn is_root(&self) -> bool {
-        nix::unistd::geteuid().is_root()
     }
 }

@@ -1,7 +1,6 @@
 //! What every command that knows of targets begins with: the configuration,
 //! the store, the facts of this machine, the plan.
 
-use super::doctor::Machine;
 use super::options::{Place, Select};
 use super::{CliError, exit};
 use crate::base::{Diagnostic, Key, PackageName, TargetName, suggest};
@@ -9,6 +8,7 @@ use crate::config::Config;
 use crate::config::host_tools::HostTools;
 use crate::config::recipe::Per;
 use crate::config::source::{Pin, SourceSpec};
+use crate::host::machine::Machine;
 use crate::host::tools::{self, Examination};
 use crate::plan::graph::Chosen;
 use crate::plan::request::Words;

@@ -1,3 +1,4 @@
-//! The machine that builds: its tools and their identity. Starts no process itself.
+//! The machine that builds: its tools and their identity.
 
+pub mod machine;
 pub mod tools;

@@ -1,8 +1,9 @@
 //! Makes the graph: from what was asked for down to the sources, each stage
 //! once however many need it.
 
-use super::context::{self, CROSSMILL, Instance};
+use super::context::{self, CROSSMILL};
 use super::graph::{Chosen, Plan, SourceId, SourceSet, Stage, StageId, Work};
+use super::instance::Instance;
 use super::job::{Dep, Job, JobStep};
 use super::material::Material;
 use super::request::{HostFacts, Request};

@@ -3,15 +3,12 @@
 
 use super::job::Job;
 use super::material::Material;
+pub use super::stage_id::StageId;
 use crate::base::{Key, PackageName};
 use crate::config::expect::Expectation;
 use crate::config::source::{PatchSpec, SourceSpec};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// A stage of one plan: an index into [`Plan::stages`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct StageId(pub u32);
 
 /// A package's source in one plan: an index into [`Plan::sources`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

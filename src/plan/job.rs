@@ -1,7 +1,7 @@
 //! The rendered work of a build stage: nothing of it depends on where on this
 //! machine anything is. Paths stand as tokens, see [`crate::config::template`].
 
-use super::graph::StageId;
+use super::stage_id::StageId;
 use crate::base::PackageName;
 use crate::config::access::Access;
 use crate::config::recipe::Interrupted;

@@ -5,9 +5,11 @@ pub mod build;
 pub mod context;
 pub mod explain;
 pub mod graph;
+pub mod instance;
 pub mod job;
 pub mod material;
 pub mod request;
+pub mod stage_id;
 pub mod versions;
 
 pub use build::plan;

@@ -2,7 +2,7 @@
 //! a package, but for the targets that name their own; what several targets
 //! share has the versions of the one that owns it.
 
-use super::context::Instance;
+use super::instance::Instance;
 use super::request::Request;
 use crate::base::{PackageName, Version};
 use crate::config::Config;

@@ -1,7 +1,7 @@
 //! What a server's answer, or the lack of one, means for a download.
 
 use super::Error;
-use super::http::Download;
+use super::download::Download;
 use super::partial::{Partial, Validators};
 use reqwest::{Response, StatusCode, header};
 use std::time::{Duration, SystemTime};

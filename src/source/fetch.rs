@@ -1,7 +1,7 @@
 //! One source after the other, until one serves.
 
 use super::cache::{self, Lock, PinRecord, blocking};
-use super::http::Download;
+use super::download::Download;
 use super::mirror::{self, Base};
 use super::route::Trust;
 use super::{Error, Failure, Fetched, Inner, Progress, git, local, partial, signature};

@@ -5,13 +5,13 @@
 //! and remembered, so that the next package does not wait for it again.
 
 use super::answer::{Then, Trouble, begin, classify, innermost};
+use super::download::Download;
 use super::partial::{Partial, Resume, Validators};
-use super::route::{Route, Trust, admit, host_of, redirects};
+use super::route::{Route, admit, host_of, redirects};
 use super::{Error, Options, Progress};
 use crate::base::{Sha256, units};
 use reqwest::{Url, header};
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -20,21 +20,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Growth that makes the count of tries begin anew.
 const HEADWAY: u64 = 4 << 20;
-
-/// One file to bring here.
-#[derive(Debug)]
-pub(super) struct Download<'a> {
-    pub(super) url: &'a str,
-    pub(super) trust: Trust,
-    /// Where its bytes are collected.
-    pub(super) path: &'a Path,
-    /// What it must be, if that is known.
-    pub(super) want: Option<Sha256>,
-    /// Its size, if that is known.
-    pub(super) size: Option<u64>,
-    /// More is refused.
-    pub(super) limit: u64,
-}
 
 /// What has arrived at [`Download::path`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ pub mod apt;
 mod cache;
 mod deb;
 mod decode;
+mod download;
 mod error;
 mod fetch;
 mod git;

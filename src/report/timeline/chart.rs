@@ -1,6 +1,7 @@
 //! The drawing: a band for each row of the table, in it a bar for each stage
 //! cut into its steps, and below how busy the processors were.
 
+use super::scale::{Scale, WIDTH, px, whole_ms};
 use super::{clean, seconds, state_word, strip};
 use crate::base::units;
 use crate::run::log::event::{Kind, State};
@@ -10,11 +11,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
-/// The drawing's size and the place of the bars in it.
-pub(super) const WIDTH: f64 = 1200.0;
-pub(super) const LEFT: f64 = 120.0;
-/// Room for the name of a stage that ends last.
-pub(super) const RIGHT: f64 = 64.0;
 const TOP: f64 = 30.0;
 /// One lane: a line of text, the bar, a gap.
 const LANE: f64 = 40.0;
@@ -25,18 +21,6 @@ const BAR: f64 = 17.0;
 const GAP: f64 = 8.0;
 /// A letter's width at the size of the labels, on the wide side.
 const LETTER: f64 = 6.6;
-
-/// Where a time is.
-#[derive(Clone, Copy)]
-pub(super) struct Scale {
-    whole_ms: f64,
-}
-
-impl Scale {
-    pub(super) fn x(self, ms: u64) -> f64 {
-        LEFT + (ms as f64 / self.whole_ms).clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
-    }
-}
 
 /// A row of the table with the lanes its stages need.
 struct Band<'a> {
@@ -54,11 +38,6 @@ impl Band<'_> {
     fn height(&self) -> f64 {
         self.lanes.len() as f64 * self.lane() + GAP
     }
-}
-
-/// A coordinate.
-pub(super) fn px(value: f64) -> String {
-    format!("{value:.1}")
 }
 
 pub(super) fn draw(picture: &RunModel) -> Markup {
@@ -108,12 +87,6 @@ fn draw_band(band: &Band<'_>, top: f64, picture: &RunModel, scale: Scale) -> Mar
             }
         }
     }
-}
-
-/// The time the drawing spans.
-pub(super) fn whole_ms(picture: &RunModel) -> u64 {
-    let ends = picture.stages.values().filter_map(|stage| stage.ended_ms);
-    ends.chain([picture.latest_ms]).max().unwrap_or(0).max(1)
 }
 
 fn end_ms(stage: &Stage, picture: &RunModel) -> u64 {

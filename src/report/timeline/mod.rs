@@ -3,6 +3,7 @@
 //! text is escaped by the type that markup has.
 
 mod chart;
+mod scale;
 mod strip;
 
 use super::failure;

@@ -1,6 +1,6 @@
 //! Below the bars: how busy the processors were, and how much memory was used.
 
-use super::chart::{LEFT, RIGHT, Scale, WIDTH, px, whole_ms};
+use super::scale::{LEFT, RIGHT, Scale, WIDTH, px, whole_ms};
 use crate::base::units;
 use crate::run::log::model::{Load, RunModel, cpu};
 use maud::{Markup, html};

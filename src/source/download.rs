@@ -1,0 +1,20 @@
+//! What is asked of a server.
+
+use super::route::Trust;
+use crate::base::Sha256;
+use std::path::Path;
+
+/// One file to bring here.
+#[derive(Debug)]
+pub(super) struct Download<'a> {
+    pub(super) url: &'a str,
+    pub(super) trust: Trust,
+    /// Where its bytes are collected.
+    pub(super) path: &'a Path,
+    /// What it must be, if that is known.
+    pub(super) want: Option<Sha256>,
+    /// Its size, if that is known.
+    pub(super) size: Option<u64>,
+    /// More is refused.
+    pub(super) limit: u64,
+}
