@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Lowest first; modules of one line may not use each other.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 8] = [
     &["base"],
-    &["config"],
+    &["config", "debuginfo"],
     &["process"],
     &["plan", "source", "store", "host"],
     &["run"],
-    &["debuginfo"],
     &["record", "publish"],
     &["report"],
     &["cli"],

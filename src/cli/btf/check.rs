@@ -4,10 +4,11 @@ use crate::base::Diagnostic;
 use crate::base::rule::Severity;
 use crate::cli::{CliError, CliResult, exit, print};
 use crate::debuginfo::btf::file::{self as check, Loaded};
+use crate::debuginfo::btf::result::{File, lacks_btf, result};
 use crate::debuginfo::btf::validate::rules::RULES;
 use crate::debuginfo::input::Input;
 use crate::report::Style;
-use crate::report::debuginfo::check_btf::{self as report, File};
+use crate::report::debuginfo::check_btf as report;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
@@ -60,14 +61,14 @@ impl CheckBtf {
             report::text(&files, Style::of(&std::io::stdout()))
         };
         print(&text)?;
-        let account = report::account(&files, worst);
+        let result = result(&files, worst);
         if let Some(path) = &self.verdict {
-            fs_err::write(path, account.to_string())?;
+            fs_err::write(path, result.to_string())?;
         }
         use crate::base::check_result::Verdict;
-        Ok(match account.state {
+        Ok(match result.state {
             Verdict::Pass => exit::DONE,
-            Verdict::Unsupported if self.verdict.is_some() || !report::lacks_btf(&files) => exit::DONE,
+            Verdict::Unsupported if self.verdict.is_some() || !lacks_btf(&files) => exit::DONE,
             _ => exit::FAILED,
         })
     }

@@ -30,6 +30,7 @@ mod kind;
 mod loc;
 mod output;
 mod read;
+pub mod result;
 mod strings;
 pub mod validate;
 mod views;

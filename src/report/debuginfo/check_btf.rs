@@ -1,56 +1,17 @@
-//! How checks of BTF look, and what they come to.
+//! Text and JSON of checks of BTF.
 
-use crate::base::check_result::{CheckResult, Verdict};
-use crate::base::rule::{Finding, Rule, Severity};
-use crate::debuginfo::btf::file::{Loaded, Section};
+use crate::base::check_result::Verdict;
+use crate::base::rule::{Rule, Severity};
+use crate::debuginfo::btf::Endian;
+use crate::debuginfo::btf::file::Section;
+use crate::debuginfo::btf::result::{File, amounts, counts, form, result, site_count, total};
 use crate::debuginfo::btf::validate::rules::NO_BASE;
-use crate::debuginfo::btf::{Btf, Endian, Grammar, Kind};
 use crate::report::style::{Style, Tone, harmless};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 /// The number of the JSON form.
 pub const SCHEMA: u32 = 1;
-
-/// A file that was checked.
-#[derive(Debug)]
-pub struct File<'l> {
-    /// The file.
-    pub loaded: &'l Loaded<'l>,
-    /// Its sections.
-    pub sections: Vec<Section<'l>>,
-}
-
-/// Whether some file has no BTF at all.
-#[must_use]
-pub fn lacks_btf(files: &[File<'_>]) -> bool {
-    files.iter().any(|file| file.sections.is_empty())
-}
-
-/// The form of inline BTF that a section has, if any.
-#[must_use]
-pub fn form(section: &Section<'_>) -> Option<&'static str> {
-    match &section.checked.btf {
-        _ if section.checked.is_obsolete => Some("i"),
-        Some(btf) if btf.has_inline_kinds() => Some(if btf.grammar() == Grammar::Wide { "iii" } else { "ii" }),
-        _ => None,
-    }
-}
-
-fn counts(btf: &Btf<'_>) -> Vec<(Kind, u64)> {
-    let mut counts = [0_u64; 128];
-    for found in btf.types() {
-        if let Some(count) = counts.get_mut(usize::from(found.kind.number())) {
-            *count += 1;
-        }
-    }
-    let numbered = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-    numbered.filter_map(|(number, count)| Some((Kind::from_number(u8::try_from(number).ok()?), *count))).collect()
-}
-
-fn site_count(btf: &Btf<'_>) -> u64 {
-    btf.types().filter(|found| found.kind == Kind::LocSec).map(|found| u64::from(found.vlen)).sum()
-}
 
 // `32,559 types, 547,614 bytes of strings, little-endian`
 fn facts(section: &Section<'_>) -> String {
@@ -78,20 +39,6 @@ fn facts(section: &Section<'_>) -> String {
 fn label(file: &File<'_>, section: &Section<'_>) -> String {
     let path = harmless(&file.loaded.path.display().to_string());
     if section.name.is_empty() { path } else { format!("{path} {}", section.name) }
-}
-
-// `1 error, 2 warnings`; what there is none of is left out.
-fn amounts(errors: u64, warnings: u64) -> String {
-    let one = |count: u64, what: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {what}")),
-        _ => Some(format!("{count} {what}s")),
-    };
-    [one(errors, "error"), one(warnings, "warning")].into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-fn total(files: &[File<'_>], count: impl Fn(&Section<'_>) -> u64) -> u64 {
-    files.iter().flat_map(|file| &file.sections).map(count).sum()
 }
 
 /// For people, ending in a newline.
@@ -142,7 +89,10 @@ fn section_text(out: &mut String, file: &File<'_>, section: &Section<'_>, style:
         }
     }
     if findings.count(&NO_BASE) > 0 {
-        let _ = writeln!(out, "  hint: a module's BTF stands on vmlinux's, inline BTF on the main BTF: `--base FILE`");
+        let _ = writeln!(
+            out,
+            "  hint: a module's BTF is based on that of vmlinux, inline BTF on the main BTF: `--base FILE`"
+        );
     }
 }
 
@@ -188,63 +138,9 @@ pub fn json(files: &[File<'_>], worst: Severity) -> serde_json::Result<String> {
             })
         })
         .collect();
-    let account = account(files, worst);
-    let whole =
-        json!({ "schema": SCHEMA, "ok": account.state == Verdict::Pass, "state": account.state, "files": list });
+    let result = result(files, worst);
+    let whole = json!({ "schema": SCHEMA, "ok": result.state == Verdict::Pass, "state": result.state, "files": list });
     serde_json::to_string_pretty(&whole).map(|text| text + "\n")
-}
-
-fn first<'f>(files: &'f [File<'_>], worst: Severity) -> Option<&'f Finding> {
-    let findings = || files.iter().flat_map(|file| &file.sections).flat_map(|section| section.checked.findings.list());
-    findings()
-        .find(|finding| finding.rule.severity == Severity::Error)
-        .or_else(|| findings().find(|finding| finding.rule.severity >= worst))
-}
-
-/// Findings that an account quotes.
-const QUOTED: usize = 3;
-
-fn quoted(files: &[File<'_>], worst: Severity) -> Vec<String> {
-    let findings = files.iter().flat_map(|file| &file.sections).flat_map(|section| section.checked.findings.list());
-    let mut findings: Vec<&Finding> = findings.filter(|finding| finding.rule.severity >= worst).collect();
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.rule.severity));
-    findings.iter().take(QUOTED).map(ToString::to_string).collect()
-}
-
-/// What it comes to.
-#[must_use]
-pub fn account(files: &[File<'_>], worst: Severity) -> CheckResult {
-    let types = total(files, |section| section.checked.btf.as_ref().map_or(0, |btf| btf.len() as u64));
-    let sites = total(files, |section| section.checked.btf.as_ref().map_or(0, site_count));
-    let errors = total(files, |section| section.checked.findings.errors());
-    let warnings = total(files, |section| section.checked.findings.warnings());
-    let mut summary = format!("{types} types");
-    if sites > 0 {
-        let _ = write!(summary, ", {sites} inline sites");
-    }
-    if errors + warnings > 0 {
-        let _ = write!(summary, ", {}", amounts(errors, warnings));
-    }
-    let failed = errors > 0 || (worst == Severity::Warning && warnings > 0);
-    let obsolete = files.iter().flat_map(|file| &file.sections).any(|section| section.checked.is_obsolete);
-    let (state, why) = if failed {
-        (Verdict::Fail, first(files, worst).map(ToString::to_string))
-    } else if lacks_btf(files) {
-        (Verdict::Unsupported, Some("there is no BTF section".to_owned()))
-    } else if obsolete {
-        (Verdict::Unsupported, Some("inline BTF is in the obsolete form of April 2025".to_owned()))
-    } else {
-        (Verdict::Pass, None)
-    };
-    let figures = [("types", types), ("sites", sites), ("errors", errors), ("warnings", warnings)];
-    let figures = figures.map(|(name, value)| (name.to_owned(), value as f64)).to_vec();
-    let findings = if state == Verdict::Fail { quoted(files, worst) } else { Vec::new() };
-    let findings_total = match (state, worst) {
-        (Verdict::Fail, Severity::Warning) => errors + warnings,
-        (Verdict::Fail, Severity::Error) => errors,
-        _ => 0,
-    };
-    CheckResult { state, why, summary: Some(summary), figures, findings, findings_total, ..CheckResult::default() }
 }
 
 /// All there is about some rules.
