@@ -119,11 +119,11 @@ fn damage(out: &mut String, damage: &[(u64, String)], style: Style) {
     }
 }
 
-/// Addresses and offsets are strings: JSON readers round numbers above 2^53.
+/// Addresses are strings: JSON readers round numbers above 2^53.
 fn hex(number: u64) -> String {
     format!("{number:#x}")
 }
 
 fn damage_json(damage: &[(u64, String)]) -> Vec<serde_json::Value> {
-    damage.iter().map(|(offset, why)| serde_json::json!({ "offset": hex(*offset), "why": why })).collect()
+    damage.iter().map(|(offset, why)| serde_json::json!({ "offset": offset, "why": why })).collect()
 }

@@ -113,7 +113,7 @@ impl Listing<'_> {
         json!({
             "address": hex(site.address),
             "section": site.section.0,
-            "offset": hex(site.section.1),
+            "offset": site.section.1,
             "caller": site.caller,
             "function": site.function,
             "file": self.files.get(&site.file),

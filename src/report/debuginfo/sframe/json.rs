@@ -5,8 +5,10 @@ use crate::debuginfo::sframe::compare::{Bytes, Cross, Looked, Report, Segment, S
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The number of the JSON form.
+/// The number of the JSON form of `sframe check`.
 pub const SCHEMA: u32 = 1;
+/// That of `sframe rows`.
+pub const ROWS_SCHEMA: u32 = 2;
 
 #[derive(Serialize)]
 struct Form<'a> {
@@ -162,7 +164,8 @@ struct RowsForm<'a> {
 #[derive(Serialize)]
 struct FunctionForm<'a> {
     name: &'a str,
-    start: u64,
+    // JSON readers round numbers above 2^53.
+    start: String,
     sframe_bytes: Option<u64>,
     dwarf_bytes: Option<u64>,
     reasons: Vec<&'static str>,
@@ -199,12 +202,12 @@ pub fn rows_json(functions: &[Sides]) -> serde_json::Result<String> {
     }
     let functions = functions.iter().map(|sides| FunctionForm {
         name: &sides.name,
-        start: sides.start,
+        start: format!("{:#x}", sides.start),
         sframe_bytes: sides.sframe,
         dwarf_bytes: sides.dwarf,
         reasons: sides.reasons.iter().map(|reason| reason.name()).collect(),
         rows: sides.segments.iter().map(row).collect(),
     });
-    let form = RowsForm { schema: SCHEMA, functions: functions.collect() };
+    let form = RowsForm { schema: ROWS_SCHEMA, functions: functions.collect() };
     serde_json::to_string_pretty(&form).map(|text| text + "\n")
 }
