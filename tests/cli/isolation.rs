@@ -35,7 +35,7 @@ files = ["said"]
 const ATTEMPTS: &str = r#"
 try() { name=$1; shift; if "$@" 2>err; then echo "$name: possible"; else echo "$name: refused: $(tail -n 1 err)"; fi >>said; }
 try own sh -c 'echo x > own'
-try tmp sh -c 'echo x > /tmp/x && test "$(ls /tmp | grep -c x)" = 1'
+try tmp sh -c 'echo x > /tmp/x && test "$(ls /tmp | grep -cx x)" = 1'
 try source sh -c 'echo x >> ../source/configure'
 try source-mode chmod 777 ../source/configure
 try source-time touch ../source/configure
