@@ -34,24 +34,79 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-// Every `crate::module` of a text, comments left out.
-fn used(text: &str) -> Vec<String> {
-    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let mut modules = Vec::new();
-    for line in code {
-        for (at, _) in line.match_indices("crate::") {
-            let rest = &line[at + "crate::".len()..];
-            let words: Vec<&str> = match rest.strip_prefix('{') {
-                Some(list) => list.split(',').map(str::trim).collect(),
-                None => vec![rest],
-            };
-            for word in words {
-                let name: String = word.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-                modules.push(name);
+/// The text without comments and without what is compiled for tests alone.
+fn code(text: &str) -> String {
+    let text: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]).collect();
+    let mut kept = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, after)) = rest.split_once("#[cfg(test)]") {
+        kept += before;
+        // `mod tests;` is left out; `mod tests { … }` is the end of a file.
+        let item = after.find([';', '{']).unwrap_or(after.len());
+        let is_module = after[..item].contains("mod ");
+        match after[item..].chars().next() {
+            Some('{') if is_module => return kept,
+            Some(';') => rest = &after[item + 1..],
+            _ => rest = after,
+        }
+    }
+    kept + rest
+}
+
+/// The paths that a tree of imports stands for, over several lines and with nested braces; `text` begins with the first.
+fn expand(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut prefixes: Vec<String> = Vec::new();
+    let mut path = String::new();
+    let mut renamed = false;
+    for c in text.chars() {
+        match c {
+            _ if c.is_alphanumeric() || c == '_' || c == ':' => {
+                if !renamed {
+                    path.push(c);
+                }
+            }
+            '{' if path.ends_with("::") => prefixes.push(path.clone()),
+            ',' | '}' if !prefixes.is_empty() => {
+                found.push(path);
+                renamed = false;
+                path = prefixes.last().cloned().unwrap_or_default();
+                if c == '}' {
+                    prefixes.pop();
+                    if prefixes.is_empty() {
+                        return found;
+                    }
+                }
+            }
+            // `store as s`; between the names of a list spaces mean nothing.
+            _ if c.is_whitespace() && !prefixes.is_empty() => renamed = prefixes.last() != Some(&path),
+            _ => break,
+        }
+    }
+    found.push(path);
+    found
+}
+
+/// Every path of a text that begins with `crate::` or `super::`, in `use` and elsewhere.
+fn paths(text: &str) -> Vec<String> {
+    let code = code(text);
+    let mut found = Vec::new();
+    for start in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(start) {
+            let before = code[..at].chars().next_back();
+            if !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '$') {
+                found.extend(expand(&code[at..]));
             }
         }
     }
-    modules
+    found
+}
+
+// The modules of the first level that a text uses.
+fn used(text: &str) -> Vec<String> {
+    let paths = paths(text);
+    paths.iter().filter_map(|path| path.strip_prefix("crate::")?.split("::").next()).map(str::to_owned).collect()
 }
 
 #[test]
@@ -83,6 +138,15 @@ fn the_search_finds_each_form_of_use() {
     let text =
         "use crate::run::log::event;\nuse crate::{plan, store as s};\nfn f() -> crate::cli::X {}\n// crate::report\n";
     assert_eq!(used(text), ["run", "plan", "store", "cli"]);
+    let text = "#[cfg(test)]\n#[path = \"x.rs\"]\nmod x;\npub use crate::{\n    host::{self, tools as t},\n    plan,\n};\n\
+                #[cfg(test)]\nmod tests {\n    use crate::report;\n}\n";
+    let found: BTreeSet<String> = used(text).into_iter().filter(|name| !name.is_empty()).collect();
+    assert_eq!(found, ["host", "plan"].map(str::to_owned).into());
+    let found = expand("crate::{store::{gc, space as s}, base}; use crate::cli;");
+    assert!(
+        ["crate::store::gc", "crate::store::space", "crate::base"].iter().all(|path| found.contains(&(*path).into()))
+    );
+    assert!(!found.iter().any(|path| path.contains("cli") || path.ends_with("spaceass")), "{found:?}");
 }
 
 /// Circles of files that are still there. A circle that is gone must leave this list.
@@ -97,43 +161,21 @@ fn file_of(modules: &[&str], all: &BTreeMap<String, String>) -> Option<String> {
     })
 }
 
-/// The files that a file imports. What a module declares (`mod x;`) or hands on (`pub use`) is its content, and what
-/// a submodule takes of the module above it is no import of its siblings.
+/// The files that a file imports. A `mod.rs` is left out: it declares its files and hands their items on, and they use
+/// what it defines for all of them.
 fn imports(own: &str, text: &str, all: &BTreeMap<String, String>) -> BTreeSet<String> {
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
     let stem = own.strip_suffix("/mod.rs").or_else(|| own.strip_suffix(".rs")).unwrap_or(own);
-    let module: Vec<&str> = stem.split('/').collect();
     let mut found = BTreeSet::new();
-    for line in code.lines().filter(|line| !line.trim_start().starts_with("//") && !line.starts_with("pub use")) {
-        for (at, start) in line.match_indices("crate::").chain(line.match_indices("super::")) {
-            let before = line[..at].chars().next_back();
-            if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '$') {
-                continue;
-            }
-            let mut rest = &line[at..];
-            let mut base = module.clone();
-            if start == "crate::" {
-                base.clear();
-                rest = &rest["crate::".len()..];
-            }
-            while let Some(after) = rest.strip_prefix("super::") {
-                base.pop();
-                rest = after;
-            }
-            let path: String = rest.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
-            let steps: Vec<&str> = path.split("::").filter(|step| !step.is_empty()).collect();
-            let braced: Vec<&str> = match rest[path.len()..].strip_prefix('{') {
-                Some(list) => {
-                    list.split([',', '{', '}']).map(|word| word.trim().split(' ').next().unwrap_or("")).collect()
-                }
-                None => vec![""],
-            };
-            for word in braced {
-                let modules = base.iter().copied().chain(steps.iter().copied()).chain(word.split("::"));
-                let modules: Vec<&str> = modules.filter(|step| !step.is_empty()).collect();
-                found.extend(file_of(&modules, all).filter(|file| file != own && !file.ends_with("mod.rs")));
+    for path in paths(text) {
+        let mut modules: Vec<&str> = stem.split('/').collect();
+        for step in path.split("::").filter(|step| !step.is_empty()) {
+            match step {
+                "crate" => modules.clear(),
+                "super" => drop(modules.pop()),
+                _ => modules.push(step),
             }
         }
+        found.extend(file_of(&modules, all).filter(|file| file != own && !file.ends_with("mod.rs")));
     }
     found
 }
@@ -187,9 +229,12 @@ fn the_search_finds_a_circle() {
         (text("a/two.rs"), text("use crate::{b::three, other};\n")),
         (text("b/three.rs"), text("fn f() -> crate::a::one::One {}\n")),
         (text("b/mod.rs"), text("pub mod three;\n")),
+        (text("b/four.rs"), text("pub use super::five::Five;\n")),
+        (text("b/five.rs"), text("#[cfg(test)]\nmod five_tests;\nuse crate::{\n    c,\n    b::{four, three},\n};\n")),
         (text("c.rs"), text("use crate::a::one;\n#[cfg(test)]\nuse crate::d;\n")),
         (text("d.rs"), text("use crate::c;\n")),
     ]);
     let graph: BTreeMap<_, _> = all.iter().map(|(name, text)| (name.clone(), imports(name, text, &all))).collect();
-    assert_eq!(circles(&graph), [["a/one.rs", "a/two.rs", "b/three.rs"].map(str::to_owned).to_vec()]);
+    let wanted: [&[&str]; 2] = [&["a/one.rs", "a/two.rs", "b/three.rs"], &["b/five.rs", "b/four.rs"]];
+    assert_eq!(circles(&graph), wanted);
 }

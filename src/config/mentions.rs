@@ -9,7 +9,7 @@ use super::raw::{RawMatrix, RawTarget};
 use crate::base::{Diagnostic, PackageName};
 use toml::Spanned;
 
-/// Collects the names of one file, as it is written: what lies over it changes nothing about them.
+/// Collects the names of one file as written, before any overlay is applied.
 pub(super) fn of(file: &SourceFile, raw: &RawMatrix) -> Vec<Mention> {
     let mut mentions = Vec::new();
     let mut note = |name: &Spanned<PackageName>, check: bool| {
