@@ -331,3 +331,27 @@ fn the_corpus_of_the_fuzz_targets_is_harmless() {
     }
     assert!(replayed > 25, "{replayed}");
 }
+
+// An ordinary program: the C library's start files have neither SFrame data nor debug information, one object was
+// assembled without SFrame data, and clang writes no .debug_aranges.
+#[test]
+fn functions_of_objects_without_sframe_are_not_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let tool = |program: &str, args: &[&str]| {
+        let output = Command::new(program).args(args).current_dir(dir.path()).output().unwrap();
+        assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    fs_err::write(dir.path().join("with.c"), "int other(int); int main(void) { return other(0); }\n").unwrap();
+    fs_err::write(dir.path().join("without.c"), "int other(int a) { return a; }\n").unwrap();
+    tool("gcc", &["-g", "-c", "-Wa,--gsframe", "with.c"]);
+    tool("gcc", &["-g", "-c", "without.c"]);
+    tool("gcc", &["-o", "program", "with.o", "without.o"]);
+    tool("objcopy", &["--remove-section", ".debug_aranges", "program"]);
+    let output = run(&[dir.path().join("program").to_str().unwrap(), "--json"]);
+    let form: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cross = &form["total"]["cross"];
+    assert_eq!((&cross["lost"], &cross["bare"]), (&0.into(), &1.into()), "{form:#}");
+    assert!(cross["unknown_unit"].as_u64() > Some(0), "_start: {form:#}");
+    let counts = &form["files"][0]["counts"];
+    assert!(counts["SF081"].is_null() && counts["SF091"].is_u64() && counts["SF090"] == 1, "{form:#}");
+}

@@ -96,7 +96,9 @@ impl Row {
     /// Whether it has a part that cannot be compared.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
-        self.cfa == Cfa::Other || self.ra == Place::Other || self.fp == Place::Other
+        // Without a rule for the CFA (`.cfi_startproc simple`) only an undefined return address has a meaning.
+        let no_rule = self.cfa == Cfa::Unknown && self.ra != Place::Undefined;
+        no_rule || self.cfa == Cfa::Other || self.ra == Place::Other || self.fp == Place::Other
     }
 }
 
@@ -180,5 +182,13 @@ mod tests {
         assert!(!one.agrees(Row::OUTERMOST));
         assert!(Row { ra: Place::Undefined, ..one }.agrees(Row::OUTERMOST));
         assert_eq!(Named { row: one, sp: 7, fp: 6 }.to_string(), "cfa=sp+16 ra=c-8 fp=*(sp+0)");
+    }
+
+    // `.cfi_startproc simple` without a rule, and the outermost frame, which has a meaning.
+    #[test]
+    fn a_row_without_a_rule_cannot_be_compared() {
+        let none = Row { cfa: Cfa::Unknown, ra: Place::Same, fp: Place::Same, mangled: false };
+        assert!(none.is_opaque());
+        assert!(!Row::OUTERMOST.is_opaque());
     }
 }

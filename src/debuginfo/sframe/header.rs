@@ -200,11 +200,14 @@ impl Abi {
         self != Self::Amd64
     }
 
-    /// The highest register number a rule may name: general ones, and on s390x
-    /// the floating-point ones, in which leaf functions save.
+    /// Returns whether a rule may name the register: general ones (on amd64 those of APX too, 130 to 145), and on
+    /// s390x the floating-point ones, in which leaf functions save.
     #[must_use]
-    pub fn last_register(self) -> u32 {
-        if self == Self::Amd64 { 16 } else { 31 }
+    pub fn has_register(self, number: u32) -> bool {
+        match self {
+            Self::Amd64 => matches!(number, 0..=16 | 130..=145),
+            _ => number <= 31,
+        }
     }
 
     /// Whether an assembler of version 3 may use flexible FDEs.

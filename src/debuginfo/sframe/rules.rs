@@ -15,8 +15,8 @@ rules! {
         no SFrame section. Nothing in it can be used."
         "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
     EMPTY "SF002" Warning "empty section"
-        "The section has no bytes. In a relocatable file it holds up no one, but no function of the file can \
-        be unwound by SFrame."
+        "The section has no bytes, as `ld --discard-sframe` leaves it: no function of the file can be unwound \
+        by SFrame."
         "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
     MAGIC_WRONG "SF003" Error "wrong magic number"
         "The first two bytes must be 0xdee2 in the byte order of the data. Readers reject the section."
@@ -68,8 +68,8 @@ rules! {
         and refuse it otherwise."
         "bfd/elf-sframe.c of binutils 2.41 to 2.47";
     LINK_PCREL "SF016" Error "start addresses of version 3 do not count from their fields"
-        "In a final link of version 3 SFRAME_F_FDE_FUNC_START_PCREL must be set: readers take start addresses \
-        for relative to their own fields."
+        "In version 3 SFRAME_F_FDE_FUNC_START_PCREL must be set: readers take start addresses for relative to \
+        their own fields, and linkers refuse objects without it."
         "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
     LINK_SECTION "SF017" Warning "start addresses count from the section"
         "In final links of version 1 and of version 2 before its errata, start addresses count from the start \
@@ -210,6 +210,10 @@ rules! {
         "A row says what the row before it says. The assembler writes such rows where a directive changes a \
         register that SFrame does not track; they only take room."
         "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    PADDING_WORD "SF067" Error "padding word of a flexible row is not 0"
+        "In a row of five words the third is in the place of the return address' control word and must be 0: \
+        readers take another value for a rule of the return address."
+        "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
     UNSORTED "SF070" Error "functions are not sorted though the header says so"
         "SFRAME_F_FDE_SORTED is set, so readers bisect: functions that stand in the wrong place are not \
         found."
@@ -272,7 +276,12 @@ rules! {
     BARE "SF090" Warning "objects without SFrame data"
         "In a linked file, compilation units have call-frame information and none of their functions is in \
         SFrame: their objects were assembled without it. A backtrace ends in them. Units are told apart by \
-        .debug_aranges."
+        .debug_info and .debug_aranges."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    UNKNOWN_UNIT "SF091" Warning "function without SFrame in no known compilation unit"
+        "A linked file has call-frame information of the function and no SFrame entry, and no debug information \
+        says which object it is of: one that was assembled without SFrame data, as the start files of a C library \
+        often are, or one whose entry is missing."
         "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
 }
 

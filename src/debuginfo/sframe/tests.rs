@@ -193,6 +193,14 @@ fn each_mistake_of_a_flexible_row_has_its_code() {
     has(&[2, 8], &CFA_CONTROL);
     has(&[7 << 3 | 5, 8], &CONTROL_BIT);
     has(&[17 << 3 | 1, 8], &REGISTER);
+    has(&[129 << 3 | 1, 8], &REGISTER);
+    has(&[146 << 3 | 1, 8], &REGISTER);
+    has(&[7 << 3 | 1, 8, 1, 3, -16], &PADDING_WORD);
+    // r16 and r31 of APX.
+    for register in [130, 145] {
+        assert_eq!(codes(&flexible(&[register << 3 | 1, 0x1_0000]).write(), Abi::Amd64), [""; 0], "{register}");
+    }
+    assert_eq!(codes(&flexible(&[7 << 3 | 1, 0x1_0000, 0, 2, -16]).write(), Abi::Amd64), [""; 0]);
     has(&[536_870_911 << 3 | 1, 8], &REGISTER);
     has(&[7 << 3 | 1, 8, 0], &FLEXIBLE_COUNT);
     let mut early = flexible(&[7 << 3 | 1, 8]);
@@ -204,7 +212,8 @@ fn each_mistake_of_a_flexible_row_has_its_code() {
 
 const DAMAGES: &[Damage] = &[
     (&SHORT, |bytes| bytes.truncate(27)),
-    (&SHORT, |bytes| bytes.clear()),
+    (&EMPTY, |bytes| bytes.clear()),
+    (&SHORT, |bytes| bytes.truncate(1)),
     (&MAGIC_WRONG, |bytes| bytes[0] = 0),
     (&VERSION, |bytes| bytes[2] = 4),
     (&VERSION, |bytes| bytes[2] = 0),
@@ -277,6 +286,15 @@ fn the_file_around_a_section_has_codes_too() {
         [PROGBITS.code, LINK_SECTION.code]
     );
     assert_eq!(codes_in(&[], &Container { relocatable: true, ..good }), [EMPTY.code]);
+    assert_eq!(codes_in(&[], &good), [EMPTY.code], "ld --discard-sframe leaves this");
+    let mut unmarked = amd64();
+    unmarked.flags &= !PCREL;
+    assert!(codes_in(&unmarked.write(), &Container { relocatable: true, ..good }).contains(&LINK_PCREL.code));
+    // Without bytes at the end of a section, and in an empty one.
+    let empty = Spec::linked(Abi::Amd64, vec![function(0x1_0000, 0, vec![row(0, SP, &[8])])]).write();
+    assert_eq!(codes_in(&empty, &good), [""; 0]);
+    assert_eq!(codes_in(&empty, &Container { code: &[(CODE + 0x1_0000, CODE + 0x1_0000)], ..good }), [""; 0]);
+    assert_eq!(codes_in(&empty, &Container { code: &[(CODE, CODE + 0xffff)], ..good }), [NOT_CODE.code]);
 }
 
 #[test]

@@ -66,7 +66,8 @@ impl Container<'_> {
     fn has_code(&self, start: u64, end: u64) -> bool {
         let after = self.code.partition_point(|(from, _)| *from <= start);
         let Some((_, to)) = after.checked_sub(1).and_then(|index| self.code.get(index)) else { return false };
-        start < *to && end <= *to
+        // A function without bytes (`__builtin_unreachable()` alone) may be at the end of its section.
+        end <= *to && (start < *to || start == end)
     }
 }
 
@@ -114,8 +115,7 @@ fn header_rule(error: Error) -> &'static Rule {
 pub fn validate(section: &[u8], container: &Container<'_>, findings: &mut Findings) -> Statistics {
     let mut sum = Statistics::default();
     if section.is_empty() {
-        let rule = if container.relocatable { &EMPTY } else { &SHORT };
-        findings.whole(rule, || format!("{} has no bytes", container.name));
+        findings.whole(&EMPTY, || format!("{} has no bytes", container.name));
         return sum;
     }
     section_kind(section, container, findings);
@@ -257,6 +257,9 @@ impl Check<'_, '_> {
         }
         if header.fixed_fp != 0 {
             self.findings.at(&FIXED_FP, at + 5, || format!("{}", header.fixed_fp));
+        }
+        if self.container.relocatable && header.version == 3 && !header.is_pcrel() {
+            self.findings.at(&LINK_PCREL, at + 3, || format!("version 3, flags are {:#04x}", header.flags));
         }
         if self.container.relocatable || self.container.is_renamed() {
             return;

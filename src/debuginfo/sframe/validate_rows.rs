@@ -125,6 +125,9 @@ impl Rows<'_, '_> {
             6 => &[0, 2, 4],
             count => return self.say(&FLEXIBLE_COUNT, fre, || format!("{count}")),
         };
+        if let (5, Some(padding)) = (fre.count(), fre.word(2).filter(|word| *word != 0)) {
+            self.say(&PADDING_WORD, fre, || format!("{padding:#x}"));
+        }
         for &index in controls {
             let control = fre.word(index).unwrap_or(0);
             if index == 0 && control & 1 == 0 {
@@ -133,7 +136,7 @@ impl Rows<'_, '_> {
             if control & 4 != 0 {
                 self.say(&CONTROL_BIT, fre, || format!("control word {control:#x}"));
             }
-            if control & 1 != 0 && control >> 3 > abi.last_register() {
+            if control & 1 != 0 && !abi.has_register(control >> 3) {
                 self.say(&REGISTER, fre, || format!("register {} on {}", control >> 3, abi.name()));
             }
         }

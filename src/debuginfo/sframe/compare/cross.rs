@@ -3,8 +3,10 @@
 
 use super::Cross;
 use super::load::{Loaded, TableIn, View};
+use super::units::Units;
 use crate::base::rule::{Finding, Rule};
 use crate::debuginfo::cfi::{Cie, Error, Evaluator, Fde, Reason, Reasons, Step};
+use crate::debuginfo::elf::Elf;
 use crate::debuginfo::frame::{Named, Row};
 use crate::debuginfo::sframe::{Abi, Entry, Findings, rules};
 use rayon::prelude::*;
@@ -75,7 +77,7 @@ pub(super) fn dwarf_functions<'l>(view: &'l View<'l>, loaded: &Loaded<'_>) -> (V
 }
 
 /// Compares both; also returns the bytes of code that SFrame covers.
-pub(super) fn cross(view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Findings) -> (Cross, u64) {
+pub(super) fn cross(elf: &Elf<'_>, view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Findings) -> (Cross, u64) {
     let sframe = sframe_functions(&view.tables);
     let (dwarf, discarded) = dwarf_functions(view, loaded);
     let covered = covered_bytes(&sframe);
@@ -97,7 +99,7 @@ pub(super) fn cross(view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Finding
         findings.merge(found);
         lost.extend(more);
     }
-    judge_lost(&lost, &sframe, loaded, &mut cross, findings);
+    judge_lost(&lost, &sframe, elf, &mut cross, findings);
     for function in sframe.iter().filter(|function| function.start < function.end) {
         let after = dwarf.partition_point(|dwarf| dwarf.fde.start <= function.start);
         let around = after.checked_sub(1).and_then(|index| dwarf.get(index));
@@ -113,19 +115,17 @@ pub(super) fn cross(view: &View<'_>, loaded: &Loaded<'_>, findings: &mut Finding
 }
 
 // What has no SFrame function is lost if its object has others.
-fn judge_lost(
-    lost: &[u64],
-    sframe: &[SframeFunction],
-    loaded: &Loaded<'_>,
-    cross: &mut Cross,
-    findings: &mut Findings,
-) {
+fn judge_lost(lost: &[u64], sframe: &[SframeFunction], elf: &Elf<'_>, cross: &mut Cross, findings: &mut Findings) {
     if lost.is_empty() {
         return;
     }
-    let bare = loaded.units().bare(lost, sframe.iter().map(|sframe| sframe.start));
+    let units = Units::of(elf);
+    let bare = units.bare(lost, sframe.iter().map(|sframe| sframe.start));
+    // A relocatable file is one object, unless its units say otherwise.
+    let is_unknown = |start: &u64| !elf.is_relocatable() && !units.has(*start);
     cross.bare = bare.len() as u64;
-    cross.lost = (lost.len() - bare.len()) as u64;
+    cross.unknown_unit = lost.iter().filter(|start| is_unknown(start)).count() as u64;
+    cross.lost = lost.len() as u64 - cross.bare - cross.unknown_unit;
     if !bare.is_empty() {
         findings.whole(&rules::BARE, || {
             let first = bare.first().copied().unwrap_or(0);
@@ -133,9 +133,9 @@ fn judge_lost(
         });
     }
     for start in lost.iter().filter(|start| !bare.contains(start)) {
-        findings.add(&rules::LOST, || {
-            Finding::new(&rules::LOST, "function has DWARF CFI but no SFrame FDE").about(format!("{start:#x}"))
-        });
+        let rule = if is_unknown(start) { &rules::UNKNOWN_UNIT } else { &rules::LOST };
+        findings
+            .add(rule, || Finding::new(rule, "function has DWARF CFI but no SFrame FDE").about(format!("{start:#x}")));
     }
 }
 

@@ -1,7 +1,6 @@
 //! The sections of a file that the check looks at: bytes first, then tables
 //! and entries that borrow from them.
 
-use super::units::Units;
 use super::{Bytes, TableFacts};
 use crate::debuginfo::cfi::{self, Frames};
 use crate::debuginfo::elf::{self, Data, Elf, Section};
@@ -21,7 +20,6 @@ pub(super) struct Loaded<'a> {
     pub(super) code: Vec<(u64, u64)>,
     pub(super) sframes: Vec<SFrame<'a>>,
     cfis: Vec<(Section, Data<'a>)>,
-    aranges: Option<Data<'a>>,
 }
 
 /// An SFrame section.
@@ -74,7 +72,6 @@ impl<'a> Loaded<'a> {
             code,
             sframes,
             cfis,
-            aranges: elf.data_named(".debug_aranges").ok().flatten(),
         })
     }
 
@@ -90,11 +87,6 @@ impl<'a> Loaded<'a> {
             text: self.code.iter().map(|(from, to)| to - from).sum(),
             covered: 0,
         }
-    }
-
-    /// The compilation units, where the file has `.debug_aranges`.
-    pub(super) fn units(&self) -> Units {
-        self.aranges.as_ref().map(|data| Units::read(&data.bytes, self.big)).unwrap_or_default()
     }
 
     /// Whether an address is in an executable section.

@@ -88,6 +88,8 @@ pub struct Cross {
     /// Without, in compilation units that have no SFrame function at all: their
     /// objects were assembled without.
     pub bare: u64,
+    /// Without, in a linked file and in no compilation unit that it has debug information of.
+    pub unknown_unit: u64,
     /// SFrame functions without a DWARF one.
     pub extra: u64,
     /// Signal frames that SFrame marks and does not describe.
@@ -112,6 +114,7 @@ impl std::ops::AddAssign<&Cross> for Cross {
         }
         self.lost += other.lost;
         self.bare += other.bare;
+        self.unknown_unit += other.unknown_unit;
         self.extra += other.extra;
         self.unrepresented += other.unrepresented;
         self.rows += other.rows;
@@ -149,13 +152,13 @@ pub fn examine(name: &str, bytes: &[u8]) -> Result<Report, elf::Error> {
     let view = View::of(&loaded);
     report.tables = view.tables.iter().map(load::TableIn::facts).collect();
     report.bytes = loaded.bytes();
-    compare(&view, &loaded, statistics, &mut report);
+    compare(&elf, &view, &loaded, statistics, &mut report);
     name_functions(&elf, &mut report.findings);
     Ok(report)
 }
 
 // Compares both tables as far as the file has them.
-fn compare(view: &View<'_>, loaded: &Loaded<'_>, statistics: Statistics, report: &mut Report) {
+fn compare(elf: &Elf<'_>, view: &View<'_>, loaded: &Loaded<'_>, statistics: Statistics, report: &mut Report) {
     let findings = &mut report.findings;
     for (frames, name) in view.frames.iter().zip(&view.cfis) {
         for (offset, error) in &frames.damaged {
@@ -177,7 +180,7 @@ fn compare(view: &View<'_>, loaded: &Loaded<'_>, statistics: Statistics, report:
     if statistics.excessive {
         return;
     }
-    let (cross, covered) = cross::cross(view, loaded, findings);
+    let (cross, covered) = cross::cross(elf, view, loaded, findings);
     report.bytes.covered = covered;
     report.cross = described.then_some(cross);
 }

@@ -110,6 +110,7 @@ pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckR
         ("declined", cross.all_declined()),
         ("lost", cross.lost),
         ("bare", cross.bare),
+        ("unknown_unit", cross.unknown_unit),
         ("extra", cross.extra),
         ("compared_rows", cross.rows),
         ("mismatched_rows", cross.mismatched_rows),

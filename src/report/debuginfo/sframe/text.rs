@@ -96,6 +96,9 @@ fn figures(out: &mut String, total: &Total) {
     if cross.bare > 0 {
         line(out, "without", &format!("{} in objects that were assembled without SFrame", grouped(cross.bare)));
     }
+    if cross.unknown_unit > 0 {
+        line(out, "without", &format!("{} in no known compilation unit", grouped(cross.unknown_unit)));
+    }
     for (reason, count) in &cross.declined {
         line(out, "declined", &format!("{} for {reason}", grouped(*count)));
     }
