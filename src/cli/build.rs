@@ -140,7 +140,7 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> CliRes
     }
     let ran = execute(&session, &request, &options.running, what)?;
     if options.json {
-        let text = report::json::text(&ran.picture).map_err(|error| CliError::usage(error.to_string()))?;
+        let text = report::json::text(&ran.picture, exit::of).map_err(|error| CliError::usage(error.to_string()))?;
         super::print(&text)?;
     }
     if !fetch_only {
@@ -149,7 +149,7 @@ pub(super) fn start(select: &Select, options: &RunOptions, what: What) -> CliRes
     if record {
         super::record::record(&session, &ran.run)?;
     }
-    Ok(ran.summary.exit)
+    Ok(exit::of(ran.summary.end))
 }
 
 // Says where the results of a run are.

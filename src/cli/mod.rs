@@ -46,6 +46,17 @@ pub mod exit {
     pub const STORE: u8 = 5;
     /// Stopped by Ctrl-C or SIGTERM; what is finished is kept.
     pub const STOPPED: u8 = 130;
+
+    /// Returns the exit code for the end of a run.
+    pub fn of(end: crate::run::log::event::RunEnd) -> u8 {
+        use crate::run::log::event::RunEnd;
+        match end {
+            RunEnd::Done => DONE,
+            RunEnd::Failed => FAILED,
+            RunEnd::SourceFailed => SOURCE,
+            RunEnd::Interrupted => STOPPED,
+        }
+    }
 }
 
 /// Build cross toolchains and Linux kernels for a matrix of targets, and check them

@@ -4,7 +4,7 @@
 use super::build::{Running, What, execute};
 use super::options::Select;
 use super::session::Session;
-use super::{CliError, CliResult};
+use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, TargetName};
 use crate::config::matrix::Archive;
 use crate::config::recipe::Recipe;
@@ -14,7 +14,7 @@ use crate::plan::instance::Instance;
 use crate::plan::versions;
 use crate::publish::archive;
 use crate::run::Summary;
-use crate::run::log::event::State;
+use crate::run::log::event::StageOutcome;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -94,11 +94,11 @@ impl Package {
             }));
         }
         if self.json {
-            let exit = ran.summary.exit;
+            let exit = exit::of(ran.summary.end);
             let value = serde_json::json!({ "schema": 1, "exit": exit, "archives": written });
             super::print(&format!("{value:#}\n"))?;
         }
-        Ok(ran.summary.exit)
+        Ok(exit::of(ran.summary.end))
     }
 }
 
@@ -167,8 +167,8 @@ fn fit(wanted: &Wanted, summary: &Summary) -> Result<PathBuf, String> {
     let Some(tree) = summary.results.get(&wanted.stage) else { return Err("it was not built".to_owned()) };
     for check in &wanted.checks {
         match summary.states.get(check) {
-            Some(State::Failed { why }) => return Err(format!("its check {check} failed: {why}")),
-            Some(State::Blocked { .. } | State::Interrupted) => return Err(format!("its check {check} did not run")),
+            Some(StageOutcome::Failed { why }) => return Err(format!("its check {check} failed: {why}")),
+            Some(StageOutcome::Blocked { .. } | StageOutcome::Interrupted) => return Err(format!("its check {check} did not run")),
             _ => {}
         }
     }
@@ -180,7 +180,7 @@ fn skipped<'a>(wanted: &'a Wanted, summary: &'a Summary) -> Vec<(&'a str, &'a st
     let states = wanted.checks.iter().filter_map(|check| Some((check.as_str(), summary.states.get(check)?)));
     states
         .filter_map(
-            |(check, state)| if let State::Skipped { why } = state { Some((check, why.as_str())) } else { None },
+            |(check, state)| if let StageOutcome::Skipped { why } = state { Some((check, why.as_str())) } else { None },
         )
         .collect()
 }

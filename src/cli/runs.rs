@@ -34,7 +34,7 @@ impl Runs {
                 runs.push(Run { name, model });
             }
         }
-        print(&if self.json { report::json(&runs) } else { report::text(&runs) })?;
+        print(&if self.json { report::json(&runs, exit::of) } else { report::text(&runs) })?;
         Ok(exit::DONE)
     }
 }

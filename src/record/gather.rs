@@ -5,7 +5,7 @@ use super::{Evidence, Outcome, Proof, RunFigures, StageProof};
 use crate::base::Key;
 use crate::config::Config;
 use crate::config::recipe::Per;
-use crate::run::log::event::{Kind, State, Usage};
+use crate::run::log::event::{Kind, StageOutcome, Usage};
 use crate::run::log::model::{Phase, RunModel, Stage};
 use std::collections::BTreeMap;
 
@@ -77,7 +77,7 @@ pub fn gather(picture: &RunModel, world: &World<'_>) -> Gathered {
         let owner = target.toolchain.as_str();
         let versions = picture.stages.values().filter(|stage| {
             let here = stage.info.row == row || stage.info.row == owner && per(world, stage) == "toolchain";
-            let told = matches!(&stage.phase, Phase::Over(state) if *state != State::Interrupted);
+            let told = matches!(&stage.phase, Phase::Over(state) if *state != StageOutcome::Interrupted);
             here && told && stage.info.kind == Kind::Build && !stage.info.version.is_empty()
         });
         let versions = versions.map(|stage| (stage.info.column.clone(), stage.info.version.clone()));
@@ -130,14 +130,14 @@ fn proof_of(
     let Phase::Over(state) = &stage.phase else { return None };
     let check = stage.info.kind == Kind::Check;
     let (state, why) = match state {
-        State::Done | State::Cached | State::Shared if check => (Outcome::Pass, None),
-        State::Done | State::Cached | State::Shared => (Outcome::Built, None),
-        State::Failed { why } => (Outcome::Failed, Some(why)),
-        State::Blocked { by } => (Outcome::Blocked, Some(by)),
-        State::Unsupported { why } => (Outcome::Unsupported, Some(why)),
-        State::Skipped { why } => (Outcome::Skipped, Some(why)),
-        State::KnownFailure { why } => (Outcome::KnownFailure, Some(why)),
-        State::Interrupted => return None,
+        StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared if check => (Outcome::Pass, None),
+        StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared => (Outcome::Built, None),
+        StageOutcome::Failed { why } => (Outcome::Failed, Some(why)),
+        StageOutcome::Blocked { by } => (Outcome::Blocked, Some(by)),
+        StageOutcome::Unsupported { why } => (Outcome::Unsupported, Some(why)),
+        StageOutcome::Skipped { why } => (Outcome::Skipped, Some(why)),
+        StageOutcome::KnownFailure { why } => (Outcome::KnownFailure, Some(why)),
+        StageOutcome::Interrupted => return None,
     };
     let key = key_of(stage);
     let looked = (world.look)(&key);

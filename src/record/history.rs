@@ -2,7 +2,7 @@
 //! knows neither.
 
 use crate::base::Key;
-use crate::run::log::event::{State, Usage};
+use crate::run::log::event::{StageOutcome, Usage};
 use crate::run::log::model::{Phase, RunModel, Stage};
 use std::collections::BTreeMap;
 
@@ -32,7 +32,7 @@ impl History {
                 let key = key_of(stage);
                 let Some(first) = stage.steps.first() else {
                     // Every step was done by a run that then missed something in the result.
-                    if stage.phase == Phase::Over(State::Done)
+                    if stage.phase == Phase::Over(StageOutcome::Done)
                         && let Some((_, usage)) = stopped.remove(&key)
                     {
                         history.made.insert(key, Made { run: picture.run.name.clone(), usage });
@@ -47,7 +47,7 @@ impl History {
                     began_with = name;
                 }
                 match &stage.phase {
-                    Phase::Over(State::Done | State::Unsupported { .. }) => {
+                    Phase::Over(StageOutcome::Done | StageOutcome::Unsupported { .. }) => {
                         history.made.insert(key, Made { run: picture.run.name.clone(), usage });
                     }
                     // Stopped, killed or failed; what a failed step left is never continued, and its first step tells.

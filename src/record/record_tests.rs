@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::Key;
-use crate::run::log::event::{Event, Kind, StageInfo, Stamped, State, Usage};
+use crate::run::log::event::{Event, Kind, StageInfo, Stamped, StageOutcome, Usage};
 use crate::run::log::{RunModel, sample};
 
 fn at(at_ms: u64, event: Event) -> Stamped {
@@ -14,7 +14,7 @@ fn usage(wall: f64) -> Usage {
 }
 
 // A run that does `steps` of one stage, a second each, and ends it with `state`.
-fn run(name: &str, steps: &[(&str, bool)], state: Option<State>) -> RunModel {
+fn run(name: &str, steps: &[(&str, bool)], state: Option<StageOutcome>) -> RunModel {
     let info = StageInfo {
         name: "a/tool".into(),
         kind: Kind::Build,
@@ -60,28 +60,28 @@ fn run(name: &str, steps: &[(&str, bool)], state: Option<State>) -> RunModel {
 fn what_went_on_where_a_run_was_stopped_took_the_time_of_both() {
     let key = Key::of(b"key");
     let made = |runs: &[RunModel]| History::of(runs).get(&key).map(|made| (made.run.clone(), made.usage.wall));
-    let stopped = run("1", &[("configure", false), ("build", false)], Some(State::Interrupted));
-    let resumed = run("2", &[("build", true), ("install", false)], Some(State::Done));
+    let stopped = run("1", &[("configure", false), ("build", false)], Some(StageOutcome::Interrupted));
+    let resumed = run("2", &[("build", true), ("install", false)], Some(StageOutcome::Done));
     assert_eq!(made(&[stopped.clone(), resumed.clone()]), Some(("2".to_owned(), 4.0)));
     // A step done again shows by what is missing before it.
-    let redone = run("2", &[("install", false)], Some(State::Done));
+    let redone = run("2", &[("install", false)], Some(StageOutcome::Done));
     assert_eq!(made(&[stopped.clone(), redone]), Some(("2".to_owned(), 3.0)));
-    let anew = run("2", &[("configure", false), ("build", false), ("install", false)], Some(State::Done));
+    let anew = run("2", &[("configure", false), ("build", false), ("install", false)], Some(StageOutcome::Done));
     assert_eq!(made(&[stopped.clone(), anew.clone()]), Some(("2".to_owned(), 3.0)));
     // A killed run tells of no end; a later one that finds the result makes nothing.
     let killed = run("1", &[("configure", false)], None);
     assert_eq!(made(&[killed, resumed, run("3", &[], None)]), Some(("2".to_owned(), 3.0)));
     assert_eq!(made(&[stopped, run("2", &[], None)]), None);
     // All steps of a failed run were good and its result was not: the next one only looks again.
-    let why = || Some(State::Failed { why: "left no file".into() });
+    let why = || Some(StageOutcome::Failed { why: "left no file".into() });
     let failed = run("1", &[("configure", false), ("build", false)], why());
-    assert_eq!(made(&[failed.clone(), run("2", &[], Some(State::Done))]), Some(("2".to_owned(), 2.0)));
+    assert_eq!(made(&[failed.clone(), run("2", &[], Some(StageOutcome::Done))]), Some(("2".to_owned(), 2.0)));
     assert_eq!(made(&[failed, anew]), Some(("2".to_owned(), 3.0)));
 }
 
 #[test]
 fn the_final_key_is_read_from_where_the_logs_are() {
-    let mut picture = run("1", &[("configure", false)], Some(State::Done));
+    let mut picture = run("1", &[("configure", false)], Some(StageOutcome::Done));
     let stage = picture.stages.get_mut("a/tool").unwrap();
     assert_eq!(history::key_of(stage), Key::of(b"key"));
     stage.steps[0].log = format!("/store/work/{}/logs/01-configure.log", Key::of(b"final"));

@@ -1,6 +1,6 @@
 //! How long a run will still take.
 
-use crate::run::log::event::State;
+use crate::run::log::event::StageOutcome;
 use crate::run::log::model::{Phase, RunModel, Stage};
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl RunModel {
         for stage in self.stages.values().filter(|stage| stage.has_run() && expected(stage) > 0.0) {
             let so_far = stage.elapsed(now_ms).as_secs_f64();
             let counts = match &stage.phase {
-                Phase::Over(State::Done) => true,
+                Phase::Over(StageOutcome::Done) => true,
                 Phase::Running => so_far > expected(stage),
                 _ => false,
             };
@@ -122,7 +122,7 @@ mod tests {
 
     fn done(picture: &mut RunModel, second: u64, number: usize, wall: f64) {
         let usage = Usage { wall, ..Usage::default() };
-        let (stage, state) = (format!("s{number}"), State::Done);
+        let (stage, state) = (format!("s{number}"), StageOutcome::Done);
         at(picture, second, Event::StageFinished { stage, state, usage, failure: None, result: None, account: None });
     }
 

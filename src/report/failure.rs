@@ -2,7 +2,7 @@
 //! is and what to type next.
 
 use super::style::{Style, Tone, harmless};
-use crate::run::log::event::{Failure, State};
+use crate::run::log::event::{Failure, StageOutcome};
 use crate::run::log::model::Stage;
 
 /// All lines of a failed stage's failure, without a newline at the end.
@@ -27,7 +27,7 @@ pub fn render(stage: &str, failure: &Failure, style: Style) -> String {
 
 /// The failure of `stage`, if it failed: in full, or the reason alone where no step ran.
 pub fn of_stage(stage: &Stage, style: Style) -> Option<String> {
-    let crate::run::log::model::Phase::Over(State::Failed { why }) = &stage.phase else { return None };
+    let crate::run::log::model::Phase::Over(StageOutcome::Failed { why }) = &stage.phase else { return None };
     Some(match &stage.failure {
         Some(failure) => render(&stage.info.name, failure, style),
         None => {

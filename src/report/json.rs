@@ -1,7 +1,6 @@
 //! The final result as one JSON object; `docs/json.md` is its description.
 
-use super::table::word;
-use crate::run::log::event::{Failure, Kind, SharedCell, State, Usage};
+use crate::run::log::event::{Failure, Kind, RunEnd, SharedCell, StageOutcome, Usage};
 use crate::run::log::model::{Phase, RunModel, Stage};
 use serde::Serialize;
 
@@ -11,7 +10,7 @@ pub const SCHEMA: u32 = 1;
 
 /// What a run came to.
 #[derive(Debug, Serialize)]
-pub struct Outcome<'a> {
+pub struct RunResult<'a> {
     schema: u32,
     run: &'a str,
     crossmill: &'a str,
@@ -19,9 +18,10 @@ pub struct Outcome<'a> {
     started: &'a str,
     jobs: usize,
     ok: bool,
+    end: Option<RunEnd>,
     exit: Option<u8>,
     totals: Option<Totals>,
-    stages: Vec<StageOutcome<'a>>,
+    stages: Vec<StageEntry<'a>>,
     shared: &'a [SharedCell],
     warnings: Vec<Warning<'a>>,
 }
@@ -38,7 +38,7 @@ struct Totals {
 }
 
 #[derive(Debug, Serialize)]
-struct StageOutcome<'a> {
+struct StageEntry<'a> {
     name: &'a str,
     kind: Kind,
     row: &'a str,
@@ -49,15 +49,15 @@ struct StageOutcome<'a> {
     why: Option<&'a str>,
     started_seconds: Option<f64>,
     usage: Usage,
-    steps: Vec<StepOutcome<'a>>,
-    source: Option<SourceOutcome<'a>>,
+    steps: Vec<StepEntry<'a>>,
+    source: Option<SourceEntry<'a>>,
     failure: Option<&'a Failure>,
     result: Option<&'a str>,
-    check: Option<CheckOutcome<'a>>,
+    check: Option<CheckEntry<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct CheckOutcome<'a> {
+struct CheckEntry<'a> {
     expected: &'a str,
     verdict: Option<String>,
     summary: Option<&'a str>,
@@ -66,7 +66,7 @@ struct CheckOutcome<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct StepOutcome<'a> {
+struct StepEntry<'a> {
     name: &'a str,
     ok: Option<bool>,
     resumed: bool,
@@ -76,7 +76,7 @@ struct StepOutcome<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct SourceOutcome<'a> {
+struct SourceEntry<'a> {
     used: &'a str,
     cached: bool,
     bytes: u64,
@@ -96,25 +96,26 @@ struct Warning<'a> {
 }
 
 /// The result of the run in `picture`, finished or not.
-pub fn outcome(picture: &RunModel) -> Outcome<'_> {
+pub fn outcome(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_> {
     let stages: Vec<_> = picture.stages.values().map(stage).collect();
     let good = |stage: &Stage| {
-        use State::{Cached, Done, KnownFailure, Shared, Skipped, Unsupported};
+        use StageOutcome::{Cached, Done, KnownFailure, Shared, Skipped, Unsupported};
         matches!(
             &stage.phase,
             Phase::Over(Done | Cached | Shared | Unsupported { .. } | Skipped { .. } | KnownFailure { .. })
         )
     };
-    let exit = picture.totals.map(|totals| totals.exit);
-    Outcome {
+    let end = picture.totals.map(|totals| totals.end);
+    RunResult {
         schema: SCHEMA,
         run: &picture.run.name,
         crossmill: &picture.run.version,
         command: &picture.run.command,
         started: &picture.run.started,
         jobs: picture.run.jobs,
-        ok: exit == Some(0) && picture.stages.values().all(good),
-        exit,
+        ok: end == Some(RunEnd::Done) && picture.stages.values().all(good),
+        end,
+        exit: end.map(exit_code),
         totals: totals(picture),
         stages,
         shared: &picture.run.shared,
@@ -128,8 +129,8 @@ pub fn outcome(picture: &RunModel) -> Outcome<'_> {
 }
 
 /// The result as text, ending in a newline.
-pub fn text(picture: &RunModel) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(&outcome(picture)).map(|text| text + "\n")
+pub fn text(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&outcome(picture, exit_code)).map(|text| text + "\n")
 }
 
 fn totals(picture: &RunModel) -> Option<Totals> {
@@ -147,36 +148,27 @@ fn totals(picture: &RunModel) -> Option<Totals> {
     })
 }
 
-fn stage(stage: &Stage) -> StageOutcome<'_> {
+fn stage(stage: &Stage) -> StageEntry<'_> {
     let why = match &stage.phase {
-        Phase::Over(
-            State::Failed { why } | State::Unsupported { why } | State::Skipped { why } | State::KnownFailure { why },
-        ) => Some(why.as_str()),
-        Phase::Over(State::Blocked { by }) => Some(by.as_str()),
+        Phase::Over(outcome) => outcome.why(),
         Phase::Waiting { what } => Some(what.as_str()),
         _ => None,
     };
-    StageOutcome {
+    StageEntry {
         name: &stage.info.name,
         kind: stage.info.kind,
         row: &stage.info.row,
         column: &stage.info.column,
         version: &stage.info.version,
         key: stage.info.key.to_string(),
-        // The same words as in the table, in one spelling.
-        state: match word(&stage.phase).0 {
-            "FAILED" => "failed",
-            "not run" => "pending",
-            "known failure" => "known-failure",
-            word => word,
-        },
+        state: stage.phase.as_str(),
         why,
         started_seconds: stage.started_ms.map(|ms| ms as f64 / 1000.0),
         usage: stage.usage,
         steps: stage
             .steps
             .iter()
-            .map(|step| StepOutcome {
+            .map(|step| StepEntry {
                 name: &step.name,
                 ok: step.ended.map(|(_, ok)| ok),
                 resumed: step.resumed,
@@ -185,7 +177,7 @@ fn stage(stage: &Stage) -> StageOutcome<'_> {
                 usage: step.usage,
             })
             .collect(),
-        source: stage.source.as_ref().map(|used| SourceOutcome {
+        source: stage.source.as_ref().map(|used| SourceEntry {
             used: &used.source,
             cached: used.cached,
             bytes: used.bytes,
@@ -197,10 +189,10 @@ fn stage(stage: &Stage) -> StageOutcome<'_> {
     }
 }
 
-fn check<'a>(stage: &'a Stage, expected: &'a str) -> CheckOutcome<'a> {
+fn check<'a>(stage: &'a Stage, expected: &'a str) -> CheckEntry<'a> {
     let account = stage.account.as_ref();
     let figures = account.into_iter().flat_map(|account| &account.figures);
-    CheckOutcome {
+    CheckEntry {
         expected,
         verdict: account.map(|account| account.state.to_string()),
         summary: account.and_then(|account| account.summary.as_deref()),
@@ -216,13 +208,13 @@ mod tests {
 
     #[test]
     fn the_form_is_the_documented_one() {
-        insta::assert_snapshot!(text(&RunModel::of(&sample::run())).unwrap());
+        insta::assert_snapshot!(text(&RunModel::of(&sample::run()), |end| u8::from(end != RunEnd::Done)).unwrap());
     }
 
     #[test]
     fn every_field_is_documented() {
         let documented = include_str!("../../docs/json.md");
-        let value = serde_json::to_value(outcome(&RunModel::of(&sample::run()))).unwrap();
+        let value = serde_json::to_value(outcome(&RunModel::of(&sample::run()), |end| u8::from(end != RunEnd::Done))).unwrap();
         let mut todo = vec![value];
         let mut names = std::collections::BTreeSet::new();
         while let Some(value) = todo.pop() {

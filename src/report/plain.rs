@@ -5,7 +5,7 @@ use super::style::{Style, harmless};
 use super::ticker::Ticker;
 use super::{Sink, Verbosity};
 use crate::base::units;
-use crate::run::log::event::{Event, Stamped, State, Usage};
+use crate::run::log::event::{Event, Stamped, StageOutcome, Usage};
 use crate::run::log::model::{Phase, RunModel, Stage};
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -165,15 +165,15 @@ impl Lines {
         let counts = self.picture.counts();
         let so_far = format!("({}/{})", counts.over, counts.all);
         Some(match state {
-            State::Done => format!("{name}: done{}{} {so_far}", used(&stage.usage), summary(stage)),
-            State::Cached => format!("{name}: finished already{} {so_far}", summary(stage)),
-            State::Shared => format!("{name}: built by another crossmill {so_far}"),
-            State::Blocked { by } => format!("{name}: blocked by {by} {so_far}"),
-            State::Interrupted => format!("{name}: interrupted"),
-            State::Unsupported { why } => format!("{name}: unsupported: {} {so_far}", harmless(why)),
-            State::Skipped { why } => format!("{name}: skipped: {} {so_far}", harmless(why)),
-            State::KnownFailure { why } => format!("{name}: known failure: {} {so_far}", harmless(why)),
-            State::Failed { why } => format!("{name}: failed: {}", harmless(why)),
+            StageOutcome::Done => format!("{name}: done{}{} {so_far}", used(&stage.usage), summary(stage)),
+            StageOutcome::Cached => format!("{name}: finished already{} {so_far}", summary(stage)),
+            StageOutcome::Shared => format!("{name}: built by another crossmill {so_far}"),
+            StageOutcome::Blocked { by } => format!("{name}: blocked by {by} {so_far}"),
+            StageOutcome::Interrupted => format!("{name}: interrupted"),
+            StageOutcome::Unsupported { why } => format!("{name}: unsupported: {} {so_far}", harmless(why)),
+            StageOutcome::Skipped { why } => format!("{name}: skipped: {} {so_far}", harmless(why)),
+            StageOutcome::KnownFailure { why } => format!("{name}: known-failure: {} {so_far}", harmless(why)),
+            StageOutcome::Failed { why } => format!("{name}: failed: {}", harmless(why)),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::base::{Diagnostic, units};
 use crate::report::style::{harmless, pad};
+use crate::run::log::event::RunEnd;
 use crate::run::log::model::RunModel;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -18,9 +19,7 @@ pub struct Run {
 // A run without an end was killed, or is still running: the log does not differ.
 fn state(model: &RunModel) -> &'static str {
     match &model.totals {
-        Some(totals) if totals.exit == 0 => "done",
-        Some(totals) if totals.exit == 130 => "interrupted",
-        Some(_) => "failed",
+        Some(totals) => totals.end.as_str(),
         None => "unfinished",
     }
 }
@@ -40,7 +39,7 @@ pub fn text(runs: &[Run]) -> String {
                     text,
                     "{}  {} {} {} of {} stages, {} failed  {}",
                     run.name,
-                    pad(state(model), 11),
+                    pad(state(model), 13),
                     pad(&units::duration(wall), 7),
                     counts.over,
                     counts.all,
@@ -55,7 +54,7 @@ pub fn text(runs: &[Run]) -> String {
 
 /// Returns the runs as JSON; docs/json.md describes it.
 #[must_use]
-pub fn json(runs: &[Run]) -> String {
+pub fn json(runs: &[Run], exit_code: impl Fn(RunEnd) -> u8) -> String {
     let runs: Vec<_> = runs
         .iter()
         .map(|run| match &run.model {
@@ -64,7 +63,7 @@ pub fn json(runs: &[Run]) -> String {
                 let counts = model.counts();
                 json!({
                     "run": run.name, "state": state(model), "wall_seconds": model.latest_ms as f64 / 1000.0,
-                    "exit_code": model.totals.as_ref().map(|totals| totals.exit),
+                    "exit_code": model.totals.as_ref().map(|totals| exit_code(totals.end)),
                     "stages": counts.all, "stages_finished": counts.over, "stages_failed": counts.failed,
                     "command": model.run.command,
                 })

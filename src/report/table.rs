@@ -5,7 +5,7 @@ use super::failure;
 use super::style::{Style, Tone, harmless, pad};
 use crate::base::text::escape;
 use crate::base::units;
-use crate::run::log::event::{Kind, State};
+use crate::run::log::event::{Kind, StageOutcome};
 use crate::run::log::model::{Phase, RunModel, Stage};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -70,49 +70,46 @@ fn cell(picture: &RunModel, row: &str, column: &str) -> Option<Cell> {
     if worst.info.kind == Kind::Check
         && let Phase::Over(state) = &worst.phase
     {
-        let passed = matches!(state, State::Done | State::Cached | State::Shared);
+        let passed = state.has_result();
         let summary = worst.account.as_ref().and_then(|account| account.summary.as_deref());
         return Some(match (passed, summary) {
             (true, summary) => Cell { text: harmless(summary.unwrap_or("pass")), tone: Tone::Good },
             (false, _) => Cell { text: word.to_owned(), tone },
         });
     }
-    let timed = !took.is_zero() && !matches!(worst.phase, Phase::Over(State::Blocked { .. }));
+    let timed = !took.is_zero() && !matches!(worst.phase, Phase::Over(StageOutcome::Blocked { .. }));
     let text = if timed { format!("{word} {}", units::duration(took)) } else { word.to_owned() };
     Some(Cell { text, tone })
 }
 
 fn weight(phase: &Phase) -> u8 {
     match phase {
-        Phase::Over(State::Cached) => 0,
-        Phase::Over(State::Shared) => 1,
-        Phase::Over(State::Done) => 2,
-        Phase::Over(State::Unsupported { .. } | State::Skipped { .. } | State::KnownFailure { .. }) => 3,
+        Phase::Over(StageOutcome::Cached) => 0,
+        Phase::Over(StageOutcome::Shared) => 1,
+        Phase::Over(StageOutcome::Done) => 2,
+        Phase::Over(StageOutcome::Unsupported { .. } | StageOutcome::Skipped { .. } | StageOutcome::KnownFailure { .. }) => 3,
         Phase::Pending => 4,
         Phase::Waiting { .. } => 5,
         Phase::Running => 6,
-        Phase::Over(State::Interrupted) => 7,
-        Phase::Over(State::Blocked { .. }) => 8,
-        Phase::Over(State::Failed { .. }) => 9,
+        Phase::Over(StageOutcome::Interrupted) => 7,
+        Phase::Over(StageOutcome::Blocked { .. }) => 8,
+        Phase::Over(StageOutcome::Failed { .. }) => 9,
     }
 }
 
-/// The word for a stage's state, and its tone.
+/// Returns the word for a stage's phase, a failure's in capitals, and its tone.
 pub(super) fn word(phase: &Phase) -> (&'static str, Tone) {
-    match phase {
-        Phase::Pending => ("not run", Tone::Warn),
-        Phase::Running => ("running", Tone::Warn),
-        Phase::Waiting { .. } => ("waiting", Tone::Warn),
-        Phase::Over(State::Done) => ("done", Tone::Good),
-        Phase::Over(State::Cached) => ("cached", Tone::Dim),
-        Phase::Over(State::Shared) => ("shared", Tone::Good),
-        Phase::Over(State::Failed { .. }) => ("FAILED", Tone::Bad),
-        Phase::Over(State::Blocked { .. }) => ("blocked", Tone::Bad),
-        Phase::Over(State::Interrupted) => ("interrupted", Tone::Warn),
-        Phase::Over(State::Unsupported { .. }) => ("unsupported", Tone::Dim),
-        Phase::Over(State::Skipped { .. }) => ("skipped", Tone::Warn),
-        Phase::Over(State::KnownFailure { .. }) => ("known failure", Tone::Warn),
-    }
+    let tone = match phase {
+        Phase::Over(StageOutcome::Done | StageOutcome::Shared) => Tone::Good,
+        Phase::Over(StageOutcome::Cached | StageOutcome::Unsupported { .. }) => Tone::Dim,
+        Phase::Over(StageOutcome::Failed { .. }) => return ("FAILED", Tone::Bad),
+        Phase::Over(StageOutcome::Blocked { .. }) => Tone::Bad,
+        Phase::Pending | Phase::Running | Phase::Waiting { .. } => Tone::Warn,
+        Phase::Over(StageOutcome::Interrupted | StageOutcome::Skipped { .. } | StageOutcome::KnownFailure { .. }) => {
+            Tone::Warn
+        }
+    };
+    (phase.as_str(), tone)
 }
 
 /// The table and the totals for a terminal or a plain log, ending in a newline.
@@ -208,7 +205,7 @@ fn troubles(picture: &RunModel) -> Vec<(&str, String)> {
     picture
         .failed()
         .filter_map(|stage| match &stage.phase {
-            Phase::Over(State::Failed { why }) => Some((stage.info.name.as_str(), harmless(why))),
+            Phase::Over(StageOutcome::Failed { why }) => Some((stage.info.name.as_str(), harmless(why))),
             _ => None,
         })
         .collect()

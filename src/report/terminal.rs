@@ -9,7 +9,7 @@ use super::table::word;
 use super::ticker::Ticker;
 use super::{Sink, Verbosity};
 use crate::base::units;
-use crate::run::log::event::{Event, Stamped, State};
+use crate::run::log::event::{Event, Stamped, StageOutcome};
 use crate::run::log::model::{Phase, RunModel, Stage};
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -130,10 +130,10 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
     let lead = style.paint(tone, &pad_left(word, 7));
     let name = style.paint(Tone::Strong, &stage.info.name);
     let more = match state {
-        State::Cached if !verbose => return None,
-        State::Blocked { by } => format!("by {by}"),
-        State::Unsupported { why } | State::Skipped { why } | State::KnownFailure { why } => harmless(why),
-        State::Done if stage.has_run() => format!("in {}", units::duration(stage.elapsed(0))),
+        StageOutcome::Cached if !verbose => return None,
+        StageOutcome::Blocked { by } => format!("by {by}"),
+        StageOutcome::Unsupported { why } | StageOutcome::Skipped { why } | StageOutcome::KnownFailure { why } => harmless(why),
+        StageOutcome::Done if stage.has_run() => format!("in {}", units::duration(stage.elapsed(0))),
         _ => String::new(),
     };
     // `fetch/gcc-16.2.0` says its version already.

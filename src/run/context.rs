@@ -1,7 +1,7 @@
 //! What a run is told, what its stages share, and how they end.
 
 use super::log::Emitter;
-use super::log::event::{Event, Failure, SharedCell, State, Usage};
+use super::log::event::{Event, Failure, RunEnd, SharedCell, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
 use super::{Error, Stop};
 use crate::base::Key;
@@ -111,7 +111,7 @@ pub struct RunContext {
 #[derive(Debug)]
 pub struct StageEnd {
     /// The state.
-    pub state: State,
+    pub state: StageOutcome,
     /// What it used.
     pub usage: Usage,
     /// What a person needs to act.
@@ -130,11 +130,11 @@ pub struct StageEnd {
 #[derive(Debug, Clone)]
 pub struct Summary {
     /// How each stage ended; stages that nothing wanted are left out.
-    pub states: BTreeMap<String, State>,
+    pub states: BTreeMap<String, StageOutcome>,
     /// Results of the goals, by stage name.
     pub results: BTreeMap<String, PathBuf>,
-    /// The exit code: 0, or 1 after a failure, 4 after a failed fetch, 130 after a stop.
-    pub exit: u8,
+    /// How the run ended.
+    pub end: RunEnd,
 }
 
 impl RunContext {

@@ -7,7 +7,7 @@
 
 use super::context::{IsolationMode, Options, RunContext, StageEnd, Summary};
 use super::log::Emitter;
-use super::log::event::{Event, Failure, StageInfo, State, Usage};
+use super::log::event::{Event, Failure, RunEnd, StageInfo, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
 use super::preflight::{Sources, Survey, expected, kind, space_needed, time_name};
 use super::stage::build::StageWork;
@@ -40,7 +40,7 @@ pub struct Scheduler {
     stopper: channel::Sender<Stop>,
     tasks: JoinSet<(StageId, Result<StageEnd, Error>)>,
     running: BTreeMap<tokio::task::Id, StageId>,
-    ended: BTreeMap<StageId, State>,
+    ended: BTreeMap<StageId, StageOutcome>,
     times: Times,
 }
 
@@ -166,7 +166,7 @@ impl Scheduler {
         let watcher =
             tokio::spawn(memory_pressure::watch(shared.ledger.clone(), shared.jobs.clone(), shared.emitter.clone()));
         for id in self.states.all(Status::Cached).collect::<Vec<_>>() {
-            self.ended.insert(id, State::Cached);
+            self.ended.insert(id, StageOutcome::Cached);
             self.recall(id);
         }
         if shared.options.checks_only {
@@ -307,7 +307,7 @@ impl Scheduler {
         let end = end.unwrap_or_else(|error| {
             let said = Diagnostic::from_error(&error);
             StageEnd {
-                state: State::Failed { why: said.message.clone() },
+                state: StageOutcome::Failed { why: said.message.clone() },
                 usage: Usage::default(),
                 failure: Some(Failure {
                     step: "crossmill".to_owned(),
@@ -349,23 +349,23 @@ impl Scheduler {
         });
         self.ended.insert(id, end.state.clone());
         match end.state {
-            State::Done | State::Cached | State::Shared => {
+            StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared => {
                 self.states.finish(id);
                 if self.states.all(Status::Running).next().is_none() {
                     // make leaks its tokens when it is killed: nothing runs, so all must be there.
                     self.shared.jobs.recount()?;
                 }
             }
-            State::Interrupted => self.states.put_back(id),
-            State::Failed { .. }
-            | State::Blocked { .. }
-            | State::Unsupported { .. }
-            | State::Skipped { .. }
-            | State::KnownFailure { .. } => {
+            StageOutcome::Interrupted => self.states.put_back(id),
+            StageOutcome::Failed { .. }
+            | StageOutcome::Blocked { .. }
+            | StageOutcome::Unsupported { .. }
+            | StageOutcome::Skipped { .. }
+            | StageOutcome::KnownFailure { .. } => {
                 for blocked in self.states.fail(id) {
                     self.block(blocked, &name);
                 }
-                if self.shared.options.fail_fast && matches!(end.state, State::Failed { .. }) {
+                if self.shared.options.fail_fast && matches!(end.state, StageOutcome::Failed { .. }) {
                     self.ask_to_stop();
                 }
             }
@@ -374,7 +374,7 @@ impl Scheduler {
     }
 
     fn block(&mut self, id: StageId, by: &str) {
-        let state = State::Blocked { by: by.to_owned() };
+        let state = StageOutcome::Blocked { by: by.to_owned() };
         self.shared.emitter.emit(Event::StageFinished {
             stage: self.plan.stage(id).name.clone(),
             state: state.clone(),
@@ -393,7 +393,7 @@ impl Scheduler {
         let tree = self.shared.store.stage_dir(&stage.key).join("tree");
         let Some(account) = check::recall(&tree) else { return };
         let (name, emitter) = (stage.name.clone(), &self.shared.emitter);
-        let (state, remark) = check::state(expect, &account, self.shared.options.today, State::Cached);
+        let (state, remark) = check::state(expect, &account, self.shared.options.today, StageOutcome::Cached);
         if let Some(remark) = remark {
             emitter.notice(Some(&name), true, remark);
         }
@@ -408,8 +408,8 @@ impl Scheduler {
         self.ended.insert(id, state);
     }
 
-    fn finish(self, fatal: Option<Error>) -> Result<Summary, Error> {
-        self.shared.store.add_times(self.times)?;
+    fn finish(mut self, fatal: Option<Error>) -> Result<Summary, Error> {
+        self.shared.store.add_times(std::mem::take(&mut self.times))?;
         if !self.shared.options.keep_work && self.shared.store.is_writable() {
             self.shared.store.sweep()?;
         }
@@ -420,38 +420,41 @@ impl Scheduler {
             let state = match (self.states.get(id), self.ended.get(&id)) {
                 (Status::Unneeded, _) => continue,
                 (_, Some(state)) => state.clone(),
-                (_, None) => State::Interrupted,
+                (_, None) => StageOutcome::Interrupted,
             };
-            let there = matches!(state, State::Done | State::Cached | State::Shared);
+            let there = matches!(state, StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared);
             if there && stage.job().is_some() {
                 results.insert(stage.name.clone(), self.shared.store.stage_dir(&stage.key).join("tree"));
             }
             states.insert(stage.name.clone(), state);
         }
-        let failed = |prefix: &str, invert: bool| {
-            states
-                .iter()
-                .any(|(name, state)| matches!(state, State::Failed { .. }) && (name.starts_with(prefix) != invert))
-        };
-        let exit = if failed("fetch/", true) {
-            1
-        } else if failed("fetch/", false) {
-            4
-        } else if states.values().any(|state| *state == State::Interrupted) {
-            130
-        } else if self.shared.options.checks_only && states.values().any(|state| matches!(state, State::Blocked { .. }))
-        {
-            1
-        } else {
-            0
-        };
+        let end = self.end(&states);
         let (cpu, peak_kib) = self.shared.ledger.totals();
         let (busy_wall, busy_cpu) = self.shared.ledger.busy();
         let wall = self.shared.emitter.elapsed();
-        self.shared.emitter.emit(Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, exit });
+        self.shared.emitter.emit(Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, end });
         match fatal {
             Some(error) => Err(error),
-            None => Ok(Summary { states, results, exit }),
+            None => Ok(Summary { states, results, end }),
         }
+    }
+
+    // A failure counts for more than a failed fetch, and both for more than an interruption.
+    fn end(&self, outcomes: &BTreeMap<String, StageOutcome>) -> RunEnd {
+        let mut end = RunEnd::Done;
+        for id in self.plan.ids() {
+            let stage = self.plan.stage(id);
+            let fetch = matches!(stage.work, Work::Fetch(_));
+            match outcomes.get(&stage.name) {
+                Some(StageOutcome::Failed { .. }) if !fetch => return RunEnd::Failed,
+                Some(StageOutcome::Failed { .. }) => end = RunEnd::SourceFailed,
+                Some(StageOutcome::Interrupted) if end != RunEnd::SourceFailed => end = RunEnd::Interrupted,
+                Some(StageOutcome::Blocked { .. }) if self.shared.options.checks_only && end == RunEnd::Done => {
+                    end = RunEnd::Failed;
+                }
+                _ => {}
+            }
+        }
+        end
     }
 }

@@ -50,7 +50,7 @@ fn outcome(stage: &StageProof) -> String {
         Outcome::Blocked => "blocked",
         Outcome::Unsupported => "unsupported",
         Outcome::Skipped => "skipped",
-        Outcome::KnownFailure => "known failure",
+        Outcome::KnownFailure => "known-failure",
     };
     let took = Duration::try_from_secs_f64(stage.wall).unwrap_or_default();
     let more = stage.summary.as_ref().or(stage.why.as_ref());

@@ -4,7 +4,7 @@
 use super::scale::{Scale, WIDTH, px, whole_ms};
 use super::{clean, seconds, state_word, strip};
 use crate::base::units;
-use crate::run::log::event::{Kind, State};
+use crate::run::log::event::{Kind, StageOutcome};
 use crate::run::log::model::{Phase, RunModel, Stage, Step, cpu};
 use maud::{Markup, html};
 use std::fmt::Write as _;
@@ -161,7 +161,7 @@ fn name(text: &str, x: f64, y: f64, ends: bool, failed: bool) -> Markup {
 }
 
 fn is_failed(stage: &Stage) -> bool {
-    matches!(stage.phase, Phase::Over(State::Failed { .. }))
+    matches!(stage.phase, Phase::Over(StageOutcome::Failed { .. }))
 }
 
 fn stripes(bands: &[Band<'_>]) -> Markup {
@@ -212,8 +212,8 @@ fn kind_class(kind: Kind) -> &'static str {
 fn stage(stage: &Stage, picture: &RunModel, scale: Scale, y: f64) -> Markup {
     let (from, to) = (stage.started_ms.unwrap_or(0), end_ms(stage, picture));
     let kind = match &stage.phase {
-        Phase::Over(State::Failed { .. }) if stage.steps.is_empty() => "failed",
-        Phase::Over(State::Interrupted) if stage.steps.is_empty() => "stopped",
+        Phase::Over(StageOutcome::Failed { .. }) if stage.steps.is_empty() => "failed",
+        Phase::Over(StageOutcome::Interrupted) if stage.steps.is_empty() => "stopped",
         _ => kind_class(stage.info.kind),
     };
     let faint = if stage.steps.is_empty() { "" } else { " span" };
@@ -228,7 +228,7 @@ fn draw_step(stage: &Stage, step: &Step, number: usize, kind: &str, to: u64, sca
     let (x, end) = (scale.x(step.started_ms), scale.x(over.max(step.started_ms)));
     let class = match &stage.phase {
         _ if !ok => "failed",
-        Phase::Over(State::Interrupted) if step.ended.is_none() => "stopped",
+        Phase::Over(StageOutcome::Interrupted) if step.ended.is_none() => "stopped",
         _ => kind,
     };
     let odd = if number % 2 == 1 { " odd" } else { "" };
@@ -249,7 +249,7 @@ fn draw_step(stage: &Stage, step: &Step, number: usize, kind: &str, to: u64, sca
 fn tooltip(stage: &Stage) -> String {
     let mut told = format!("{} {}\n{}", stage.info.name, stage.info.version, state_word(&stage.phase));
     match &stage.phase {
-        Phase::Over(State::Failed { why }) => {
+        Phase::Over(StageOutcome::Failed { why }) => {
             let _ = write!(told, ": {why}");
         }
         Phase::Waiting { what } => {
@@ -281,7 +281,7 @@ fn legend(picture: &RunModel) -> Markup {
     let ran = |kind: &Kind| picture.stages.values().any(|stage| stage.has_run() && stage.info.kind == *kind);
     let kinds = [Kind::Fetch, Kind::Unpack, Kind::Build, Kind::Check].into_iter().filter(ran).map(kind_class);
     let failed = (picture.counts().failed > 0).then_some(("failed", "failed"));
-    let stopped = picture.stages.values().any(|stage| stage.phase == Phase::Over(State::Interrupted));
+    let stopped = picture.stages.values().any(|stage| stage.phase == Phase::Over(StageOutcome::Interrupted));
     let stopped = stopped.then_some(("stopped", "interrupted"));
     html! {
         p class="legend" {

@@ -8,9 +8,10 @@ mod strip;
 
 use super::failure;
 use super::style::Tone;
-use super::table::{Cell, Table, totals, word};
+use super::table::{Cell, Table, totals};
 use crate::base::units;
-use crate::run::log::event::State;
+use crate::run::log::event::StageOutcome;
+use crate::run::log::event::RunEnd;
 use crate::run::log::model::{Phase, RunModel, Stage};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::time::Duration;
@@ -49,7 +50,7 @@ fn seconds(seconds: f64) -> String {
 fn head(picture: &RunModel) -> Markup {
     let (word, class) = match &picture.totals {
         _ if picture.counts().failed > 0 => ("failed", "bad"),
-        Some(totals) if totals.exit == 0 => ("done", "good"),
+        Some(totals) if totals.end == RunEnd::Done => ("done", "good"),
         Some(_) => ("incomplete", "warn"),
         None => ("not finished", "warn"),
     };
@@ -152,7 +153,7 @@ fn failures(picture: &RunModel) -> Markup {
         @if picture.counts().failed > 0 {
             h2 { "Failures" } "\n"
             @for stage in picture.failed() {
-                @if let Phase::Over(State::Failed { why }) = &stage.phase { (one_failure(stage, why)) "\n" }
+                @if let Phase::Over(StageOutcome::Failed { why }) = &stage.phase { (one_failure(stage, why)) "\n" }
             }
         }
     }
@@ -176,7 +177,7 @@ fn one_failure(stage: &Stage, why: &str) -> Markup {
 
 /// The word of a phase in lowercase, for tooltips.
 fn state_word(phase: &Phase) -> String {
-    word(phase).0.to_lowercase()
+    phase.as_str().to_owned()
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub type StageName = String;
 /// How a stage ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
-pub enum State {
+pub enum StageOutcome {
     /// It ran in this run and is finished.
     Done,
     /// It was there already.
@@ -69,6 +69,87 @@ pub enum State {
         /// The cause.
         why: String,
     },
+}
+
+impl StageOutcome {
+    /// Returns the word that every output uses: the table, JSON, the record.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Cached => "cached",
+            Self::Shared => "shared",
+            Self::Failed { .. } => "failed",
+            Self::Blocked { .. } => "blocked",
+            Self::Interrupted => "interrupted",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Skipped { .. } => "skipped",
+            Self::KnownFailure { .. } => "known-failure",
+        }
+    }
+
+    /// Returns the reason, or the stage that it is blocked by.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Failed { why }
+            | Self::Unsupported { why }
+            | Self::Skipped { why }
+            | Self::KnownFailure { why } => Some(why),
+            Self::Blocked { by } => Some(by),
+            Self::Done | Self::Cached | Self::Shared | Self::Interrupted => None,
+        }
+    }
+
+    /// Whether the stage's result exists.
+    #[must_use]
+    pub fn has_result(&self) -> bool {
+        matches!(self, Self::Done | Self::Cached | Self::Shared)
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunEnd {
+    /// Every goal exists.
+    Done,
+    /// A stage failed.
+    Failed,
+    /// Nothing failed but a fetch.
+    SourceFailed,
+    /// It was asked to stop.
+    Interrupted,
+}
+
+impl RunEnd {
+    /// Returns the word that every output uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::SourceFailed => "source-failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+// Event logs had the exit code until this type came.
+fn run_end<'de, D: serde::Deserializer<'de>>(from: D) -> Result<RunEnd, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum WordOrCode {
+        Word(RunEnd),
+        Code(u8),
+    }
+    Ok(match WordOrCode::deserialize(from)? {
+        WordOrCode::Word(end) => end,
+        WordOrCode::Code(0) => RunEnd::Done,
+        WordOrCode::Code(4) => RunEnd::SourceFailed,
+        WordOrCode::Code(130) => RunEnd::Interrupted,
+        WordOrCode::Code(_) => RunEnd::Failed,
+    })
 }
 
 /// One stage, as announced at the beginning.
@@ -239,7 +320,7 @@ pub enum Event {
         /// Which.
         stage: StageName,
         /// How.
-        state: State,
+        state: StageOutcome,
         /// What all its steps used in this run.
         usage: Usage,
         /// For a failure: what the log says and what to do next.
@@ -262,8 +343,9 @@ pub enum Event {
         busy_cpu: f64,
         /// The largest sum of memory seen in use by steps, KiB; 0 when not measured.
         peak_kib: u64,
-        /// The program's exit code.
-        exit: u8,
+        /// How the run ended. Logs of before this field have the exit code instead.
+        #[serde(alias = "exit", deserialize_with = "run_end")]
+        end: RunEnd,
     },
 }
 

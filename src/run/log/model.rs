@@ -5,7 +5,7 @@
 
 pub use super::download::Download;
 use crate::run::log::event::{
-    CheckResult, Choice, Event, Failure, Kind, SharedCell, StageInfo, StageName, Stamped, State, Usage,
+    CheckResult, Choice, Event, Failure, Kind, RunEnd, SharedCell, StageInfo, StageName, Stamped, StageOutcome, Usage,
 };
 use indexmap::IndexMap;
 use std::time::Duration;
@@ -92,7 +92,20 @@ pub enum Phase {
         what: String,
     },
     /// Over.
-    Over(State),
+    Over(StageOutcome),
+}
+
+impl Phase {
+    /// Returns the word that every output uses.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Waiting { .. } => "waiting",
+            Self::Over(outcome) => outcome.as_str(),
+        }
+    }
 }
 
 /// One step of a stage.
@@ -169,8 +182,8 @@ pub struct Totals {
     pub busy_cpu: f64,
     /// Peak memory of all steps together, KiB; 0 when not measured.
     pub peak_kib: u64,
-    /// The program's exit code.
-    pub exit: u8,
+    /// How it ended.
+    pub end: RunEnd,
 }
 
 /// How many stages are in which state.
@@ -221,8 +234,8 @@ impl RunModel {
             Event::Notice { stage, warning, text } => {
                 self.notices.push(Notice { stage: stage.clone(), warning: *warning, text: text.clone() });
             }
-            &Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, exit } => {
-                self.totals = Some(Totals { wall, cpu, busy_wall, busy_cpu, peak_kib, exit });
+            &Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, end } => {
+                self.totals = Some(Totals { wall, cpu, busy_wall, busy_cpu, peak_kib, end });
             }
             Event::StageStarted { stage }
             | Event::StageWaiting { stage, .. }
@@ -249,8 +262,8 @@ impl RunModel {
                 Phase::Running | Phase::Waiting { .. } => counts.running += 1,
                 Phase::Over(state) => {
                     counts.over += 1;
-                    counts.failed += usize::from(matches!(state, State::Failed { .. }));
-                    counts.cached += usize::from(matches!(state, State::Cached));
+                    counts.failed += usize::from(matches!(state, StageOutcome::Failed { .. }));
+                    counts.cached += usize::from(matches!(state, StageOutcome::Cached));
                 }
             }
         }
@@ -274,19 +287,21 @@ impl RunModel {
         self.stages.values().flat_map(|stage| &stage.steps).map(|step| cpu(&step.usage)).sum()
     }
 
-    /// The checks that neither passed nor failed, each with its state's word and the reason.
+    /// Returns the checks that neither passed nor failed, each with its outcome's word and the reason.
     pub fn set_aside(&self) -> impl Iterator<Item = (&Stage, &'static str, &str)> {
         self.stages.values().filter_map(|stage| match &stage.phase {
-            Phase::Over(State::Unsupported { why }) => Some((stage, "unsupported", why.as_str())),
-            Phase::Over(State::Skipped { why }) => Some((stage, "skipped", why.as_str())),
-            Phase::Over(State::KnownFailure { why }) => Some((stage, "known failure", why.as_str())),
+            Phase::Over(
+                outcome @ (StageOutcome::Unsupported { why }
+                | StageOutcome::Skipped { why }
+                | StageOutcome::KnownFailure { why }),
+            ) => Some((stage, outcome.as_str(), why.as_str())),
             _ => None,
         })
     }
 
     /// The failed stages.
     pub fn failed(&self) -> impl Iterator<Item = &Stage> {
-        self.stages.values().filter(|stage| matches!(stage.phase, Phase::Over(State::Failed { .. })))
+        self.stages.values().filter(|stage| matches!(stage.phase, Phase::Over(StageOutcome::Failed { .. })))
     }
 }
 
@@ -298,7 +313,7 @@ pub fn cpu(usage: &Usage) -> f64 {
 
 impl Stage {
     fn new(info: StageInfo) -> Self {
-        let phase = if info.cached { Phase::Over(State::Cached) } else { Phase::Pending };
+        let phase = if info.cached { Phase::Over(StageOutcome::Cached) } else { Phase::Pending };
         Self {
             info,
             phase,

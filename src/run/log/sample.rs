@@ -1,7 +1,7 @@
 //! A small run with one of everything, for the tests of this layer.
 
 use crate::base::Key;
-use crate::run::log::event::{Event, Failure, Kind, SharedCell, StageInfo, Stamped, State, Usage};
+use crate::run::log::event::{Event, Failure, Kind, RunEnd, SharedCell, StageInfo, Stamped, StageOutcome, Usage};
 
 fn info(name: &str, kind: Kind, row: &str, column: &str, version: &str, expected: f64, cached: bool) -> StageInfo {
     StageInfo {
@@ -53,13 +53,13 @@ pub fn run() -> Vec<Stamped> {
             bytes: 105_328_596,
         },
     );
-    run.over(4_000, "fetch/gcc-16.2.0", State::Done, Usage { wall: 3.9, ..Usage::default() });
+    run.over(4_000, "fetch/gcc-16.2.0", StageOutcome::Done, Usage { wall: 3.9, ..Usage::default() });
     run.step_end(20_000, "x86_64/binutils", "configure", true, used(19.8, 0.9));
     run.step(20_000, "x86_64/binutils", "build");
     run.activity(60_000, "x86_64/binutils", "elf64-x86-64.c");
     run.at(70_000, Event::Load { cores: 1.95, tokens: 2, memory_kib: 600_000 });
     run.step_end(140_000, "x86_64/binutils", "build", true, used(120.0, 1.9));
-    run.over(140_100, "x86_64/binutils", State::Done, used(140.0, 1.8));
+    run.over(140_100, "x86_64/binutils", StageOutcome::Done, used(140.0, 1.8));
     run.stage_start(140_200, "x86_64/gcc");
     run.stage_start(140_200, "arm64/gcc");
     run.step(140_300, "x86_64/gcc", "all-gcc");
@@ -76,7 +76,7 @@ pub fn run() -> Vec<Stamped> {
         380_001,
         Event::StageFinished {
             stage: "arm64/linux".into(),
-            state: State::Blocked { by: "arm64/gcc".into() },
+            state: StageOutcome::Blocked { by: "arm64/gcc".into() },
             usage: Usage::default(),
             failure: None,
             result: None,
@@ -84,10 +84,10 @@ pub fn run() -> Vec<Stamped> {
         },
     );
     run.step_end(560_000, "x86_64/gcc", "all-gcc", true, used(419.7, 1.4));
-    run.over(560_000, "x86_64/gcc", State::Done, used(419.8, 1.4));
+    run.over(560_000, "x86_64/gcc", StageOutcome::Done, used(419.8, 1.4));
     run.stage_start(560_000, "i386/linux");
     run.at(560_100, Event::StageWaiting { stage: "i386/linux".into(), what: "another crossmill".into() });
-    run.over(570_000, "i386/linux", State::Shared, Usage::default());
+    run.over(570_000, "i386/linux", StageOutcome::Shared, Usage::default());
     run.at(
         570_000,
         Event::RunFinished {
@@ -96,7 +96,7 @@ pub fn run() -> Vec<Stamped> {
             busy_wall: 540.0,
             busy_cpu: 1035.0,
             peak_kib: 1_400_000,
-            exit: 1,
+            end: RunEnd::Failed,
         },
     );
     run.0
@@ -156,7 +156,7 @@ impl Recorder {
         self.at(at, Event::StepFinished { stage: stage.into(), step: step.into(), ok, usage });
     }
 
-    fn over(&mut self, at: u64, stage: &str, state: State, usage: Usage) {
+    fn over(&mut self, at: u64, stage: &str, state: StageOutcome, usage: Usage) {
         self.at(
             at,
             Event::StageFinished { stage: stage.into(), state, usage, failure: None, result: None, account: None },
@@ -178,7 +178,7 @@ impl Recorder {
             at,
             Event::StageFinished {
                 stage: "arm64/gcc".into(),
-                state: State::Failed { why: "all-gcc: exit code 2".into() },
+                state: StageOutcome::Failed { why: "all-gcc: exit code 2".into() },
                 usage: used(239.8, 1.0),
                 failure: Some(failure),
                 result: None,

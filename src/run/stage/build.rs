@@ -11,7 +11,7 @@ use crate::process::isolation::{Isolation, Support, View};
 use crate::process::{self, Outcome, Token};
 use crate::run::build_log;
 use crate::run::context::{RunContext, StageEnd};
-use crate::run::log::event::{Event, Failure, State, Usage};
+use crate::run::log::event::{Event, Failure, StageOutcome, Usage};
 use crate::run::memory_pressure::Grant;
 use crate::run::workspace::{self, Begin, Places, Workspace};
 use crate::run::{Error, Stop};
@@ -60,19 +60,19 @@ struct Runner<'a> {
 
 enum StepEnd {
     Done,
-    Ended(State, Option<Failure>),
+    Ended(StageOutcome, Option<Failure>),
 }
 
 impl Runner<'_> {
     async fn run(&mut self) -> Result<StageEnd, Error> {
         let (store, key) = (&self.shared.store, self.work.key);
         let Some((lock, waited)) = self.shared.lock(&self.work.name, &key, &mut self.token).await? else {
-            return Ok(self.end(State::Interrupted, None));
+            return Ok(self.end(StageOutcome::Interrupted, None));
         };
         match store.find(&key) {
             Ok(Some(stored)) => {
                 // Whoever held the lock has built it.
-                let state = if waited { State::Shared } else { State::Cached };
+                let state = if waited { StageOutcome::Shared } else { StageOutcome::Cached };
                 self.remember()?;
                 return Ok(self.found(&stored.tree, state));
             }
@@ -87,7 +87,7 @@ impl Runner<'_> {
         let script = workspace::reproduce(&self.work.name, &key, &self.work.job, &self.work.places);
         fs_err::write(root.join("reproduce.sh"), &script)?;
         let mut ended = self.steps(&mut space, &lock, begin).await?;
-        if let StepEnd::Ended(State::Failed { why }, _) = &ended
+        if let StepEnd::Ended(StageOutcome::Failed { why }, _) = &ended
             && begin.resumed
             && !self.is_late()
         {
@@ -100,7 +100,7 @@ impl Runner<'_> {
         }
         if let StepEnd::Ended(state, failure) = ended {
             return match (&self.work.expect, state) {
-                (Some(_), State::Failed { why }) => self.failed_check(&mut space, why, failure),
+                (Some(_), StageOutcome::Failed { why }) => self.failed_check(&mut space, why, failure),
                 (_, state) => Ok(self.end(state, failure)),
             };
         }
@@ -139,7 +139,7 @@ impl Runner<'_> {
         Ok(())
     }
 
-    fn found(&mut self, tree: &Path, state: State) -> StageEnd {
+    fn found(&mut self, tree: &Path, state: StageOutcome) -> StageEnd {
         let account = self.work.expect.as_ref().and_then(|_| check::recall(tree));
         let state = match &account {
             Some(account) => self.judged(account, state),
@@ -149,7 +149,7 @@ impl Runner<'_> {
     }
 
     // The state that a check's account comes to; `good` is the state of a pass.
-    fn judged(&self, account: &CheckResult, good: State) -> State {
+    fn judged(&self, account: &CheckResult, good: StageOutcome) -> StageOutcome {
         let expect = self.work.expect.clone().unwrap_or_default();
         let (state, remark) = check::state(&expect, account, self.shared.options.today, good);
         if let Some(remark) = remark {
@@ -169,17 +169,17 @@ impl Runner<'_> {
             // Evidence stays where it is; the next run must not take it for finished.
             space.failed()?;
             let account = check::absolute(account, &dest);
-            let state = self.judged(&account, State::Done);
-            let failure = matches!(state, State::Failed { .. })
+            let state = self.judged(&account, StageOutcome::Done);
+            let failure = matches!(state, StageOutcome::Failed { .. })
                 .then(|| check::failure(&self.work.name, self.work.job.steps.last(), &account));
             return Ok(StageEnd { account: Some(account), ..self.end(state, failure) });
         }
         let end = self.publish(space, script, begin)?;
-        if end.state != State::Done {
+        if end.state != StageOutcome::Done {
             return Ok(end);
         }
         let account = end.result.as_deref().and_then(check::recall);
-        let state = account.as_ref().map_or(State::Done, |account| self.judged(account, State::Done));
+        let state = account.as_ref().map_or(StageOutcome::Done, |account| self.judged(account, StageOutcome::Done));
         Ok(StageEnd { state, account, ..end })
     }
 
@@ -196,8 +196,8 @@ impl Runner<'_> {
         account.state = Verdict::Fail;
         account.why = Some(account.why.filter(|_| failure.is_some()).unwrap_or(why));
         let account = check::absolute(account, &dest);
-        let state = self.judged(&account, State::Done);
-        let failure = failure.filter(|_| matches!(state, State::Failed { .. }));
+        let state = self.judged(&account, StageOutcome::Done);
+        let failure = failure.filter(|_| matches!(state, StageOutcome::Failed { .. }));
         Ok(StageEnd { account: Some(account), ..self.end(state, failure) })
     }
 
@@ -238,7 +238,7 @@ impl Runner<'_> {
     ) -> Result<StepEnd, Error> {
         let stopping = *self.shared.stop.borrow() > Stop::No;
         let grant = if stopping { None } else { self.memory(step).await? };
-        let Some(_grant) = grant else { return Ok(StepEnd::Ended(State::Interrupted, None)) };
+        let Some(_grant) = grant else { return Ok(StepEnd::Ended(StageOutcome::Interrupted, None)) };
         let log = space.log(index, step);
         space.started(step)?;
         let name = self.work.name.clone();
@@ -275,7 +275,7 @@ impl Runner<'_> {
             return Ok(StepEnd::Done);
         }
         if outcome.stopped && !late {
-            return Ok(StepEnd::Ended(State::Interrupted, None));
+            return Ok(StepEnd::Ended(StageOutcome::Interrupted, None));
         }
         space.failed()?;
         let ended = match (late, self.shared.options.stage_timeout) {
@@ -294,7 +294,7 @@ impl Runner<'_> {
             log: log.display().to_string(),
             reproduce: format!("crossmill reproduce {name}"),
         };
-        Ok(StepEnd::Ended(State::Failed { why: format!("{}: {ended}", step.name) }, Some(failure)))
+        Ok(StepEnd::Ended(StageOutcome::Failed { why: format!("{}: {ended}", step.name) }, Some(failure)))
     }
 
     fn command(&self, space: &Workspace, lock: &Lock, step: &JobStep, log: &Path) -> process::Command {
@@ -408,7 +408,7 @@ impl Runner<'_> {
         for file in &self.work.job.result {
             if fs_err::symlink_metadata(space.root().join("dest").join(file)).is_err() {
                 let error = store::Error::Missing { file: file.clone() };
-                return Ok(self.end(State::Failed { why: error.to_string() }, None));
+                return Ok(self.end(StageOutcome::Failed { why: error.to_string() }, None));
             }
         }
         fs_err::write(space.root().join("logs/reproduce.sh"), script)?;
@@ -429,13 +429,13 @@ impl Runner<'_> {
         if !self.shared.options.keep_work {
             crate::base::files::remove_tree(space.root())?;
         }
-        let end = self.end(State::Done, None);
+        let end = self.end(StageOutcome::Done, None);
         // A resumed stage's time is not what the whole takes.
         let whole = (begin.step == 0 && !begin.resumed).then_some(cpu);
         Ok(StageEnd { result: Some(stored.tree), expected: whole, ..end })
     }
 
-    fn end(&mut self, state: State, failure: Option<Failure>) -> StageEnd {
+    fn end(&mut self, state: StageOutcome, failure: Option<Failure>) -> StageEnd {
         self.usage.wall = self.began.elapsed().as_secs_f64();
         StageEnd { state, usage: self.usage, failure, result: None, expected: None, chosen: None, account: None }
     }

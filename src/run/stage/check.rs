@@ -5,7 +5,7 @@ use crate::config::expect::Expectation;
 use crate::plan::job::JobStep;
 use crate::run::context::StageEnd;
 use crate::run::expectation::{Judgement, judge};
-use crate::run::log::event::{Failure, State, Usage};
+use crate::run::log::event::{Failure, StageOutcome, Usage};
 use jiff::civil::Date;
 use std::path::Path;
 
@@ -43,14 +43,14 @@ pub fn absolute(mut account: CheckResult, dest: &Path) -> CheckResult {
 }
 
 /// The state of a check's stage, where `good` stands for a pass, and a remark.
-pub fn state(expect: &Expectation, account: &CheckResult, today: Date, good: State) -> (State, Option<String>) {
+pub fn state(expect: &Expectation, account: &CheckResult, today: Date, good: StageOutcome) -> (StageOutcome, Option<String>) {
     match judge(expect, account, today) {
         Judgement::Pass => (good, None),
         Judgement::Surprise(remark) => (good, Some(remark)),
-        Judgement::Unsupported(why) => (State::Unsupported { why }, None),
-        Judgement::Skipped(why) => (State::Skipped { why }, None),
-        Judgement::Known(why) => (State::KnownFailure { why }, None),
-        Judgement::Fail(why) => (State::Failed { why }, None),
+        Judgement::Unsupported(why) => (StageOutcome::Unsupported { why }, None),
+        Judgement::Skipped(why) => (StageOutcome::Skipped { why }, None),
+        Judgement::Known(why) => (StageOutcome::KnownFailure { why }, None),
+        Judgement::Fail(why) => (StageOutcome::Failed { why }, None),
     }
 }
 
@@ -58,7 +58,7 @@ pub fn state(expect: &Expectation, account: &CheckResult, today: Date, good: Sta
 pub fn skipped(why: String) -> StageEnd {
     let account = CheckResult { state: Verdict::Skipped, why: Some(why.clone()), ..CheckResult::default() };
     StageEnd {
-        state: State::Skipped { why },
+        state: StageOutcome::Skipped { why },
         usage: Usage::default(),
         failure: None,
         result: None,

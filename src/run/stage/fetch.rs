@@ -2,7 +2,7 @@
 
 use crate::plan::graph::{Chosen, SourceSet};
 use crate::run::context::{RunContext, StageEnd};
-use crate::run::log::event::{Event, State, Usage};
+use crate::run::log::event::{Event, StageOutcome, Usage};
 use crate::run::{Error, Stop};
 use crate::source::Progress;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,7 +44,7 @@ impl Progress for ProgressReporter<'_> {
     }
 }
 
-pub(super) fn end(state: State, began: Instant) -> StageEnd {
+pub(super) fn end(state: StageOutcome, began: Instant) -> StageEnd {
     let usage = Usage { wall: began.elapsed().as_secs_f64(), ..Usage::default() };
     StageEnd { state, usage, failure: None, result: None, expected: None, chosen: None, account: None }
 }
@@ -57,7 +57,7 @@ pub async fn fetch(shared: &RunContext, set: &SourceSet) -> Result<StageEnd, Err
     let fetched = tokio::select! {
         fetched = shared.fetcher.fetch(&set.candidates, &teller) => fetched?,
         // Dropping the download keeps what has arrived.
-        () = shared.asked_to_stop(Stop::No) => return Ok(end(State::Interrupted, began)),
+        () = shared.asked_to_stop(Stop::No) => return Ok(end(StageOutcome::Interrupted, began)),
     };
     shared.emitter.emit(Event::FetchUsed {
         stage,
@@ -65,7 +65,7 @@ pub async fn fetch(shared: &RunContext, set: &SourceSet) -> Result<StageEnd, Err
         cached: fetched.from_cache,
         bytes: fetched.bytes,
     });
-    let state = if fetched.from_cache { State::Cached } else { State::Done };
+    let state = if fetched.from_cache { StageOutcome::Cached } else { StageOutcome::Done };
     let chosen = Chosen { candidate: fetched.candidate, digest: fetched.digest };
     Ok(StageEnd { chosen: Some(chosen), ..end(state, began) })
 }

@@ -5,7 +5,7 @@ use crate::base::{Key, files};
 use crate::plan::graph::SourceSet;
 use crate::process::Token;
 use crate::run::context::{RunContext, StageEnd};
-use crate::run::log::event::State;
+use crate::run::log::event::StageOutcome;
 use crate::run::{Error, Stop};
 use crate::source::{self, Progress as _};
 use crate::store;
@@ -24,10 +24,10 @@ pub async fn unpack(
     let began = Instant::now();
     let mut token = Some(token);
     let Some((_lock, _)) = shared.lock(name, &key, &mut token).await? else {
-        return Ok(end(State::Interrupted, began));
+        return Ok(end(StageOutcome::Interrupted, began));
     };
     match shared.store.check_source(&key, false) {
-        Ok(true) => return Ok(end(State::Shared, began)),
+        Ok(true) => return Ok(end(StageOutcome::Shared, began)),
         Ok(false) => {}
         // The run has said so when it began.
         Err(store::Error::Corrupt { .. }) => {}
@@ -75,7 +75,7 @@ fn candidate(set: &SourceSet) -> crate::config::source::SourceSpec {
     set.candidates[chosen].clone()
 }
 
-async fn unpack_once(shared: &Arc<RunContext>, name: &str, key: Key, set: &SourceSet) -> Result<State, Error> {
+async fn unpack_once(shared: &Arc<RunContext>, name: &str, key: Key, set: &SourceSet) -> Result<StageOutcome, Error> {
     let spec = candidate(set);
     let fetched = match shared.fetcher.cached(std::slice::from_ref(&spec)) {
         Some(fetched) => fetched,
@@ -105,10 +105,10 @@ async fn unpack_once(shared: &Arc<RunContext>, name: &str, key: Key, set: &Sourc
             cancel.store(true, Ordering::Relaxed);
             let _ = task.await;
             files::remove_tree(&made)?;
-            return Ok(State::Interrupted);
+            return Ok(StageOutcome::Interrupted);
         }
     };
     unpacked.map_err(|error| Error::Defect(error.to_string()))??;
     shared.store.publish_source(&key, &made)?;
-    Ok(State::Done)
+    Ok(StageOutcome::Done)
 }
