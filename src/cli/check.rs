@@ -1,6 +1,6 @@
 //! `crossmill check`: the checks of targets.
 
-use super::build::{RunOptions, What, start};
+use super::build::RunArgs;
 use super::options::Select;
 use super::{CliResult, renamed};
 use clap::{Args, Subcommand};
@@ -19,7 +19,7 @@ pub struct Check {
     #[command(flatten)]
     select: Select,
     #[command(flatten)]
-    run: RunOptions,
+    run: RunArgs,
 }
 
 // Spellings before each format had a command of its own. They only name the new one.
@@ -46,7 +46,7 @@ impl Check {
                 Err(renamed("crossmill check sframe --rows", "crossmill sframe rows FUNC FILE"))
             }
             Some(Renamed::Sframe(Ignored { .. })) => Err(renamed("crossmill check sframe", "crossmill sframe check")),
-            None => start(&self.select, &self.run, What::Check),
+            None => self.run.check(&self.select),
         }
     }
 }

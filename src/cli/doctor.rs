@@ -1,7 +1,6 @@
 //! `crossmill doctor`, and the look at the host's tools before a build.
 
 use super::options::Select;
-use super::session::Session;
 use super::{CliError, CliResult, exit};
 use crate::base::Diagnostic;
 use crate::host::tools::{self, Examination};
@@ -28,17 +27,17 @@ pub struct Doctor {
 impl Doctor {
     /// Examines and, where asked, installs.
     pub fn run(self) -> CliResult {
-        let session = Session::open(&self.select.place)?;
-        let request = session.request(&self.select, true)?;
+        let session = self.select.session()?;
+        let request = self.select.request(&session, true)?;
         let mut names = session.tools_for(&request)?;
         if self.ccache {
-            names.extend(session.tools.cache().map(|(tool, _)| tool.name.clone()));
+            names.extend(session.config.host_tools.cache().map(|(tool, _)| tool.name.clone()));
         }
         let host = session.machine();
-        let mut examination = tools::examine(&session.tools, &names, &host);
+        let mut examination = tools::examine(&session.config.host_tools, &names, &host);
         if self.install && !examination.is_good() {
             install(&examination)?;
-            examination = tools::examine(&session.tools, &names, &host);
+            examination = tools::examine(&session.config.host_tools, &names, &host);
         }
         let isolation = crate::process::isolation::support(std::path::Path::new("/proc/self/exe"))?.isolation();
         let text = if self.json {

@@ -1,7 +1,6 @@
 //! `crossmill shell` and `crossmill env`.
 
 use super::options::Select;
-use super::session::Session;
 use super::{CliError, CliResult};
 use crate::base::Diagnostic;
 use crate::config::matrix::Target;
@@ -33,12 +32,12 @@ pub struct Env {
 // The target, and what its own stages have on their PATH before the host's
 // directories: its toolchain.
 fn variables(select: &Select) -> Result<(Target, String), CliError> {
-    let session = Session::open(&select.place)?;
+    let session = select.session()?;
     let [name] = &select.targets[..] else { return Err(CliError::usage("name exactly one target")) };
     let target = session.config.matrix.target(name)?.clone();
-    let request = session.request(select, false)?;
+    let request = select.request(&session, false)?;
     let store = session.store()?;
-    let plan = session.plan(&request, &store, &session.fetcher(&store)?)?;
+    let plan = session.plan(&request, &store, &session.fetcher(&store))?;
     // A toolchain's own parts have less on theirs: gcc is built with binutils alone.
     let for_target = |column| session.config.recipes.get(column).is_some_and(|recipe| recipe.per == Per::Target);
     let own = plan.stages.iter().filter(|stage| stage.row == target.name.as_str() && for_target(&stage.column));

@@ -2,7 +2,6 @@
 //! earlier run left.
 
 use super::options::Place;
-use super::session::Session;
 use super::{CliError, CliResult};
 use crate::base::{Diagnostic, suggest};
 use crate::plan::Material;
@@ -52,7 +51,7 @@ pub struct Timeline {
 impl Log {
     /// Prints it.
     pub fn run(self) -> CliResult {
-        let store = Session::open(&self.place)?.store()?;
+        let store = self.place.session()?.store()?;
         let dir = stage_dirs(&store, &self.stage)?;
         let mut logs: Vec<PathBuf> = dir
             .iter()
@@ -131,7 +130,7 @@ fn step_of(log: &Path) -> String {
 impl Reproduce {
     /// Prints or writes it.
     pub fn run(self) -> CliResult {
-        let store = Session::open(&self.place)?.store()?;
+        let store = self.place.session()?.store()?;
         let places = stage_dirs(&store, &self.stage)?;
         let files = places.iter().flat_map(|dir| [dir.join("reproduce.sh"), dir.join("logs/reproduce.sh")]);
         let Some(file) = files.into_iter().find(|file| file.is_file()) else {
@@ -149,7 +148,7 @@ impl Reproduce {
 impl Timeline {
     /// Prints or writes it.
     pub fn run(self) -> CliResult {
-        let store = Session::open(&self.place)?.store()?;
+        let store = self.place.session()?.store()?;
         let runs = store.root().join("runs");
         let run = match self.run {
             Some(run) => run,

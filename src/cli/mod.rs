@@ -6,7 +6,6 @@ mod output;
 
 mod btf;
 mod build;
-mod ccache;
 mod check;
 mod completions;
 mod doctor;
@@ -19,7 +18,6 @@ mod package;
 mod plan;
 mod record;
 mod runs;
-mod session;
 mod sframe;
 mod store;
 mod targets;
@@ -164,6 +162,9 @@ impl From<std::io::Error> for CliError {
 impl From<crate::run::Error> for CliError {
     fn from(error: crate::run::Error) -> Self {
         let exit = match &error {
+            crate::run::Error::Usage(problems) => return problems.clone().into(),
+            crate::run::Error::MissingTools(problem) => return Self::new(exit::HOST, (**problem).clone()),
+            crate::run::Error::CompilerLauncher(_) => exit::HOST,
             crate::run::Error::Store(_) => exit::STORE,
             crate::run::Error::Source(_) => exit::SOURCE,
             crate::run::Error::NoExec { .. } => exit::STORE,

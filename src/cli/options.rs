@@ -1,6 +1,10 @@
 //! Options that several commands share.
 
+use super::{CliError, exit};
 use crate::base::Diagnostic;
+use crate::plan::Request;
+use crate::plan::request::Words;
+use crate::run::{Session, Setup};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -42,6 +46,36 @@ pub struct Select {
 }
 
 impl Select {
+    /// Reads the configuration.
+    pub fn session(&self) -> Result<Session, CliError> {
+        self.place.session()
+    }
+
+    /// Resolves the request. With `or_all`, no target at all stands for every one.
+    pub fn request(&self, session: &Session, or_all: bool) -> Result<Request, CliError> {
+        let mut groups = self.group.clone();
+        if self.all || (or_all && self.targets.is_empty() && groups.is_empty()) {
+            groups.push("all".to_owned());
+        }
+        if self.targets.is_empty() && groups.is_empty() {
+            let problem = Diagnostic::new("no target is named")
+                .hint("for example `crossmill build arm64`; `crossmill targets` lists them, `--all` takes every one");
+            return Err(CliError::new(exit::USAGE, problem));
+        }
+        let set = self.settings().map_err(|problem| CliError::new(exit::USAGE, problem))?;
+        let words = Words {
+            targets: &self.targets,
+            groups: &groups,
+            profile: self.profile.as_deref(),
+            release_set: self.release_set.as_deref(),
+            with: &self.with,
+            set: &set,
+            source: &self.source,
+            packages: &self.package,
+        };
+        Ok(Request::new(&session.config, &words)?)
+    }
+
     /// The settings that the user turned, as `NAME=VALUE`.
     pub fn settings(&self) -> Result<Vec<String>, Diagnostic> {
         let mut set = self.set.clone();
@@ -80,6 +114,20 @@ pub struct Place {
     /// The base of a Debian mirror, instead of the one this host's apt uses
     #[arg(long, value_name = "URL", help_heading = "Places")]
     pub debian_mirror: Option<String>,
+}
+
+impl Place {
+    /// Reads the configuration.
+    pub fn session(&self) -> Result<Session, CliError> {
+        Ok(Session::open(Setup {
+            store: self.store.clone(),
+            data: self.data.clone(),
+            overlays: self.config.clone(),
+            recipes: self.recipes.clone(),
+            offline: self.offline,
+            debian_mirror: self.debian_mirror.clone(),
+        })?)
+    }
 }
 
 fn store_path(text: &str) -> Result<PathBuf, String> {

@@ -1,10 +1,9 @@
 //! `crossmill package`: what an archive holds, which settings it needs and which
 //! checks must not fail before is data, `[archive.NAME]` of `targets.toml`.
 
-use super::build::{Running, What, execute};
+use super::build::{Running, execute, exit_code};
 use super::options::Select;
-use super::session::Session;
-use super::{CliError, CliResult, exit};
+use super::{CliError, CliResult};
 use crate::base::{Diagnostic, TargetName};
 use crate::config::matrix::Archive;
 use crate::config::recipe::Recipe;
@@ -13,8 +12,9 @@ use crate::plan::context;
 use crate::plan::instance::Instance;
 use crate::plan::versions;
 use crate::publish::archive;
-use crate::run::Summary;
+use crate::run::Session;
 use crate::run::log::event::StageOutcome;
+use crate::run::{Goal, Summary};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -66,12 +66,12 @@ struct Wanted {
 impl Package {
     /// Builds, checks and archives.
     pub fn run(self) -> CliResult {
-        let session = Session::open(&self.select.place)?;
+        let session = self.select.session()?;
         let archive = session.config.matrix.archive(self.what.name())?.clone();
         let recipe = session.config.recipe(archive.package.0.as_str())?.clone();
-        let request = session.request(&selected(&self.select, &archive)?, false)?;
+        let request = selected(&self.select, &archive)?.request(&session, false)?;
         let wanted = wanted(&session, &request, &archive, &recipe)?;
-        let ran = execute(&session, &request, &self.running, What::Build { record: false, ccache: false })?;
+        let ran = execute(&session, &request, Goal::Build, &self.running, false)?;
         let mut written = Vec::new();
         for archive in &wanted {
             let tree = match fit(archive, &ran.summary) {
@@ -94,11 +94,11 @@ impl Package {
             }));
         }
         if self.json {
-            let exit = exit::of(ran.summary.end);
+            let exit = exit_code(&ran);
             let value = serde_json::json!({ "schema": 1, "exit": exit, "archives": written });
             super::print(&format!("{value:#}\n"))?;
         }
-        Ok(exit::of(ran.summary.end))
+        Ok(exit_code(&ran))
     }
 }
 
@@ -168,7 +168,9 @@ fn fit(wanted: &Wanted, summary: &Summary) -> Result<PathBuf, String> {
     for check in &wanted.checks {
         match summary.states.get(check) {
             Some(StageOutcome::Failed { why }) => return Err(format!("its check {check} failed: {why}")),
-            Some(StageOutcome::Blocked { .. } | StageOutcome::Interrupted) => return Err(format!("its check {check} did not run")),
+            Some(StageOutcome::Blocked { .. } | StageOutcome::Interrupted) => {
+                return Err(format!("its check {check} did not run"));
+            }
             _ => {}
         }
     }

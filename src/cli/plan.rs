@@ -2,11 +2,11 @@
 
 use super::CliResult;
 use super::options::Select;
-use super::session::Session;
 use crate::plan::explain;
 use crate::plan::{Material, StageId};
 use crate::report::plan as report;
-use crate::run::preflight::{self, Sources, Survey};
+use crate::run::Goal;
+use crate::run::preflight::Preflight;
 use clap::Args;
 
 /// Show what a build would do: the graph, what is cached, what runs, and why
@@ -28,15 +28,11 @@ pub struct Plan {
 impl Plan {
     /// Plans and prints.
     pub fn run(self) -> CliResult {
-        let session = Session::open(&self.select.place)?;
-        let request = session.request(&self.select, true)?;
-        let store = session.store()?;
-        let fetcher = session.fetcher(&store)?;
-        let plan = session.plan(&request, &store, &fetcher)?;
-        let times = store.times();
-        let survey = Survey::of(&plan, &store, &fetcher, Sources::Compared)?;
-        let expected = |id| preflight::expected(&plan, &times, &request.profile, id);
-        let states = crate::run::states::States::new(&plan, |id: StageId| survey.is_there(id), expected);
+        let session = self.select.session()?;
+        let request = self.select.request(&session, true)?;
+        let Preflight { plan, store, survey, states, expected, .. } =
+            Preflight::of(&session, &request, Goal::Build, session.store()?)?;
+        let expected = |id: StageId| expected[id.0 as usize];
         let why = |id: StageId| -> Vec<String> {
             let stage = plan.stage(id);
             if let Some((_, why)) = survey.damaged.iter().find(|(name, _)| *name == stage.name) {

@@ -1,13 +1,12 @@
 //! `crossmill record`, and `crossmill build --record`.
 
 use super::options::Place;
-use super::session::Session;
 use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, Key, files};
-use crate::config::Config;
 use crate::plan::Material;
 use crate::process::{Usage, probe};
 use crate::record::{self, History, Looked, Record, gather::World};
+use crate::run::Session;
 use crate::run::log::{RunModel, event_log};
 use crate::store::Store;
 use clap::Args;
@@ -42,7 +41,7 @@ pub struct RecordCommand {
 impl RecordCommand {
     /// Writes or checks.
     pub fn run(self) -> CliResult {
-        let session = Session::open(&self.place)?;
+        let session = self.place.session()?;
         let docs = docs(&session, self.out.as_deref())?;
         let wanted = match (self.no_runs, self.runs.is_empty()) {
             (true, _) => Wanted::None,
@@ -112,7 +111,7 @@ impl Files {
     fn of(session: &Session, docs: &Path, wanted: &Wanted) -> Result<Self, CliError> {
         let mut record = read(&docs.join(record::JSON))?.unwrap_or_default();
         // Files that are kept beside targets.toml speak of its targets, not of a user's own.
-        let bare = if docs == session.data.join("docs") { Some(Config::load(&session.data, &[], &[])?) } else { None };
+        let bare = if docs == session.data.join("docs") { Some(session.config_without_overlays()?) } else { None };
         let config = bare.as_ref().unwrap_or(&session.config);
         let mut told = Vec::new();
         if !matches!(wanted, Wanted::None) {

@@ -1,7 +1,6 @@
 //! `crossmill runs`.
 
 use super::options::Place;
-use super::session::Session;
 use super::{CliResult, exit, print};
 use crate::base::Diagnostic;
 use crate::report::runs::{self as report, Run};
@@ -23,7 +22,7 @@ pub struct Runs {
 impl Runs {
     /// Lists them.
     pub fn run(self) -> CliResult {
-        let store = Session::open(&self.place)?.store()?;
+        let store = self.place.session()?.store()?;
         let dir = store.root().join("runs");
         let mut runs = Vec::new();
         for name in names(&dir)? {

@@ -1,7 +1,6 @@
 //! `crossmill store`.
 
 use super::options::Place;
-use super::session::Session;
 use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, Key, units};
 use crate::plan::Material;
@@ -65,7 +64,7 @@ impl StoreCommand {
     pub fn run(self) -> CliResult {
         match self.what {
             What::Path(place) => {
-                super::print(&format!("{}\n", Session::open(&place)?.store_dir()?.display()))?;
+                super::print(&format!("{}\n", place.session()?.store_dir()?.display()))?;
                 Ok(exit::DONE)
             }
             What::Verify(place) => verify(&place),
@@ -77,7 +76,7 @@ impl StoreCommand {
 }
 
 fn verify(place: &Place) -> CliResult {
-    let store = Session::open(place)?.store()?;
+    let store = place.session()?.store()?;
     let (keys, sources) = (store.keys()?, store.source_keys()?);
     let looked = keys.iter().map(|key| store.verify(key).map(drop));
     let looked = looked.chain(sources.iter().map(|key| store.check_source(key, true).map(drop)));
@@ -104,7 +103,7 @@ fn verify(place: &Place) -> CliResult {
 }
 
 fn repair(place: &Place) -> CliResult {
-    let store = Session::open(place)?.store()?;
+    let store = place.session()?.store()?;
     let removed = store.repair()?;
     for (path, why) in &removed {
         super::print(&format!("removed: {}: {why}\n", path.display()))?;
@@ -114,7 +113,7 @@ fn repair(place: &Place) -> CliResult {
 }
 
 fn discard(command: &Discard) -> CliResult {
-    let store = Session::open(&command.place)?.store()?;
+    let store = command.place.session()?.store()?;
     store.writable()?;
     let key = find_key(&store, &command.what)?;
     let Ok(_lock) = store.try_lock(&key)? else {
@@ -144,7 +143,7 @@ fn find_key(store: &Store, what: &str) -> Result<Key, CliError> {
 }
 
 fn gc(command: &Gc) -> CliResult {
-    let store = Session::open(&command.place)?.store()?;
+    let store = command.place.session()?.store()?;
     let keep = used(&store, command)?;
     let removed = store.gc(&keep, command.dry_run)?;
     let word = if command.dry_run { "would remove" } else { "removed" };

@@ -1,7 +1,6 @@
 //! `crossmill targets`.
 
 use super::options::Place;
-use super::session::Session;
 use super::{CliError, CliResult, record};
 use crate::report::targets::{self as report, Form};
 use clap::Args;
@@ -32,7 +31,7 @@ pub struct Targets {
 impl Targets {
     /// Lists.
     pub fn run(self) -> CliResult {
-        let session = Session::open(&self.place)?;
+        let session = self.place.session()?;
         let matrix = &session.config.matrix;
         let form = match (self.json, self.markdown) {
             (true, _) => Form::Json,

@@ -1,15 +1,14 @@
 //! What builds need from the machine they run on, as `recipes/host-tools.toml`
 //! tells it. No tool, package or package manager is known here by name.
 
-use super::toml_error;
-use crate::base::{Diagnostic, Location, Version, suggest};
+use super::file::SourceFile;
+use crate::base::{Diagnostic, Version, suggest};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::path::Path;
 use toml::Spanned;
 
 /// All tools and how to install them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostTools {
     /// In the file's order.
     pub tools: Vec<Tool>,
@@ -80,9 +79,9 @@ pub struct Manager {
 }
 
 impl HostTools {
-    /// Reads the text of `file`.
-    pub fn parse(file: &Path, text: &str) -> Result<Self, Box<Diagnostic>> {
-        let raw: RawFile = toml::from_str(text).map_err(|error| Box::new(toml_error::diagnose(file, text, &error)))?;
+    /// Reads a file, whose tools may name the package managers of `below` too.
+    pub fn parse(file: &SourceFile, below: &Self) -> Result<Self, Diagnostic> {
+        let raw: RawFile = file.parse()?;
         let managers: Vec<Manager> = in_order(raw.manager)
             .into_iter()
             .map(|(name, raw)| {
@@ -90,15 +89,31 @@ impl HostTools {
                 Manager { name, program: raw.program, install: raw.install }
             })
             .collect();
-        let names: Vec<&str> = managers.iter().map(|manager| manager.name.as_str()).collect();
+        let names: Vec<&str> = managers.iter().chain(&below.managers).map(|it| it.name.as_str()).collect();
         let tools = in_order(raw.tool)
             .into_iter()
             .map(|(name, raw)| {
-                let at = Location::of_span(file, text, raw.span());
-                raw.into_inner().check(&name, &names).map_err(|said| Box::new(said.at(at)))
+                let at = file.location(raw.span());
+                raw.into_inner().check(&name, &names).map_err(|problem| problem.at(at))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { tools, managers })
+    }
+
+    /// Adds the tools and package managers of another file, which replace those of the same name.
+    pub fn extend(&mut self, other: Self) {
+        for tool in other.tools {
+            match self.tools.iter_mut().find(|below| below.name == tool.name) {
+                Some(below) => *below = tool,
+                None => self.tools.push(tool),
+            }
+        }
+        for manager in other.managers {
+            match self.managers.iter_mut().find(|below| below.name == manager.name) {
+                Some(below) => *below = manager,
+                None => self.managers.push(manager),
+            }
+        }
     }
 
     /// The tools of these names, in the file's order.
@@ -117,14 +132,16 @@ impl HostTools {
     }
 }
 
-fn wrong(message: String, hint: &str) -> Result<Tool, Box<Diagnostic>> {
-    Err(Box::new(Diagnostic::new(message).hint(hint)))
+fn wrong(message: String, hint: &str) -> Result<Tool, Diagnostic> {
+    Err(Diagnostic::new(message).hint(hint))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
+    #[serde(default)]
     tool: BTreeMap<String, Spanned<RawTool>>,
+    #[serde(default)]
     manager: BTreeMap<String, Spanned<RawManager>>,
 }
 
@@ -166,11 +183,11 @@ struct RawManager {
 }
 
 impl RawTool {
-    fn check(self, name: &str, managers: &[&str]) -> Result<Tool, Box<Diagnostic>> {
+    fn check(self, name: &str, managers: &[&str]) -> Result<Tool, Diagnostic> {
         if let Some(other) = self.packages.keys().find(|manager| !managers.contains(&manager.as_str())) {
             let said = Diagnostic::new(format!("tool `{name}` names the unknown package manager `{other}`"));
             let hints = suggest::hints(other, "package managers", managers.iter().copied());
-            return Err(Box::new(hints.into_iter().fold(said, Diagnostic::hint)));
+            return Err(hints.into_iter().fold(said, Diagnostic::hint));
         }
         let base_variable = self.base_variable;
         let cache = match (self.wraps, self.cache_variable) {
@@ -227,14 +244,18 @@ mod tests {
 
     const MANAGERS: &str = "\n[manager.apt]\nprogram = \"apt-get\"\ninstall = [\"apt-get\", \"install\"]\n";
 
+    fn parse(text: &str) -> Result<HostTools, Diagnostic> {
+        let file = SourceFile::from_text(std::path::Path::new("recipes/host-tools.toml"), text.to_owned());
+        HostTools::parse(&file, &HostTools::default())
+    }
+
     fn refused(tool: &str) -> String {
         let text = format!("{tool}{MANAGERS}");
-        HostTools::parse(Path::new("recipes/host-tools.toml"), &text).unwrap_err().to_string()
+        parse(&text).unwrap_err().to_string()
     }
 
     fn committed() -> HostTools {
-        let text = include_str!("../../recipes/host-tools.toml");
-        HostTools::parse(Path::new("recipes/host-tools.toml"), text).unwrap()
+        parse(include_str!("../../recipes/host-tools.toml")).unwrap()
     }
 
     #[test]

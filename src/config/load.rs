@@ -2,25 +2,29 @@
 //! recipes, and what the user lays over both.
 
 use super::file::{Placed, SourceFile};
+use super::host_tools::HostTools;
 use super::matrix::{Matrix, Target};
+use super::raw::RawMatrix;
 use super::recipe::{Per, Recipe};
 use crate::base::{Diagnostic, PackageName, suggest};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The matrix and the recipes.
+/// The matrix, the recipes and the host tools.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The targets and all that is named beside them.
     pub matrix: Matrix,
     /// The recipes by package.
     pub recipes: BTreeMap<PackageName, Recipe>,
+    /// The host tools that recipes name.
+    pub host_tools: HostTools,
     /// Where recipes and their files are, the user's own directories first.
     pub recipe_dirs: Vec<PathBuf>,
 }
 
-/// Files of a recipe directory that are no recipe.
-const NOT_RECIPES: [&str; 1] = ["host-tools.toml"];
+/// The file of a recipe directory that describes host tools and is no recipe.
+const HOST_TOOLS: &str = "host-tools.toml";
 
 impl Config {
     /// Reads `data/targets.toml` and `data/recipes/`, then the overlays in
@@ -31,19 +35,19 @@ impl Config {
         let mut files = Vec::new();
         let mut recipe_dirs: Vec<PathBuf> = extra_recipes.to_vec();
         for path in std::iter::once(&data.join("targets.toml")).chain(overlays) {
-            match SourceFile::read(path) {
-                Ok(file) => {
-                    // A file that does not parse is reported by the matrix, once.
-                    if let Ok(raw) = file.parse::<super::raw::RawMatrix>() {
-                        recipe_dirs.extend(raw.recipes.iter().map(|dir| file.dir().join(dir)));
-                    }
-                    files.push(file);
+            let parsed = SourceFile::read(path).and_then(|file| Ok((file.parse::<RawMatrix>()?, file)));
+            match parsed {
+                Ok((raw, file)) => {
+                    recipe_dirs.extend(raw.recipes.iter().map(|dir| file.dir().join(dir)));
+                    files.push((file, raw));
                 }
                 Err(problem) => problems.push(problem),
             }
         }
-        recipe_dirs.push(data.join("recipes"));
-        let matrix = Matrix::load(&files).map_err(|more| problems.extend(more));
+        let own = data.join("recipes");
+        let host_tools = host_tools(&recipe_dirs, &own).map_err(|more| problems.extend(more));
+        recipe_dirs.push(own);
+        let matrix = Matrix::of(files).map_err(|more| problems.extend(more));
         let mut recipes: BTreeMap<PackageName, Recipe> = BTreeMap::new();
         for dir in &recipe_dirs {
             for path in recipe_files(dir, &mut problems) {
@@ -56,9 +60,9 @@ impl Config {
                 }
             }
         }
-        match matrix {
-            Ok(matrix) if problems.is_empty() => {
-                let config = Self { matrix, recipes, recipe_dirs };
+        match (matrix, host_tools) {
+            (Ok(matrix), Ok(host_tools)) if problems.is_empty() => {
+                let config = Self { matrix, recipes, host_tools, recipe_dirs };
                 config.check_names()?;
                 Ok(config)
             }
@@ -133,10 +137,25 @@ impl Config {
             }
         }
         super::mentions::check(self, &mut problems);
+        self.check_host_tools(&mut problems);
         for target in self.matrix.targets.values() {
             self.check_pins(target, &mut problems);
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    // Names that depend on the target are checked when the plan knows them.
+    fn check_host_tools(&self, problems: &mut Vec<Diagnostic>) {
+        let names: Vec<&str> = self.host_tools.tools.iter().map(|tool| tool.name.as_str()).collect();
+        let recipes = self.recipes.values();
+        let used =
+            recipes.flat_map(|recipe| recipe.tools.iter().chain(recipe.snapshot.iter().flat_map(|it| &it.tools)));
+        let used = used.filter(|tool| !tool.text.contains("{{") && !tool.text.contains("{%"));
+        for tool in used.filter(|tool| !names.contains(&tool.text.as_str())) {
+            let mut problem = tool.error(format!("unknown host tool `{}`", tool.text));
+            problem.hints = suggest::hints(&tool.text, "host tools", names.iter().copied());
+            problems.push(problem);
+        }
     }
 
     // What a target names itself must be there and must be its own to choose.
@@ -181,6 +200,22 @@ pub fn version_hints(recipe: &Recipe, wanted: &str) -> Vec<String> {
     hints
 }
 
+// The tools of `own`, with those that the user's directories add or replace; the first of these wins.
+fn host_tools(users: &[PathBuf], own: &Path) -> Result<HostTools, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    let mut merged = HostTools::default();
+    let users = users.iter().map(|dir| dir.join(HOST_TOOLS)).filter(|path| path.exists());
+    let paths: Vec<PathBuf> = users.chain([own.join(HOST_TOOLS)]).collect();
+    for path in paths.iter().rev() {
+        let read = SourceFile::read(path).and_then(|file| HostTools::parse(&file, &merged));
+        match read {
+            Ok(tools) => merged.extend(tools),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(merged) } else { Err(problems) }
+}
+
 fn recipe_files(dir: &Path, problems: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     let entries = match fs_err::read_dir(dir) {
         Ok(entries) => entries,
@@ -192,7 +227,7 @@ fn recipe_files(dir: &Path, problems: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .filter(|path| !NOT_RECIPES.iter().any(|name| path.ends_with(name)))
+        .filter(|path| !path.ends_with(HOST_TOOLS))
         .collect();
     files.sort();
     files

@@ -23,14 +23,14 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// The matrix that `files` tell, the later ones over the earlier.
-    pub fn load(files: &[SourceFile]) -> Result<Matrix, Vec<Diagnostic>> {
+    /// Returns the matrix of `files`; the later ones override the earlier.
+    pub fn load(files: Vec<(SourceFile, RawMatrix)>) -> Result<Matrix, Vec<Diagnostic>> {
         let mut loader = Self { problems: Vec::new() };
         let matrix = loader.all(files);
         if loader.problems.is_empty() { Ok(matrix) } else { Err(loader.problems) }
     }
 
-    fn all(&mut self, files: &[SourceFile]) -> Matrix {
+    fn all(&mut self, files: Vec<(SourceFile, RawMatrix)>) -> Matrix {
         let mut matrix = Matrix {
             targets: BTreeMap::new(),
             not_built: BTreeMap::new(),
@@ -46,20 +46,13 @@ impl Loader {
         };
         let mut raw_targets: BTreeMap<TargetName, (RawTarget, SourceFile, std::ops::Range<usize>)> = BTreeMap::new();
         let mut groups = Vec::new();
-        for file in files {
-            let raw: RawMatrix = match file.parse() {
-                Ok(raw) => raw,
-                Err(problem) => {
-                    self.problems.push(problem);
-                    continue;
-                }
-            };
+        for (file, raw) in files {
             if raw.schema.is_some_and(|schema| schema != 1) {
                 let said = Diagnostic::new(format!("{}: unsupported `schema`", file.path().display()));
                 self.problems.push(said.hint("this crossmill reads `schema = 1`"));
             }
-            self.settings_and_profiles(&mut matrix, file, &raw);
-            matrix.mentions.extend(mentions::of(file, &raw));
+            self.settings_and_profiles(&mut matrix, &file, &raw);
+            matrix.mentions.extend(mentions::of(&file, &raw));
             for (name, value) in &raw.environment {
                 matrix.environment.insert(name.get_ref().clone(), value.get_ref().clone());
             }
@@ -67,7 +60,7 @@ impl Loader {
                 matrix.not_built.insert(name.into_inner(), NotBuilt { why: known.why, last: known.last });
             }
             for (name, mut target) in raw.target {
-                target.place(file);
+                target.place(&file);
                 let span = name.span();
                 let name = name.into_inner();
                 let merged = match raw_targets.remove(&name) {
@@ -376,7 +369,7 @@ impl Loader {
         }
     }
 
-    fn groups(&mut self, matrix: &mut Matrix, given: Vec<(&SourceFile, RawGroups)>) {
+    fn groups(&mut self, matrix: &mut Matrix, given: Vec<(SourceFile, RawGroups)>) {
         for tier in TIERS {
             let members = matrix.targets.values().filter(|target| target.tier == tier);
             matrix.groups.insert(tier.to_owned(), members.map(|target| target.name.clone()).collect());
@@ -388,7 +381,7 @@ impl Loader {
                     if !matrix.targets.contains_key(member.get_ref()) {
                         let word = Spanned::new(member.span(), member.get_ref().to_string());
                         let choices = matrix.targets.keys().map(TargetName::as_str);
-                        self.problems.push(unknown(file, &word, "target", choices));
+                        self.problems.push(unknown(&file, &word, "target", choices));
                     }
                 }
                 let members = members.into_iter().map(Spanned::into_inner).collect();

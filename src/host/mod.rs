@@ -1,4 +1,5 @@
-//! The machine that builds: its tools and their identity.
+//! The machine that builds: its tools, their identity, and what comes before its compilers.
 
+pub mod compiler_launcher;
 pub mod machine;
 pub mod tools;

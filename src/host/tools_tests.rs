@@ -72,6 +72,11 @@ impl Host for Real {
     }
 }
 
+fn parse(text: &str) -> HostTools {
+    let file = crate::config::file::SourceFile::from_text(Path::new("host-tools.toml"), text.to_owned());
+    HostTools::parse(&file, &HostTools::default()).unwrap()
+}
+
 fn tools() -> HostTools {
     let text = r##"
         [tool.cc]
@@ -97,7 +102,7 @@ fn tools() -> HostTools {
         program = "apk"
         install = ["apk", "add"]
     "##;
-    HostTools::parse(Path::new("host-tools.toml"), text).unwrap()
+    parse(text)
 }
 
 const GCC: &str = "gcc (Debian 12.2.0-14+deb12u1) 12.2.0\nCopyright (C) 2022";
@@ -167,7 +172,7 @@ fn an_old_and_a_broken_program_are_told_apart() {
 fn a_located_program_comes_before_one_on_the_path() {
     let text = "[tool.x]\nprogram = \"x\"\nlocate = \"where x\"\nversion-args = [\"-V\"]\nminimum = \"2.0\"\n\
                 identity = true\nwhy = \"w\"\npackages = {}\n[manager.apt]\nprogram = \"apt\"\ninstall = []\n";
-    let tools = HostTools::parse(Path::new("host-tools.toml"), text).unwrap();
+    let tools = parse(text);
     let (needs, at) = (["x".to_owned()], "/home/user/toolchain/bin/x");
     let located = BTreeMap::from([("where x", at)]);
     let host = Fake { programs: BTreeMap::from([("x", "x 2.1")]), located, ..Fake::default() };
@@ -209,7 +214,7 @@ fn versions_are_read_as_programs_print_them() {
 #[test]
 fn the_compiler_of_this_machine_is_found() {
     let text = include_str!("../../recipes/host-tools.toml");
-    let tools = HostTools::parse(Path::new("recipes/host-tools.toml"), text).unwrap();
+    let tools = parse(text);
     let examination = examine(&tools, &["cc", "libc-headers", "make", "ld"].map(str::to_owned), &Real);
     for name in ["cc", "libc-headers", "make", "ld"] {
         let tool = examination.tools.iter().find(|tool| tool.name == name).unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::Key;
-use crate::run::log::event::{Event, Kind, StageInfo, Stamped, StageOutcome, Usage};
+use crate::run::log::event::{Event, Kind, StageInfo, StageOutcome, Stamped, Usage};
 use crate::run::log::{RunModel, sample};
 
 fn at(at_ms: u64, event: Event) -> Stamped {

@@ -214,7 +214,8 @@ mod tests {
     #[test]
     fn every_field_is_documented() {
         let documented = include_str!("../../docs/json.md");
-        let value = serde_json::to_value(outcome(&RunModel::of(&sample::run()), |end| u8::from(end != RunEnd::Done))).unwrap();
+        let value =
+            serde_json::to_value(outcome(&RunModel::of(&sample::run()), |end| u8::from(end != RunEnd::Done))).unwrap();
         let mut todo = vec![value];
         let mut names = std::collections::BTreeSet::new();
         while let Some(value) = todo.pop() {

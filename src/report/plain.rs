@@ -5,7 +5,7 @@ use super::style::{Style, harmless};
 use super::ticker::Ticker;
 use super::{Sink, Verbosity};
 use crate::base::units;
-use crate::run::log::event::{Event, Stamped, StageOutcome, Usage};
+use crate::run::log::event::{Event, StageOutcome, Stamped, Usage};
 use crate::run::log::model::{Phase, RunModel, Stage};
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -87,7 +87,9 @@ fn weight(phase: &Phase) -> u8 {
         Phase::Over(StageOutcome::Cached) => 0,
         Phase::Over(StageOutcome::Shared) => 1,
         Phase::Over(StageOutcome::Done) => 2,
-        Phase::Over(StageOutcome::Unsupported { .. } | StageOutcome::Skipped { .. } | StageOutcome::KnownFailure { .. }) => 3,
+        Phase::Over(
+            StageOutcome::Unsupported { .. } | StageOutcome::Skipped { .. } | StageOutcome::KnownFailure { .. },
+        ) => 3,
         Phase::Pending => 4,
         Phase::Waiting { .. } => 5,
         Phase::Running => 6,

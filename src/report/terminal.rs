@@ -9,7 +9,7 @@ use super::table::word;
 use super::ticker::Ticker;
 use super::{Sink, Verbosity};
 use crate::base::units;
-use crate::run::log::event::{Event, Stamped, StageOutcome};
+use crate::run::log::event::{Event, StageOutcome, Stamped};
 use crate::run::log::model::{Phase, RunModel, Stage};
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -132,7 +132,9 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
     let more = match state {
         StageOutcome::Cached if !verbose => return None,
         StageOutcome::Blocked { by } => format!("by {by}"),
-        StageOutcome::Unsupported { why } | StageOutcome::Skipped { why } | StageOutcome::KnownFailure { why } => harmless(why),
+        StageOutcome::Unsupported { why } | StageOutcome::Skipped { why } | StageOutcome::KnownFailure { why } => {
+            harmless(why)
+        }
         StageOutcome::Done if stage.has_run() => format!("in {}", units::duration(stage.elapsed(0))),
         _ => String::new(),
     };

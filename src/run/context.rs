@@ -3,9 +3,10 @@
 use super::log::Emitter;
 use super::log::event::{Event, Failure, RunEnd, SharedCell, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
-use super::{Error, Stop};
+use super::{Error, Goal, Stop};
 use crate::base::Key;
 use crate::base::check_result::CheckResult;
+use crate::host::compiler_launcher::CompilerLauncher;
 use crate::plan::graph::Chosen;
 use crate::process::isolation::Support;
 use crate::process::{JobServer, Token};
@@ -34,8 +35,8 @@ pub struct Options {
     pub keep_work: bool,
     /// Whether steps are isolated.
     pub isolation: IsolationMode,
-    /// Only bring the sources.
-    pub fetch_only: bool,
+    /// What the run is for.
+    pub goal: Goal,
     /// Start although the disk seems too small.
     pub ignore_space: bool,
     /// The time between SIGTERM and SIGKILL.
@@ -48,12 +49,10 @@ pub struct Options {
     pub choice: super::log::event::Choice,
     /// Where tools are that steps need and that are not on their PATH, by the tools' names.
     pub tool_dirs: BTreeMap<String, PathBuf>,
-    /// What stands before the host's compilers. It changes no result, so no key knows it.
-    pub wrapper: Option<CompilerLauncher>,
+    /// What comes before the host's compilers. It changes no result, so no key knows it.
+    pub launcher: Option<CompilerLauncher>,
     /// Checks that this machine cannot run, by stage name: what it lacks.
     pub skips: BTreeMap<String, String>,
-    /// Run checks on what is built already, and build nothing.
-    pub checks_only: bool,
     /// The day by which known failures expire.
     pub today: jiff::civil::Date,
     /// The run's name.
@@ -71,15 +70,6 @@ pub enum IsolationMode {
     Required,
     /// Not at all
     Off,
-}
-
-/// What stands before the host's compilers in build steps.
-#[derive(Debug, Clone)]
-pub struct CompilerLauncher {
-    /// The directory of its links, which are called as the compilers are.
-    pub bin: PathBuf,
-    /// What its variables say: where it keeps what it remembers, and below which directory paths are relative.
-    pub variables: Vec<(String, PathBuf)>,
 }
 
 /// What stages share.

@@ -3,21 +3,38 @@
 
 pub mod build_log;
 pub mod context;
+pub mod execute;
 pub mod expectation;
 pub mod log;
 pub mod memory_pressure;
 pub mod preflight;
+mod required_tools;
 pub mod scheduler;
+pub mod session;
 pub mod stage;
 pub mod states;
 pub mod workspace;
 
-pub use context::{CompilerLauncher, IsolationMode, Options, Summary};
+pub use context::{IsolationMode, Options, Summary};
+pub use execute::{Finished, RunOptions, execute};
 pub use log::Emitter;
 pub use scheduler::Scheduler;
+pub use session::{Session, Setup};
 
-use crate::base::Diagnose;
+use crate::base::{Diagnose, Diagnostic};
+use crate::host::compiler_launcher;
 use crate::{process, source, store};
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// The packages that were asked for.
+    Build,
+    /// Their sources alone.
+    Fetch,
+    /// Checks of results that exist already; nothing is built.
+    Check,
+}
 
 /// How urgently a run is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -52,15 +69,40 @@ pub enum Error {
         /// The store.
         store: std::path::PathBuf,
     },
+    /// The configuration or the request is wrong; nothing was started.
+    #[error("{}", first(.0))]
+    Usage(Vec<Diagnostic>),
+    /// This machine lacks tools.
+    #[error("{}", .0.message)]
+    MissingTools(Box<Diagnostic>),
+    /// Of the compiler launcher.
+    #[error(transparent)]
+    CompilerLauncher(#[from] compiler_launcher::Error),
     /// Steps were to be isolated, and the machine cannot do all of it.
     #[error("steps cannot be isolated as required: {found}")]
     NotIsolated {
         /// What it can do.
         found: String,
     },
-    /// A task of the engine ended in a panic, which is a defect.
-    #[error("a part of crossmill stopped: {0}")]
+    /// A task ended in a panic, which is a defect.
+    #[error("internal error: a task panicked: {0}")]
     Defect(String),
+}
+
+fn first(problems: &[Diagnostic]) -> &str {
+    problems.first().map_or("wrong configuration", |problem| problem.message.as_str())
+}
+
+impl From<Vec<Diagnostic>> for Error {
+    fn from(problems: Vec<Diagnostic>) -> Self {
+        Self::Usage(problems)
+    }
+}
+
+impl From<Diagnostic> for Error {
+    fn from(problem: Diagnostic) -> Self {
+        Self::Usage(vec![problem])
+    }
 }
 
 impl Diagnose for Error {
@@ -74,6 +116,9 @@ impl Diagnose for Error {
             Self::Process(error) => error.hints(),
             Self::Source(error) => error.hints(),
             Self::Io(error) => crate::base::access::hints(error),
+            Self::Usage(problems) => problems.first().map(|problem| problem.hints.clone()).unwrap_or_default(),
+            Self::MissingTools(problem) => problem.hints.clone(),
+            Self::CompilerLauncher(error) => error.hints(),
             Self::NoExec { .. } => vec!["choose another with `--store DIR`, or mount it with `exec`".into()],
             Self::NotIsolated { .. } => vec!["`--isolation auto` uses what there is and records it".into()],
             Self::Defect(_) => vec!["please report it; the next run carries on where this one stopped".into()],

@@ -1,24 +1,51 @@
-//! What is there before a run starts, and what the rest will take.
+//! The state of everything that a request needs before a run starts: which
+//! results exist, what has to run, how long that is expected to take.
 
 use super::log::event::Kind;
+use super::session::Session;
 use super::states::{States, Status};
+use super::{Error, Goal};
 use crate::plan::graph::Stage;
-use crate::plan::{Plan, StageId, Work};
+use crate::plan::{Plan, Request, StageId, Work};
 use crate::source::Fetcher;
 use crate::store::history::Times;
 use crate::store::{self, Store};
 use std::collections::BTreeSet;
 
-/// How closely unpacked sources are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sources {
-    /// Whether they exist.
-    Present,
-    /// Those that a stage without a result needs are compared with their manifests.
-    Compared,
+/// The one examination of the store that `plan` prints and a run starts from.
+#[derive(Debug)]
+pub struct Preflight {
+    /// The graph.
+    pub plan: Plan,
+    /// The store.
+    pub store: Store,
+    /// The source layer.
+    pub fetcher: Fetcher,
+    /// Which results exist.
+    pub survey: Survey,
+    /// What has to run.
+    pub states: States,
+    /// Seconds of processor time by stage.
+    pub expected: Vec<f64>,
 }
 
-/// Which stages' results are there, by one judgement for every command.
+impl Preflight {
+    /// Plans `request` and examines the store. With [`Goal::Fetch`] the sources are the goals.
+    pub fn of(session: &Session, request: &Request, goal: Goal, store: Store) -> Result<Self, Error> {
+        let fetcher = session.fetcher(&store);
+        let mut plan = session.plan(request, &store, &fetcher)?;
+        if goal == Goal::Fetch {
+            plan.goals = plan.ids().filter(|id| matches!(plan.stage(*id).work, Work::Fetch(_))).collect();
+        }
+        let survey = Survey::of(&plan, &store, &fetcher)?;
+        let times = store.times();
+        let expected: Vec<f64> = plan.ids().map(|id| expected(&plan, &times, &request.profile, id)).collect();
+        let states = States::new(&plan, |id| survey.is_there(id), |id| expected[id.0 as usize]);
+        Ok(Self { plan, store, fetcher, survey, states, expected })
+    }
+}
+
+/// Which stages' results exist, by one rule for every command.
 #[derive(Debug)]
 pub struct Survey {
     there: Vec<bool>,
@@ -27,8 +54,9 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Looks at every stage of a plan. What cannot be read is an error: it is neither missing nor damaged.
-    pub fn of(plan: &Plan, store: &Store, fetcher: &Fetcher, sources: Sources) -> Result<Self, store::Error> {
+    /// Examines every stage of a plan. A result that cannot be read is an error: it is neither missing nor damaged.
+    /// Unpacked sources that a stage without a result needs are compared with their manifests.
+    pub fn of(plan: &Plan, store: &Store, fetcher: &Fetcher) -> Result<Self, store::Error> {
         let mut survey = Self { there: vec![false; plan.stages.len()], damaged: Vec::new() };
         let is_unpack = |id: &StageId| matches!(plan.stage(*id).work, Work::Unpack(_));
         let (unpacks, others): (Vec<_>, Vec<_>) = plan.ids().filter(|id| plan.is_known(*id)).partition(is_unpack);
@@ -47,7 +75,7 @@ impl Survey {
         let missing = plan.ids().filter(|id| !survey.is_there(*id));
         needed.extend(missing.filter_map(|id| plan.stage(id).job()?.source));
         for id in unpacks {
-            let compare = sources == Sources::Compared && needed.contains(&id);
+            let compare = needed.contains(&id);
             survey.look(plan, id, |stage| match compare {
                 true => store.check_source(&stage.key, false),
                 false => store.has_source(&stage.key),
@@ -93,9 +121,9 @@ pub(super) fn time_name(plan: &Plan, label: &str, id: StageId) -> String {
     format!("{} {} {label}", stage.name, stage.version)
 }
 
-/// The seconds of processor time a stage is expected to take: what it took
-/// here, else what its recipe says.
-pub fn expected(plan: &Plan, times: &Times, label: &str, id: StageId) -> f64 {
+// The seconds of processor time a stage is expected to take: what it took
+// here, else its recipe's figure.
+fn expected(plan: &Plan, times: &Times, label: &str, id: StageId) -> f64 {
     times.get(&time_name(plan, label, id)).unwrap_or(plan.stage(id).cost.as_secs_f64())
 }
 

@@ -9,17 +9,16 @@ use super::context::{IsolationMode, Options, RunContext, StageEnd, Summary};
 use super::log::Emitter;
 use super::log::event::{Event, Failure, RunEnd, StageInfo, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
-use super::preflight::{Sources, Survey, expected, kind, space_needed, time_name};
+use super::preflight::{Preflight, kind, space_needed, time_name};
 use super::stage::build::StageWork;
 use super::stage::{build, check, fetch, unpack};
 use super::states::{States, Status};
 use super::workspace::Places;
-use super::{Error, Stop};
+use super::{Error, Goal, Stop};
 use crate::base::Diagnostic;
 use crate::plan::{Plan, StageId, Work};
 use crate::process::isolation::Support;
 use crate::process::{JobServer, Memory, Token};
-use crate::source::Fetcher;
 use crate::store::Store;
 use crate::store::history::Times;
 use crate::store::names::Named;
@@ -77,24 +76,15 @@ fn isolation(
 }
 
 impl Scheduler {
-    /// Prepares a run: what is there already, what is needed, and whether the
-    /// disk can hold it. `stopper` is the channel whose value asks the run to end.
+    /// Prepares a run: announces its stages and checks that the store and the disk can hold it.
+    /// `stopper` is the channel whose value asks the run to end.
     pub fn new(
-        plan: Plan,
-        store: Store,
-        fetcher: Fetcher,
+        preflight: Preflight,
         emitter: Emitter,
         options: Options,
         stopper: channel::Sender<Stop>,
     ) -> Result<Self, Error> {
-        let mut plan = plan;
-        if options.fetch_only {
-            plan.goals = plan.ids().filter(|id| matches!(plan.stage(*id).work, Work::Fetch(_))).collect();
-        }
-        let times = store.times();
-        let survey = Survey::of(&plan, &store, &fetcher, Sources::Compared)?;
-        let expected: Vec<f64> = plan.ids().map(|id| expected(&plan, &times, &options.label, id)).collect();
-        let states = States::new(&plan, |id| survey.is_there(id), |id| expected[id.0 as usize]);
+        let Preflight { plan, store, fetcher, survey, states, expected } = preflight;
         let memory = match options.memory {
             Some(memory) => memory,
             None => Memory::now()?.available,
@@ -169,7 +159,7 @@ impl Scheduler {
             self.ended.insert(id, StageOutcome::Cached);
             self.recall(id);
         }
-        if shared.options.checks_only {
+        if shared.options.goal == Goal::Check {
             for (id, by) in self.states.only(|id| matches!(self.plan.stage(id).work, Work::Check(_))) {
                 self.block(id, &format!("{}, which is not built", self.plan.stage(by).name));
             }
@@ -449,7 +439,9 @@ impl Scheduler {
                 Some(StageOutcome::Failed { .. }) if !fetch => return RunEnd::Failed,
                 Some(StageOutcome::Failed { .. }) => end = RunEnd::SourceFailed,
                 Some(StageOutcome::Interrupted) if end != RunEnd::SourceFailed => end = RunEnd::Interrupted,
-                Some(StageOutcome::Blocked { .. }) if self.shared.options.checks_only && end == RunEnd::Done => {
+                Some(StageOutcome::Blocked { .. })
+                    if self.shared.options.goal == Goal::Check && end == RunEnd::Done =>
+                {
                     end = RunEnd::Failed;
                 }
                 _ => {}

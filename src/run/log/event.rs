@@ -92,10 +92,9 @@ impl StageOutcome {
     #[must_use]
     pub fn why(&self) -> Option<&str> {
         match self {
-            Self::Failed { why }
-            | Self::Unsupported { why }
-            | Self::Skipped { why }
-            | Self::KnownFailure { why } => Some(why),
+            Self::Failed { why } | Self::Unsupported { why } | Self::Skipped { why } | Self::KnownFailure { why } => {
+                Some(why)
+            }
             Self::Blocked { by } => Some(by),
             Self::Done | Self::Cached | Self::Shared | Self::Interrupted => None,
         }

@@ -5,7 +5,7 @@
 
 pub use super::download::Download;
 use crate::run::log::event::{
-    CheckResult, Choice, Event, Failure, Kind, RunEnd, SharedCell, StageInfo, StageName, Stamped, StageOutcome, Usage,
+    CheckResult, Choice, Event, Failure, Kind, RunEnd, SharedCell, StageInfo, StageName, StageOutcome, Stamped, Usage,
 };
 use indexmap::IndexMap;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A small run with one of everything, for the tests of this layer.
 
 use crate::base::Key;
-use crate::run::log::event::{Event, Failure, Kind, RunEnd, SharedCell, StageInfo, Stamped, StageOutcome, Usage};
+use crate::run::log::event::{Event, Failure, Kind, RunEnd, SharedCell, StageInfo, StageOutcome, Stamped, Usage};
 
 fn info(name: &str, kind: Kind, row: &str, column: &str, version: &str, expected: f64, cached: bool) -> StageInfo {
     StageInfo {

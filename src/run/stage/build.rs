@@ -307,10 +307,10 @@ impl Runner<'_> {
         env.insert("HOME".into(), path("home"));
         env.insert("TMPDIR".into(), path("tmp"));
         env.insert("MAKEFLAGS".into(), self.shared.jobs.makeflags());
-        if let Some(wrapper) = &self.shared.options.wrapper {
+        if let Some(launcher) = &self.shared.options.launcher {
             let before = env.get("PATH").map(|path| format!(":{path}")).unwrap_or_default();
-            env.insert("PATH".into(), format!("{}{before}", wrapper.bin.display()));
-            env.extend(wrapper.variables.iter().map(|(name, dir)| (name.clone(), dir.display().to_string())));
+            env.insert("PATH".into(), format!("{}{before}", launcher.bin.display()));
+            env.extend(launcher.variables.iter().map(|(name, dir)| (name.clone(), dir.display().to_string())));
         }
         let isolation = self.shared.isolation.clone().map(|support| (support, self.view(space, &env)));
         process::Command {
@@ -344,7 +344,7 @@ impl Runner<'_> {
 
     // Where a compiler cache writes; its other variable names the whole store.
     fn caches(&self) -> impl Iterator<Item = &PathBuf> {
-        let variables = self.shared.options.wrapper.iter().flat_map(|wrapper| &wrapper.variables);
+        let variables = self.shared.options.launcher.iter().flat_map(|launcher| &launcher.variables);
         variables.map(|(_, dir)| dir).filter(|dir| *dir != self.shared.store.root())
     }
 

@@ -43,7 +43,12 @@ pub fn absolute(mut account: CheckResult, dest: &Path) -> CheckResult {
 }
 
 /// The state of a check's stage, where `good` stands for a pass, and a remark.
-pub fn state(expect: &Expectation, account: &CheckResult, today: Date, good: StageOutcome) -> (StageOutcome, Option<String>) {
+pub fn state(
+    expect: &Expectation,
+    account: &CheckResult,
+    today: Date,
+    good: StageOutcome,
+) -> (StageOutcome, Option<String>) {
     match judge(expect, account, today) {
         Judgement::Pass => (good, None),
         Judgement::Surprise(remark) => (good, Some(remark)),

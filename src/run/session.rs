@@ -1,0 +1,214 @@
+//! The configuration, the store and the facts of this machine: what every command
+//! that knows of targets begins with.
+
+use super::Error;
+use super::log::event::{Choice, SharedCell};
+use super::required_tools;
+use crate::base::{Diagnostic, Key, PackageName, TargetName, suggest};
+use crate::config::Config;
+use crate::config::recipe::Per;
+use crate::config::source::{Pin, SourceSpec};
+use crate::host::machine::Machine;
+use crate::host::tools;
+use crate::plan::graph::Chosen;
+use crate::plan::{self, HostFacts, Plan, Request};
+use crate::source::{self, Fetcher};
+use crate::store::Store;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where a session's files are, as the user named them.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// The store; otherwise the configuration's, otherwise the cache directory's.
+    pub store: Option<PathBuf>,
+    /// The directory of targets.toml and recipes/; otherwise searched for.
+    pub data: Option<PathBuf>,
+    /// Overlays of targets.toml; `crossmill.toml` of the working directory if there is none.
+    pub overlays: Vec<PathBuf>,
+    /// Directories of the user's own recipes.
+    pub recipes: Vec<PathBuf>,
+    /// Whether the network may not be used.
+    pub offline: bool,
+    /// The base of a Debian mirror.
+    pub debian_mirror: Option<String>,
+}
+
+/// The configuration and where things are.
+#[derive(Debug)]
+pub struct Session {
+    /// Targets, recipes and host tools.
+    pub config: Config,
+    /// Where targets.toml and recipes/ are.
+    pub data: PathBuf,
+    setup: Setup,
+}
+
+impl Session {
+    /// Reads the configuration.
+    pub fn open(setup: Setup) -> Result<Self, Error> {
+        let mut setup = setup;
+        let data = match &setup.data {
+            Some(data) => data.clone(),
+            None => find_data()?,
+        };
+        let own = Path::new("crossmill.toml");
+        if setup.overlays.is_empty() && own.is_file() {
+            setup.overlays.push(own.to_owned());
+        }
+        let config = Config::load(&data, &setup.overlays, &setup.recipes)?;
+        Ok(Self { config, data, setup })
+    }
+
+    /// Returns the configuration without the user's overlays and recipes; the docs describe that one.
+    pub fn config_without_overlays(&self) -> Result<Config, Error> {
+        if self.setup.overlays.is_empty() && self.setup.recipes.is_empty() {
+            return Ok(self.config.clone());
+        }
+        Ok(Config::load(&self.data, &[], &[])?)
+    }
+
+    /// Returns the store's directory, whether it exists or not; a leading `~` is the home directory.
+    pub fn store_dir(&self) -> Result<PathBuf, Error> {
+        let configured = self.config.matrix.defaults.store.clone().map(PathBuf::from);
+        let named = self.setup.store.clone().or(configured);
+        match (named, home()) {
+            (Some(path), Some(home)) if path.starts_with("~") => Ok(home.join(path.strip_prefix("~").unwrap_or(&path))),
+            (Some(path), _) if path.starts_with("~") => Err(no_home(&format!("`{}` is meant from", path.display()))),
+            (Some(path), _) => Ok(path),
+            (None, home) => match std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute())
+            {
+                Some(cache) => Ok(cache.join("crossmill")),
+                None => Ok(home.ok_or_else(|| no_home("the store's usual place is in"))?.join(".cache/crossmill")),
+            },
+        }
+    }
+
+    /// Opens the store.
+    pub fn store(&self) -> Result<Store, Error> {
+        Ok(Store::open(&self.store_dir()?)?)
+    }
+
+    /// Returns the source layer.
+    #[must_use]
+    pub fn fetcher(&self, store: &Store) -> Fetcher {
+        Fetcher::new(source::Options {
+            offline: self.setup.offline,
+            debian_mirror: self.setup.debian_mirror.clone().or(self.config.matrix.defaults.debian_mirror.clone()),
+            ..source::Options::new(store.cache())
+        })
+    }
+
+    /// Returns this machine, as steps see it.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        Machine::new(&self.config.matrix.environment)
+    }
+
+    /// Returns the facts of this machine that belong to keys.
+    #[must_use]
+    pub fn host_facts(&self) -> HostFacts {
+        let tools = tools::identity(&self.config.host_tools, &self.machine()).into_iter().collect();
+        let own = std::env::current_exe().ok().and_then(|path| fs_err::read(path).ok());
+        let crossmill = own.map(|bytes| Key::of(&bytes).to_string()).unwrap_or_default();
+        HostFacts { arch: std::env::consts::ARCH.to_owned(), tools, crossmill }
+    }
+
+    /// Plans a request, with sources as this store knows them.
+    pub fn plan(&self, request: &Request, store: &Store, fetcher: &Fetcher) -> Result<Plan, Error> {
+        let known = |label: &str, candidates: &[SourceSpec]| known(store, fetcher, label, candidates);
+        let plan = plan::plan(&self.config, request, &self.host_facts(), &known)?;
+        required_tools::check_names(&self.config.host_tools, &plan)?;
+        if plan.goals.is_empty() {
+            let packages = suggest::list(request.packages.iter().map(PackageName::as_str));
+            let targets = suggest::list(request.targets.iter().map(TargetName::as_str));
+            return Err(Diagnostic::new(format!("{packages}: nothing of it is built for {targets}")).into());
+        }
+        Ok(plan)
+    }
+
+    /// Returns the tools that any stage of a request could need.
+    pub fn tools_for(&self, request: &Request) -> Result<Vec<String>, Error> {
+        let plan = plan::plan(&self.config, request, &HostFacts::default(), &|_, _| None)?;
+        required_tools::check_names(&self.config.host_tools, &plan)?;
+        Ok(required_tools::of(&plan, plan.ids()))
+    }
+
+    /// Returns the directories of tools that steps need and that are not on their PATH.
+    #[must_use]
+    pub fn tool_dirs(&self, plan: &Plan) -> BTreeMap<String, PathBuf> {
+        tools::places(&self.config.host_tools, &required_tools::of(plan, plan.ids()), &self.machine())
+    }
+
+    /// Returns the cells of the table for targets that use another's toolchain.
+    #[must_use]
+    pub fn shared_cells(&self, request: &Request, plan: &Plan) -> Vec<SharedCell> {
+        let targets = request.targets.iter().filter_map(|name| self.config.matrix.targets.get(name));
+        let borrowing = targets.filter(|target| target.toolchain != target.name);
+        let cells = borrowing.flat_map(|target| {
+            let lent = plan.stages.iter().filter(|stage| {
+                let recipe = self.config.recipes.get(&stage.column);
+                stage.row == target.toolchain.as_str() && recipe.is_some_and(|recipe| recipe.per == Per::Toolchain)
+            });
+            lent.map(|stage| SharedCell {
+                row: target.name.to_string(),
+                column: stage.column.to_string(),
+                with: stage.row.clone(),
+            })
+        });
+        cells.collect()
+    }
+}
+
+// Which candidate of a source is used: the one of the last run as long as the
+// recipe still lists it, so that one slow server does not change every key;
+// else the first that is in the cache.
+fn known(store: &Store, fetcher: &Fetcher, label: &str, candidates: &[SourceSpec]) -> Option<Chosen> {
+    let last = store.recall::<Chosen>(&format!("source/{label}")).map(|named| named.material);
+    let last = last.filter(|chosen| {
+        candidates.get(chosen.candidate).is_some_and(|candidate| match &candidate.pin {
+            Pin::Sha256(sha256) => chosen.digest == format!("sha256:{sha256}"),
+            // A source that can change under the same name is fetched again.
+            Pin::Signature { .. } | Pin::AsFound => false,
+        })
+    });
+    last.or_else(|| {
+        let cached = fetcher.cached(candidates)?;
+        Some(Chosen { candidate: cached.candidate, digest: cached.digest })
+    })
+}
+
+// The working directory or one above it, or where an installed or freshly
+// built crossmill has its own.
+fn find_data() -> Result<PathBuf, Error> {
+    let has_both = |dir: &Path| dir.join("targets.toml").is_file() && dir.join("recipes").is_dir();
+    let here = std::env::current_dir()?;
+    let exe = std::env::current_exe().unwrap_or_default();
+    let beside = exe.ancestors().skip(1).flat_map(|dir| [dir.join("share/crossmill"), dir.to_owned()]);
+    let found = here.ancestors().map(Path::to_owned).chain(beside).find(|dir| has_both(dir));
+    found.ok_or_else(|| {
+        Diagnostic::new("no targets.toml and recipes/ were found here, above, or beside the program")
+            .hint("name their directory with `--data DIR` or CROSSMILL_DATA")
+            .into()
+    })
+}
+
+fn home() -> Option<PathBuf> {
+    std::env::var_os("HOME").map(PathBuf::from).filter(|dir| dir.is_absolute())
+}
+
+fn no_home(why: &str) -> Error {
+    Diagnostic::new(format!("{why} the home directory, and HOME names none"))
+        .hint("set HOME, or name the store with `--store DIR` or CROSSMILL_STORE")
+        .into()
+}
+
+/// Returns what a request asks for beside targets and packages.
+#[must_use]
+pub fn choice(request: &Request) -> Choice {
+    Choice {
+        profile: Some(request.profile.clone()),
+        release_set: Some(request.release_set.clone()),
+        set: request.settings.iter().map(|(name, value)| (name.clone(), value.to_string())).collect(),
+    }
+}
