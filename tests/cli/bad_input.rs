@@ -208,7 +208,7 @@ fn no_compiler() {
     insta::assert_snapshot!(refused(change, &["build", "gamma"]), @r#"
     exit 3
     error: this machine lacks what the build needs: `cc`, `make`
-    hint: `crossmill doctor` tells more
+    hint: `crossmill doctor` lists every tool
     "#);
 }
 

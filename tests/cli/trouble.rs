@@ -176,3 +176,29 @@ fn a_signed_source_asks_for_gpgv_and_is_verified_by_it() {
     world.edit("data/recipes/host-tools.toml", "program = \"gpgv\"", "program = \"gpgv-of-nowhere\"");
     world.run(&["build", "alpha", "--package", "lib"]).ok();
 }
+
+#[test]
+fn an_event_log_that_cannot_be_written_loses_neither_table_nor_results() {
+    let world = World::new();
+    let args = ["build", "alpha", "--isolation", "off", "--json"];
+    let plain = world.command(&args);
+    // A file system of two pages: the log's first event fits, the rest does not.
+    let mut command = std::process::Command::new("unshare");
+    command.env_clear();
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    command.arg("mkdir -p store/runs && mount -t tmpfs -o size=8k none store/runs && exec \"$@\"").arg("sh");
+    command.arg(plain.get_program()).args(plain.get_args());
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(plain.get_current_dir().unwrap());
+    let ran = world.ran(command);
+    assert_eq!(ran.code, Some(5), "{}", ran.err);
+    assert!(ran.err.contains("alpha") && ran.err.contains("done"), "the table is missing: {}", ran.err);
+    assert!(ran.err.contains("cannot use the event log") && ran.err.contains("No space left"), "{}", ran.err);
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(json["end"], "done", "{}", ran.out);
+    assert!(world.path("store/results").exists() || !world.entries("stages").is_empty());
+    // The results are good: the next run has nothing to do.
+    world.forget_counts();
+    world.run(&["build", "alpha"]).ok();
+    assert!(world.counts().is_empty(), "{:?}", world.counts());
+}
