@@ -30,9 +30,9 @@ impl Plan {
     pub fn run(self) -> CliResult {
         let session = self.select.session()?;
         let request = self.select.request(&session, true)?;
-        let Preflight { plan, store, survey, states, expected, .. } =
+        let Preflight { plan, store, survey, states, forecasts, .. } =
             Preflight::of(&session, &request, Goal::Build, session.store()?)?;
-        let expected = |id: StageId| expected[id.0 as usize];
+        let expected = |id: StageId| forecasts[id.0 as usize].cpu;
         let why = |id: StageId| -> Vec<String> {
             let stage = plan.stage(id);
             if let Some((_, why)) = survey.damaged.iter().find(|(name, _)| *name == stage.name) {

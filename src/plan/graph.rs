@@ -157,6 +157,20 @@ impl Plan {
         material
     }
 
+    /// Returns a short name of what a stage runs, whatever its version, source and needs: times are kept by it.
+    pub fn configuration(&self, id: StageId) -> String {
+        let mut rendered = Material::default();
+        if let Some(job) = self.stage(id).job() {
+            for step in &job.steps {
+                rendered.add(&step.name, step.argv.join("\0"));
+            }
+            for (name, content) in &job.files {
+                rendered.add(name, content);
+            }
+        }
+        rendered.key().to_string()[..8].to_owned()
+    }
+
     /// Whether a stage's key is final: every source below it is known.
     pub fn is_known(&self, id: StageId) -> bool {
         let mut known = vec![true; id.0 as usize + 1];

@@ -24,6 +24,8 @@ fn run(name: &str, steps: &[(&str, bool)], state: Option<StageOutcome>) -> RunMo
         key: Key::of(b"key"),
         expected: 1.0,
         cached: steps.is_empty(),
+        needs: Vec::new(),
+        steps: Vec::new(),
         expectation: None,
     };
     let mut events = vec![at(

@@ -1,74 +1,161 @@
 //! How long a run will still take.
+//!
+//! The rest of a running stage is what its log shows: the pieces of work done, of
+//! those that its last build had, along the curve that they followed then. The
+//! rate is the share of a processor that a job really gets on this machine.
 
-use crate::run::log::event::StageOutcome;
-use crate::run::log::model::{Phase, RunModel, Stage};
+use crate::run::log::event::{StageOutcome, StepTime};
+use crate::run::log::model::{Phase, RunModel, Stage, cpu};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Expected seconds that must pass before their ratio to real ones is believed.
-const DOUBT: f64 = 20.0;
+const DOUBT: f64 = 30.0;
+/// The time over which the share of a processor is averaged.
+const WINDOW_MS: u64 = 120_000;
+/// A step that does more than last time is not finished before it ends.
+const ALMOST: f64 = 0.98;
+
+/// The rest of a stage: seconds of processor time, and of wall-clock time on as many processors as it can use.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rest {
+    cpu: f64,
+    alone: f64,
+}
 
 impl RunModel {
-    /// The time left at `now_ms`; `None` while nothing is known of what remains.
+    /// Returns the time left at `now_ms`; `None` while nothing is known of what remains.
     ///
-    /// What remains of every unfinished stage is its expected time, corrected
-    /// by how the stages so far compared with theirs, shared among as many
-    /// stages as were seen to run side by side. The longest stage alone is the
-    /// least it can take.
+    /// It is the larger of two: all the processor time that remains, at the rate of all
+    /// jobs; and the longest chain of stages, each on the processors that it can use.
     pub fn time_left(&self, now_ms: u64) -> Option<Duration> {
-        let unfinished = |stage: &&Stage| !matches!(stage.phase, Phase::Over(_));
-        let count = self.stages.values().filter(unfinished).count();
-        if count == 0 {
+        let unfinished = |stage: &Stage| !matches!(stage.phase, Phase::Over(_));
+        if !self.stages.values().any(unfinished) {
             return Some(Duration::ZERO);
         }
-        let correction = self.correction(now_ms);
-        let rest = |stage: &Stage| {
-            let whole = expected(stage) * correction;
-            let so_far = stage.elapsed(now_ms).as_secs_f64();
-            // One that takes longer than thought is not done at once: a tenth more.
-            if stage.is_running() { (whole - so_far).max(so_far * 0.1) } else { whole }
-        };
-        if self.stages.values().filter(unfinished).all(|stage| expected(stage) == 0.0) {
+        if self.stages.values().filter(|stage| unfinished(stage)).all(|stage| expected(stage) == 0.0) {
             return None;
         }
-        let sum: f64 = self.stages.values().filter(unfinished).map(rest).sum();
-        let longest = self.stages.values().filter(unfinished).map(rest).fold(0.0, f64::max);
-        let side_by_side = self.parallelism(now_ms).min(count as f64);
-        Duration::try_from_secs_f64((sum / side_by_side).max(longest)).ok()
+        let jobs = self.run.jobs.max(1) as f64;
+        let share = self.processor_share(now_ms);
+        let correction = self.correction();
+        let mut all = 0.0;
+        let mut ends: BTreeMap<&str, f64> = BTreeMap::new();
+        let mut longest: f64 = 0.0;
+        // A stage comes after those that it needs.
+        for (name, stage) in self.stages.iter().filter(|(_, stage)| unfinished(stage)) {
+            let rest = self.rest(stage, now_ms, correction, share, jobs);
+            all += rest.cpu;
+            let begin =
+                stage.info.needs.iter().filter_map(|need| ends.get(need.as_str())).fold(0.0, |a: f64, b| a.max(*b));
+            let end = begin + rest.alone / share;
+            longest = longest.max(end);
+            ends.insert(name.as_str(), end);
+        }
+        Duration::try_from_secs_f64((all / (jobs * share)).max(longest)).ok()
     }
 
-    /// Real seconds per expected second, of stages that are done or overdue.
-    fn correction(&self, now_ms: u64) -> f64 {
+    /// Returns the processors that a job token stood for lately: 1 on a machine of our own, less where others compute too.
+    fn processor_share(&self, now_ms: u64) -> f64 {
+        let since = now_ms.saturating_sub(WINDOW_MS);
+        let recent = self.loads.iter().rev().take_while(|load| load.at_ms >= since).filter(|load| load.tokens > 0);
+        // Twenty seconds of a machine of our own, until more was seen.
+        let (mut cores, mut tokens) = (7.0, 7.0);
+        for load in recent {
+            cores += load.cores;
+            tokens += load.tokens as f64;
+        }
+        (cores / tokens).clamp(0.02, 1.0)
+    }
+
+    /// Returns real processor seconds per expected one, of the steps and stages that are over.
+    fn correction(&self) -> f64 {
         let (mut real, mut thought) = (DOUBT, DOUBT);
-        for stage in self.stages.values().filter(|stage| stage.has_run() && expected(stage) > 0.0) {
-            let so_far = stage.elapsed(now_ms).as_secs_f64();
-            let counts = match &stage.phase {
-                Phase::Over(StageOutcome::Done) => true,
-                Phase::Running => so_far > expected(stage),
-                _ => false,
-            };
-            if counts {
-                real += so_far;
-                thought += expected(stage);
+        for stage in self.stages.values().filter(|stage| stage.has_run()) {
+            if stage.info.steps.is_empty() {
+                let used: f64 = stage.steps.iter().map(|step| cpu(&step.usage)).sum();
+                if matches!(stage.phase, Phase::Over(StageOutcome::Done)) && used > 0.0 && expected(stage) > 0.0 {
+                    real += used;
+                    thought += expected(stage);
+                }
+                continue;
+            }
+            for step in stage.steps.iter().filter(|step| step.ended.is_some_and(|(_, ok)| ok) && !step.resumed) {
+                if let Some(last) = stage.info.steps.iter().find(|last| last.name == step.name) {
+                    real += cpu(&step.usage);
+                    thought += seconds(last.cpu);
+                }
             }
         }
         (real / thought).clamp(0.1, 10.0)
     }
 
-    /// How many stages ran side by side on average so far; at least one.
-    pub fn parallelism(&self, now_ms: u64) -> f64 {
-        let ran: f64 =
-            self.stages.values().filter(|s| s.has_run()).map(|s| s.elapsed(now_ms).as_secs_f64()).sum::<f64>();
-        let first = self.stages.values().filter_map(|stage| stage.started_ms).min().unwrap_or(now_ms);
-        let wall = now_ms.saturating_sub(first) as f64 / 1000.0;
-        let running = self.stages.values().filter(|stage| stage.is_running()).count();
-        // Until something was seen, as many as run now, or as there are tokens.
-        let guess = if running > 0 { running } else { self.run.jobs }.max(1) as f64;
-        ((ran + guess * 5.0) / (wall + 5.0)).clamp(1.0, 4096.0)
+    fn rest(&self, stage: &Stage, now_ms: u64, correction: f64, share: f64, jobs: f64) -> Rest {
+        let known = &stage.info.steps;
+        if stage.is_fetch() {
+            return fetch(stage, now_ms, share);
+        }
+        if known.is_empty() {
+            return whole(stage, now_ms, correction, share * jobs / self.running_stages(), jobs);
+        }
+        // The steps that this run has not reached yet, and the rest of the one that it is at.
+        let reached = stage.steps.last().and_then(|step| known.iter().position(|last| last.name == step.name));
+        let mut rest = Rest::default();
+        for (index, last) in known.iter().enumerate() {
+            let left = match (reached, stage.steps.last()) {
+                (Some(reached), _) if index < reached => 0.0,
+                (Some(reached), Some(step)) if index == reached => match step.ended {
+                    Some(_) => 0.0,
+                    None => 1.0 - done(last, step.units, now_ms.saturating_sub(step.started_ms), share),
+                },
+                _ => 1.0,
+            };
+            let cpu = seconds(last.cpu) * left * correction;
+            rest.cpu += cpu;
+            rest.alone += cpu / width(last, jobs);
+        }
+        rest
+    }
+
+    fn running_stages(&self) -> f64 {
+        self.stages.values().filter(|stage| stage.is_running()).count().max(1) as f64
     }
 }
 
+// A download uses no processor and is as slow on a busy machine as on another.
+fn fetch(stage: &Stage, now_ms: u64, share: f64) -> Rest {
+    let so_far = stage.elapsed(now_ms).as_secs_f64();
+    let left = if stage.is_running() { (expected(stage) - so_far).max(so_far * 0.1) } else { expected(stage) };
+    Rest { cpu: 0.0, alone: left * share }
+}
+
+// A stage of which only the whole is known; `rate` is the processor time that it is thought to get in a second.
+fn whole(stage: &Stage, now_ms: u64, correction: f64, rate: f64, jobs: f64) -> Rest {
+    let all = expected(stage) * correction;
+    let used: f64 = stage.steps.iter().map(|step| cpu(&step.usage)).sum();
+    let running = stage.step().map_or(0.0, |step| now_ms.saturating_sub(step.started_ms) as f64 / 1000.0 * rate);
+    let used = if stage.steps.is_empty() { stage.elapsed(now_ms).as_secs_f64() * rate } else { used + running };
+    // One that takes longer than thought is not over at once: a tenth more.
+    let cpu = if stage.is_running() { (all - used).max(used * 0.1) } else { all };
+    Rest { cpu, alone: cpu / jobs }
+}
+
+// The share of a running step that is done.
+fn done(last: &StepTime, units: u64, elapsed_ms: u64, share: f64) -> f64 {
+    let by_time = elapsed_ms as f64 / 1000.0 * share / seconds(last.cpu).max(1.0);
+    last.share(units).unwrap_or(by_time).min(ALMOST)
+}
+
+// The processors that a step can use; all jobs where it was never seen alone.
+fn width(last: &StepTime, jobs: f64) -> f64 {
+    if last.cores.is_finite() && last.cores > 0.0 { last.cores.clamp(0.5, jobs) } else { jobs }
+}
+
 fn expected(stage: &Stage) -> f64 {
-    let seconds = stage.info.expected;
+    seconds(stage.info.expected)
+}
+
+fn seconds(seconds: f64) -> f64 {
     if seconds.is_finite() { seconds.clamp(0.0, 1e9) } else { 0.0 }
 }
 
@@ -91,6 +178,8 @@ mod tests {
                 expected: 100.0,
                 cached: false,
                 expectation: None,
+                needs: Vec::new(),
+                steps: Vec::new(),
             })
             .collect();
         let mut picture = RunModel::default();
@@ -120,6 +209,11 @@ mod tests {
         at(picture, second, Event::StageStarted { stage: format!("s{number}") });
     }
 
+    fn step(picture: &mut RunModel, second: u64, stage: &str, step: &str) {
+        let (stage, step) = (stage.to_owned(), step.to_owned());
+        at(picture, second, Event::StepStarted { stage, step, log: String::new(), resumed: false });
+    }
+
     fn done(picture: &mut RunModel, second: u64, number: usize, wall: f64) {
         let usage = Usage { wall, ..Usage::default() };
         let (stage, state) = (format!("s{number}"), StageOutcome::Done);
@@ -147,11 +241,56 @@ mod tests {
     fn a_slower_machine_than_thought_is_noticed() {
         let mut picture = announced(3);
         start(&mut picture, 0, 0);
+        step(&mut picture, 0, "s0", "build");
+        let usage = Usage { wall: 200.0, user: 200.0, ..Usage::default() };
+        at(&mut picture, 200, Event::StepFinished { stage: "s0".into(), step: "build".into(), ok: true, usage });
         done(&mut picture, 200, 0, 200.0);
-        start(&mut picture, 200, 1);
-        // (20 + 200) / (20 + 100) of 100 s, twice, one after the other.
+        // (30 + 200) / (30 + 100) of 100 s for each of two, on two tokens.
         let slow = left(&picture, 200);
-        assert!((slow - 2.0 * 100.0 * 220.0 / 120.0).abs() < 1.0, "{slow}");
+        assert!((slow - 100.0 * 230.0 / 130.0).abs() < 1.0, "{slow}");
+    }
+
+    #[test]
+    fn a_running_stage_is_as_far_as_its_log_shows() {
+        let mut picture = announced(1);
+        let linear = (1..=16).map(|point| f64::from(point) / 16.0).collect();
+        let known = |name: &str, cpu, cores, units| StepTime {
+            name: name.into(),
+            cpu,
+            cores,
+            units,
+            curve: Vec::clone(&linear),
+        };
+        picture.stages[0].info.steps = vec![known("configure", 20.0, 1.0, 100), known("build", 80.0, 2.0, 1000)];
+        // Configure uses one processor, the rest two.
+        assert_eq!(left(&picture, 0), 60.0);
+        start(&mut picture, 0, 0);
+        step(&mut picture, 0, "s0", "configure");
+        step(&mut picture, 20, "s0", "build");
+        at(&mut picture, 60, Event::StepActivity { stage: "s0".into(), what: "x.c".into(), done: 250 });
+        // However late it is: a quarter is done.
+        assert_eq!(left(&picture, 60), 30.0);
+        // Half of the processor goes to somebody else.
+        for second in 60..180 {
+            at(&mut picture, second, Event::Load { cores: 1.0, tokens: 2, memory_kib: 0 });
+        }
+        let busy = left(&picture, 180);
+        assert!((busy - 60.0).abs() < 3.0, "{busy}");
+    }
+
+    #[test]
+    fn a_chain_of_stages_is_the_least_it_can_take() {
+        let mut picture = announced(4);
+        for number in 0..4 {
+            let step = StepTime { name: "build".into(), cpu: 100.0, cores: 1.0, ..StepTime::default() };
+            picture.stages[number].info.steps = vec![step];
+        }
+        // Four that each use one processor: two at a time.
+        assert_eq!(left(&picture, 0), 200.0);
+        for number in 1..4 {
+            picture.stages[number].info.needs = vec![format!("s{}", number - 1)];
+        }
+        assert_eq!(left(&picture, 0), 400.0);
     }
 
     #[test]
@@ -159,7 +298,7 @@ mod tests {
         let mut picture = announced(1);
         start(&mut picture, 0, 0);
         let mut before = f64::MAX;
-        for second in [10, 50, 90, 100] {
+        for second in [5, 25, 45, 50] {
             let now = left(&picture, second);
             assert!(now <= before && now > 0.0, "{second}: {now}");
             before = now;
@@ -172,12 +311,5 @@ mod tests {
         let mut picture = announced(1);
         picture.stages[0].info.expected = 0.0;
         assert_eq!(picture.time_left(5_000), None);
-    }
-
-    #[test]
-    fn the_longest_stage_is_the_least_it_can_take() {
-        let mut picture = announced(3);
-        picture.stages[2].info.expected = 1000.0;
-        assert_eq!(left(&picture, 0), 1000.0);
     }
 }

@@ -49,7 +49,7 @@ proptest! {
         for (index, at_ms) in order {
             let event = index.get(&events).event.clone();
             picture.apply(&Stamped { at_ms, event });
-            let _ = (picture.time_left(now), picture.counts(), picture.load(now), picture.parallelism(now));
+            let _ = (picture.time_left(now), picture.counts(), picture.load(now));
         }
         let _ = crate::report::table::text(&picture, crate::report::Style::PLAIN);
         let _ = crate::report::json::text(&picture, |_| 0).unwrap();

@@ -11,6 +11,7 @@ use crate::plan::graph::Chosen;
 use crate::process::isolation::Support;
 use crate::process::{JobServer, Token};
 use crate::source::Fetcher;
+use crate::store::history::StageTime;
 use crate::store::{Lock, Store};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,8 +42,6 @@ pub struct Options {
     pub ignore_space: bool,
     /// The time between SIGTERM and SIGKILL.
     pub grace: Duration,
-    /// What tells runs of different settings apart in the kept times.
-    pub label: String,
     /// Cells of the table that stand for another row's stage.
     pub shared: Vec<SharedCell>,
     /// What was asked for, for the log.
@@ -108,8 +107,8 @@ pub struct StageEnd {
     pub failure: Option<Failure>,
     /// Where its result is.
     pub result: Option<PathBuf>,
-    /// The processor seconds the whole stage takes, if it ran whole.
-    pub expected: Option<f64>,
+    /// What the whole stage took, if it ran whole.
+    pub time: Option<StageTime>,
     /// For a fetch: which candidate served.
     pub chosen: Option<Chosen>,
     /// For a check: what it says of itself.

@@ -99,7 +99,6 @@ pub fn execute(
         goal,
         ignore_space: options.ignore_space,
         grace: crate::process::group::GRACE,
-        label: request.profile.clone(),
         choice: session::choice(request),
         launcher,
         tool_dirs: session.tool_dirs(&preflight.plan),

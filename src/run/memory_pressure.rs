@@ -58,6 +58,11 @@ impl UsageLedger {
         self.with(|ledger| (ledger.runnable, ledger.fetching) = (runnable, fetching));
     }
 
+    /// Processor seconds of everything the run did, as of the last look.
+    pub fn used(&self) -> f64 {
+        self.with(|ledger| ledger.samples.last().map_or(0.0, |sample| sample.cpu))
+    }
+
     /// Processor seconds of ended steps, and the peak of all steps' memory, KiB.
     pub fn totals(&self) -> (f64, u64) {
         self.with(|ledger| (ledger.ended_cpu, ledger.peak_kib))

@@ -6,6 +6,7 @@ pub mod context;
 pub mod execute;
 pub mod expectation;
 pub mod log;
+pub mod log_tail;
 pub mod memory_pressure;
 pub mod preflight;
 mod required_tools;

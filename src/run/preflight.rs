@@ -8,7 +8,7 @@ use super::{Error, Goal};
 use crate::plan::graph::Stage;
 use crate::plan::{Plan, Request, StageId, Work};
 use crate::source::Fetcher;
-use crate::store::history::Times;
+use crate::store::history::{StageTime, Times};
 use crate::store::{self, Store};
 use std::collections::BTreeSet;
 
@@ -25,8 +25,8 @@ pub struct Preflight {
     pub survey: Survey,
     /// What has to run.
     pub states: States,
-    /// Seconds of processor time by stage.
-    pub expected: Vec<f64>,
+    /// What each stage is expected to take.
+    pub forecasts: Vec<StageTime>,
 }
 
 impl Preflight {
@@ -38,10 +38,9 @@ impl Preflight {
             plan.goals = plan.ids().filter(|id| matches!(plan.stage(*id).work, Work::Fetch(_))).collect();
         }
         let survey = Survey::of(&plan, &store, &fetcher)?;
-        let times = store.times();
-        let expected: Vec<f64> = plan.ids().map(|id| expected(&plan, &times, &request.profile, id)).collect();
-        let states = States::new(&plan, |id| survey.is_there(id), |id| expected[id.0 as usize]);
-        Ok(Self { plan, store, fetcher, survey, states, expected })
+        let forecasts = forecasts(&plan, &store.times());
+        let states = States::new(&plan, |id| survey.is_there(id), |id| forecasts[id.0 as usize].cpu);
+        Ok(Self { plan, store, fetcher, survey, states, forecasts })
     }
 }
 
@@ -116,15 +115,24 @@ pub(super) fn kind(work: &Work) -> Kind {
     }
 }
 
-pub(super) fn time_name(plan: &Plan, label: &str, id: StageId) -> String {
-    let stage = plan.stage(id);
-    format!("{} {} {label}", stage.name, stage.version)
-}
-
-// The seconds of processor time a stage is expected to take: what it took
-// here, else its recipe's figure.
-fn expected(plan: &Plan, times: &Times, label: &str, id: StageId) -> f64 {
-    times.get(&time_name(plan, label, id)).unwrap_or(plan.stage(id).cost.as_secs_f64())
+// What each stage took here last. One that was never built is expected to take its recipe's figure,
+// scaled by how much faster or slower than their figures the others were.
+fn forecasts(plan: &Plan, times: &Times) -> Vec<StageTime> {
+    let known: Vec<Option<&StageTime>> = plan
+        .ids()
+        .map(|id| times.get(&plan.stage(id).name, &plan.stage(id).version, &plan.configuration(id)))
+        .collect();
+    let (mut measured, mut figures) = (0.0, 0.0);
+    for (id, time) in plan.ids().zip(&known) {
+        let figure = plan.stage(id).cost.as_secs_f64();
+        if let (Some(time), true) = (time, figure > 0.0) {
+            measured += time.cpu;
+            figures += figure;
+        }
+    }
+    let speed = if figures > 0.0 { (measured / figures).clamp(0.05, 20.0) } else { 1.0 };
+    let of_recipe = |id| StageTime { cpu: plan.stage(id).cost.as_secs_f64() * speed, steps: Vec::new() };
+    plan.ids().zip(known).map(|(id, time)| time.cloned().unwrap_or_else(|| of_recipe(id))).collect()
 }
 
 /// Bytes a run writes at most: archives and trees that are missing, results, and the largest build trees

@@ -9,7 +9,7 @@ use super::context::{IsolationMode, Options, RunContext, StageEnd, Summary};
 use super::log::Emitter;
 use super::log::event::{Event, Failure, RunEnd, StageInfo, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
-use super::preflight::{Preflight, kind, space_needed, time_name};
+use super::preflight::{Preflight, kind, space_needed};
 use super::stage::build::StageWork;
 use super::stage::{build, check, fetch, unpack};
 use super::states::{States, Status};
@@ -84,10 +84,13 @@ impl Scheduler {
         options: Options,
         stopper: channel::Sender<Stop>,
     ) -> Result<Self, Error> {
-        let Preflight { plan, store, fetcher, survey, states, expected } = preflight;
+        let Preflight { plan, store, fetcher, survey, states, forecasts } = preflight;
         let memory = match options.memory {
             Some(memory) => memory,
             None => Memory::now()?.available,
+        };
+        let wanted = |needs: &[StageId]| {
+            needs.iter().copied().filter(|id| states.get(*id) != Status::Unneeded).collect::<Vec<_>>().into_iter()
         };
         let stages = plan.ids().filter(|id| states.get(*id) != Status::Unneeded).map(|id| {
             let stage = plan.stage(id);
@@ -98,9 +101,11 @@ impl Scheduler {
                 column: stage.column.to_string(),
                 version: stage.version.clone(),
                 key: stage.key,
-                expected: expected[id.0 as usize],
+                expected: forecasts[id.0 as usize].cpu,
                 cached: states.get(id) == Status::Cached,
                 expectation: stage.expect.as_ref().map(ToString::to_string),
+                needs: wanted(&stage.needs).map(|need| plan.stage(need).name.clone()).collect(),
+                steps: forecasts[id.0 as usize].steps.clone(),
             }
         });
         emitter.emit(Event::RunStarted {
@@ -308,7 +313,7 @@ impl Scheduler {
                     reproduce: String::new(),
                 }),
                 result: None,
-                expected: None,
+                time: None,
                 chosen: None,
                 account: None,
             }
@@ -326,8 +331,9 @@ impl Scheduler {
             self.shared.store.remember(&named)?;
         }
         let name = self.plan.stage(id).name.clone();
-        if let Some(seconds) = end.expected {
-            self.times.set(&time_name(&self.plan, &self.shared.options.label, id), seconds);
+        if let Some(time) = end.time {
+            let version = &self.plan.stage(id).version;
+            self.times.set(&name, version, &self.plan.configuration(id), time);
         }
         self.shared.emitter.emit(Event::StageFinished {
             stage: name.clone(),

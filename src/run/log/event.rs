@@ -4,6 +4,7 @@
 use crate::base::Key;
 pub use crate::base::check_result::CheckResult;
 pub use crate::process::Usage;
+pub use crate::store::history::StepTime;
 use serde::{Deserialize, Serialize};
 
 /// An event and when it happened.
@@ -173,6 +174,12 @@ pub struct StageInfo {
     /// For a check: what is expected of it.
     #[serde(default)]
     pub expectation: Option<String>,
+    /// The stages of this run that it needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<StageName>,
+    /// What its steps took when they ran last; empty if that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<StepTime>,
 }
 
 /// A row that has no stage of its own for a column: i386 uses the GCC of x86_64.
@@ -253,6 +260,9 @@ pub enum Event {
         stage: StageName,
         /// What.
         what: String,
+        /// How many pieces of work its log has reported so far; older logs lack it.
+        #[serde(default)]
+        done: u64,
     },
     /// A step is over.
     StepFinished {

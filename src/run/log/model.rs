@@ -123,6 +123,8 @@ pub struct Step {
     pub ended: Option<(u64, bool)>,
     /// What it used, once over.
     pub usage: Usage,
+    /// Pieces of work that its log has reported.
+    pub units: u64,
 }
 
 /// A try of a download that did not serve.
@@ -348,9 +350,15 @@ impl Stage {
                     started_ms: at,
                     ended: None,
                     usage: Usage::default(),
+                    units: 0,
                 });
             }
-            Event::StepActivity { what, .. } => self.activity = Some(what.clone()),
+            Event::StepActivity { what, done, .. } => {
+                self.activity = Some(what.clone());
+                if let Some(step) = self.steps.last_mut() {
+                    step.units = step.units.max(*done);
+                }
+            }
             Event::StepFinished { step, ok, usage, .. } => {
                 self.activity = None;
                 let open = |found: &&mut Step| found.name == *step && found.ended.is_none();

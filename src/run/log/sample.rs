@@ -13,6 +13,8 @@ fn info(name: &str, kind: Kind, row: &str, column: &str, version: &str, expected
         key: Key::of(name.as_bytes()),
         expected,
         cached,
+        needs: Vec::new(),
+        steps: Vec::new(),
         expectation: (kind == Kind::Check).then(|| "pass".to_owned()),
     }
 }
@@ -149,7 +151,7 @@ impl Recorder {
     }
 
     fn activity(&mut self, at: u64, stage: &str, what: &str) {
-        self.at(at, Event::StepActivity { stage: stage.into(), what: what.into() });
+        self.at(at, Event::StepActivity { stage: stage.into(), what: what.into(), done: 0 });
     }
 
     fn step_end(&mut self, at: u64, stage: &str, step: &str, ok: bool, usage: Usage) {

@@ -12,13 +12,14 @@ use crate::process::{self, Outcome, Token};
 use crate::run::build_log;
 use crate::run::context::{RunContext, StageEnd};
 use crate::run::log::event::{Event, Failure, StageOutcome, Usage};
+use crate::run::log_tail::LogTail;
 use crate::run::memory_pressure::Grant;
 use crate::run::workspace::{self, Begin, Places, Workspace};
 use crate::run::{Error, Stop};
+use crate::store::history::{self, StageTime, StepTime};
 use crate::store::names::Named;
 use crate::store::{self, Lock, Record};
 use std::collections::BTreeMap;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -46,7 +47,8 @@ const EXCERPT: usize = 30;
 
 /// Runs the stage. The token is given back when it is over.
 pub async fn run(shared: &RunContext, work: StageWork, token: Token) -> Result<StageEnd, Error> {
-    let mut runner = Runner { shared, work, token: Some(token), usage: Usage::default(), began: Instant::now() };
+    let mut runner =
+        Runner { shared, work, token: Some(token), usage: Usage::default(), began: Instant::now(), times: Vec::new() };
     runner.run().await
 }
 
@@ -56,6 +58,7 @@ struct Runner<'a> {
     token: Option<Token>,
     usage: Usage,
     began: Instant,
+    times: Vec<StepTime>,
 }
 
 enum StepEnd {
@@ -254,10 +257,14 @@ impl Runner<'_> {
         }
         let command = self.command(space, lock, step, &log);
         let mut running = process::spawn(Path::new("/proc/self/exe"), &command, Some(&self.shared.jobs))?;
+        let before = self.shared.ledger.used();
         let ended = self.attend(&mut running, &log).await;
-        let cpu = ended.as_ref().map_or(0.0, |(outcome, _)| outcome.usage.user + outcome.usage.system);
+        let cpu = ended.as_ref().map_or(0.0, |ended| ended.outcome.usage.user + ended.outcome.usage.system);
+        let all = self.shared.ledger.used() - before;
         self.shared.ledger.end(cpu);
-        let (outcome, late) = ended?;
+        let attended = ended?;
+        self.times.push(attended.time(&step.name, all));
+        let Attended { outcome, late, .. } = attended;
         self.add(&outcome);
         let ok = outcome.status.success() && !late;
         self.shared.emitter.emit(Event::StepFinished {
@@ -369,17 +376,23 @@ impl Runner<'_> {
         }
     }
 
-    // Waits for the step while telling what it does; true if the time limit ended it.
-    async fn attend(&self, running: &mut process::Running, log: &Path) -> Result<(Outcome, bool), Error> {
+    // Waits for the step and reports what it does.
+    async fn attend(&self, running: &mut process::Running, log: &Path) -> Result<Attended, Error> {
         let mut told = Stop::No;
         let mut late = false;
-        let mut tail = Tail { path: log.to_owned(), at: None, rest: String::new() };
+        let mut tail = LogTail::new(log.to_owned());
         let mut last = String::new();
+        let begun = Instant::now();
+        let mut marks: Vec<(u64, f64)> = Vec::new();
         let limit = self.shared.options.stage_timeout.map(|limit| self.began + limit);
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
-                outcome = running.wait() => return Ok((outcome?, late)),
+                outcome = running.wait() => {
+                    tail.advance();
+                    let seconds = begun.elapsed().as_secs_f64();
+                    return Ok(Attended { outcome: outcome?, late, units: tail.units(), marks, seconds });
+                }
                 () = self.shared.asked_to_stop(told) => {
                     told = *self.shared.stop.borrow();
                     if told == Stop::Immediate { running.kill() } else { running.stop() }
@@ -389,9 +402,11 @@ impl Runner<'_> {
                         late = true;
                         running.stop();
                     }
-                    if let Some(what) = tail.activity() && what != last {
+                    if let Some(what) = tail.advance() && what != last {
                         last.clone_from(&what);
-                        self.shared.emitter.emit(Event::StepActivity { stage: self.work.name.clone(), what });
+                        marks.push((tail.units(), begun.elapsed().as_secs_f64()));
+                        let (stage, done) = (self.work.name.clone(), tail.units());
+                        self.shared.emitter.emit(Event::StepActivity { stage, what, done });
                     }
                 }
             }
@@ -431,41 +446,39 @@ impl Runner<'_> {
         }
         let end = self.end(StageOutcome::Done, None);
         // A resumed stage's time is not what the whole takes.
-        let whole = (begin.step == 0 && !begin.resumed).then_some(cpu);
-        Ok(StageEnd { result: Some(stored.tree), expected: whole, ..end })
+        let whole = begin.step == 0 && !begin.resumed;
+        let time = whole.then(|| StageTime { cpu, steps: std::mem::take(&mut self.times) });
+        Ok(StageEnd { result: Some(stored.tree), time, ..end })
     }
 
     fn end(&mut self, state: StageOutcome, failure: Option<Failure>) -> StageEnd {
         self.usage.wall = self.began.elapsed().as_secs_f64();
-        StageEnd { state, usage: self.usage, failure, result: None, expected: None, chosen: None, account: None }
+        StageEnd { state, usage: self.usage, failure, result: None, time: None, chosen: None, account: None }
     }
 }
 
-// The new lines of a growing log.
-struct Tail {
-    path: PathBuf,
-    at: Option<u64>,
-    rest: String,
+// A step that is over.
+struct Attended {
+    outcome: Outcome,
+    // Whether the time limit ended it.
+    late: bool,
+    units: u64,
+    marks: Vec<(u64, f64)>,
+    seconds: f64,
 }
 
-impl Tail {
-    // What the newest line that says something says is being done.
-    fn activity(&mut self) -> Option<String> {
-        const MOST: u64 = 64 << 10;
-        let mut file = fs_err::File::open(&self.path).ok()?;
-        let end = file.metadata().ok()?.len();
-        // Only the end counts: a fast step writes more than anybody reads.
-        let from = self.at.unwrap_or(end.saturating_sub(MOST)).max(end.saturating_sub(MOST));
-        self.at = Some(end);
-        if from >= end {
-            return None;
+impl Attended {
+    // `all` is the processor time of the whole run meanwhile.
+    fn time(&self, step: &str, all: f64) -> StepTime {
+        let cpu = self.outcome.usage.user + self.outcome.usage.system;
+        // Beside another stage it had fewer processors than it could use.
+        let alone = cpu > 0.85 * all && self.seconds > 1.0;
+        StepTime {
+            name: step.to_owned(),
+            cpu,
+            cores: if alone { cpu / self.seconds } else { 0.0 },
+            units: self.units,
+            curve: history::curve(&self.marks, self.units, self.seconds),
         }
-        file.seek(SeekFrom::Start(from)).ok()?;
-        let mut bytes = Vec::new();
-        file.take(end - from).read_to_end(&mut bytes).ok()?;
-        let text = std::mem::take(&mut self.rest) + &String::from_utf8_lossy(&bytes);
-        let (whole, rest) = text.rsplit_once('\n').unwrap_or(("", &text));
-        self.rest = if rest.len() < 4096 { rest.to_owned() } else { String::new() };
-        whole.lines().rev().find_map(|line| build_log::activity(line).map(|what| what.into_owned()))
     }
 }

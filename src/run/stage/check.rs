@@ -67,7 +67,7 @@ pub fn skipped(why: String) -> StageEnd {
         usage: Usage::default(),
         failure: None,
         result: None,
-        expected: None,
+        time: None,
         chosen: None,
         account: Some(account),
     }

@@ -46,7 +46,7 @@ impl Progress for ProgressReporter<'_> {
 
 pub(super) fn end(state: StageOutcome, began: Instant) -> StageEnd {
     let usage = Usage { wall: began.elapsed().as_secs_f64(), ..Usage::default() };
-    StageEnd { state, usage, failure: None, result: None, expected: None, chosen: None, account: None }
+    StageEnd { state, usage, failure: None, result: None, time: None, chosen: None, account: None }
 }
 
 /// Brings one source into the cache.
