@@ -11,6 +11,8 @@ const DEPENDENCIES: &[&str] = &[
     "annotate-snippets",
     "ar",
     "blake3",
+    "bzip2",
+    "flate2",
     "fs-err",
     "gimli",
     "indexmap",
@@ -18,11 +20,13 @@ const DEPENDENCIES: &[&str] = &[
     "nix",
     "object",
     "rayon",
+    "ruzstd",
     "serde",
     "sha2",
     "strsim",
     "tempfile",
     "thiserror",
+    "xz2",
 ];
 
 fn copy(from: &Path, to: &Path) {

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod check_result;
+pub mod decode;
 pub mod diagnostic;
 pub mod digest;
 pub mod files;

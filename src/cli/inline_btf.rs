@@ -2,7 +2,9 @@
 
 mod check;
 mod generate;
+mod into;
 mod report;
+mod tools;
 
 use super::{CliError, CliResult, exit, renamed};
 use crate::base::Diagnostic;
@@ -83,7 +85,10 @@ impl Subject {
         }
         let mut made = None;
         if self.run_pahole && !has_btf(&self.vmlinux, &vmlinux)? {
-            let (dir, path) = generate::run_pahole(&self.vmlinux, self.base.last())?;
+            let dir = tempfile::tempdir()?;
+            let plain = uncompressed(&vmlinux, &self.vmlinux, dir.path(), "file")?;
+            let base = bases.last().map(|(path, input)| uncompressed(input, path, dir.path(), "base")).transpose()?;
+            let path = tools::run_pahole(&plain, base.as_deref(), dir.path())?;
             let input = open(&path)?;
             bases.push((path, input));
             made = Some(dir);
@@ -101,6 +106,11 @@ impl Inputs {
         Ok(File::new(path, &self.vmlinux)?)
     }
 
+    // The path of the file for other programs, decompressed into `dir` if need be.
+    fn uncompressed(&self, path: &Path, dir: &Path) -> Result<PathBuf, CliError> {
+        uncompressed(&self.vmlinux, path, dir, "file")
+    }
+
     fn bases(&self) -> Result<Vec<Loaded<'_>>, CliError> {
         self.bases.iter().map(|(path, input)| Ok(Loaded::new(path, input)?)).collect()
     }
@@ -114,6 +124,15 @@ fn extract<'f>(file: &'f File<'_>, base: Option<&Btf<'_>>, options: Options) -> 
 
 fn open(path: &Path) -> Result<Input, CliError> {
     Input::open(path).map_err(|error| Diagnostic::from(error).into())
+}
+
+fn uncompressed(input: &Input, path: &Path, dir: &Path, name: &str) -> Result<PathBuf, CliError> {
+    if !input.was_compressed() {
+        return Ok(path.to_owned());
+    }
+    let plain = dir.join(name);
+    fs_err::write(&plain, input.bytes())?;
+    Ok(plain)
 }
 
 fn has_btf(path: &Path, input: &Input) -> Result<bool, CliError> {

@@ -41,18 +41,10 @@ pub fn write(tree: &Path, name: &str, dir: &Path, date: u64) -> Result<Archive, 
     }
     let counted = tar.into_inner().and_then(xz2::write::XzEncoder::finish).map_err(named)?;
     let made = counted.inner.into_inner().map_err(|error| named(error.into_error()))?;
-    readable(made.path())?;
     made.persist(&path).map_err(|error| named(error.error))?;
     let sha256 = Sha256::from_bytes(counted.hasher.finalize().into());
     files::write_atomic(&dir.join(format!("{file}.sha256")), format!("{sha256}  {file}\n").as_bytes())?;
-    readable(&dir.join(format!("{file}.sha256")))?;
     Ok(Archive { path, sha256, bytes: counted.bytes })
-}
-
-// Temporary files are made for their owner alone.
-fn readable(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o644))
 }
 
 /// Whether this can be the name of an archive and of the directory in it.

@@ -3,8 +3,9 @@
 //! A package is a `.deb` (deb(5): an `ar` archive whose `data.tar.*` holds the
 //! files) or, as Debian's `gcc-N.orig.tar.gz`, a tar archive of archives.
 
+use super::Error;
 use super::tree::{self, Followed};
-use super::{Error, decode};
+use crate::base::decode;
 use crate::base::suggest;
 use std::collections::HashMap;
 use std::io::{self, Read};

@@ -1,9 +1,9 @@
 //! Sources the user has on this machine: `--source gcc=/path`.
 
 use super::cache::{self, Cache, LocalRecord};
-use super::decode::CHUNK;
 use super::tree::{self, Tree};
 use super::{Error, git, unpack};
+use crate::base::decode::CHUNK;
 use crate::base::{Key, Sha256};
 use sha2::Digest as _;
 use std::collections::BTreeSet;

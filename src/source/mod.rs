@@ -8,7 +8,6 @@ mod answer;
 pub mod apt;
 mod cache;
 mod deb;
-mod decode;
 mod download;
 mod error;
 mod fetch;

@@ -58,7 +58,7 @@ impl Partial {
             }
             let mut file = fs_err::OpenOptions::new().create(true).read(true).append(true).open(&path)?;
             let mut hasher = sha2::Sha256::new();
-            let mut buffer = vec![0; 4 * super::decode::CHUNK];
+            let mut buffer = vec![0; 4 * crate::base::decode::CHUNK];
             let mut len = 0;
             loop {
                 match file.read(&mut buffer)? {

@@ -4,7 +4,8 @@
 //! that it holds leads out: every entry is held against what the entries
 //! before it made, and the links are followed once all of them are known.
 
-use super::{Error, decode::CHUNK};
+use super::Error;
+use crate::base::decode::CHUNK;
 use std::collections::HashMap;
 use std::io::{Read, Write as _};
 use std::os::unix::ffi::OsStrExt as _;

@@ -4,11 +4,11 @@
 //! writes the tree. Nothing is written to a temporary file in between, however
 //! many archives are inside one another.
 
-use super::decode::{self, CHUNK};
 use super::patch::{self, Patch};
 use super::tree::{self, Tree, Unpacked};
 use super::{Error, deb};
 use crate::base::Sha256;
+use crate::base::decode::{self, CHUNK};
 use sha2::Digest as _;
 use std::io::{self, Read};
 use std::path::Path;

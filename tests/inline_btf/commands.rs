@@ -4,18 +4,18 @@ use crate::compile;
 use assert_cmd::Command;
 use std::path::Path;
 
-fn crossmill(dir: &Path) -> Command {
+pub fn crossmill(dir: &Path) -> Command {
     let mut command = Command::cargo_bin("crossmill").unwrap();
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).current_dir(dir);
     command
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 // A program and BTF to stand on, made by this program itself: pahole may be missing.
-fn world() -> (tempfile::TempDir, std::path::PathBuf) {
+pub fn world() -> (tempfile::TempDir, std::path::PathBuf) {
     use crossmill::debuginfo::btf::{Builder, Endian, Kind, Param};
     let (dir, path) = compile(Path::new("gcc"), "known.c", &["-c", "-O2", "-g", "-ffreestanding"]);
     let mut base = Builder::new(None, Endian::Little, false);

@@ -14,8 +14,10 @@ mod compiled;
 mod corpus;
 mod exact;
 mod lies;
+mod names;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
+mod stored;
 
 use crossmill::debuginfo::btf::validate::{Context, validate};
 use crossmill::debuginfo::btf::{Btf, Endian};

@@ -1,19 +1,17 @@
 //! `crossmill inline-btf generate`
 
-use super::{Inputs, Subject, conclude, extract};
+use super::{Inputs, Subject, conclude, extract, into};
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::{Diagnostic, files};
-use crate::cli::{CliError, CliResult, exit, print, renamed};
+use crate::cli::{CliError, CliResult, print, renamed};
 use crate::debuginfo::btf::file::Loaded;
 use crate::debuginfo::inline_btf::file::File;
 use crate::debuginfo::inline_btf::generation::Generation;
-use crate::process::{find_program, probe};
 use crate::report::Style;
 use crate::report::debuginfo::inline_btf as report;
 use clap::Args;
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Instant;
 
 /// Generate inline BTF from a file's debug information
 ///
@@ -65,7 +63,7 @@ impl Generate {
         self.generate(&file, &bases, &inputs, started)
     }
 
-    fn generate(&self, file: &File<'_>, bases: &[Loaded<'_>], _inputs: &Inputs, started: Instant) -> CliResult {
+    fn generate(&self, file: &File<'_>, bases: &[Loaded<'_>], inputs: &Inputs, started: Instant) -> CliResult {
         let Some(base) = file.main_btf(bases)? else { return self.without_btf() };
         let found = extract(file, Some(&base), self.subject.options())?;
         let (bytes, written) = file.write(&found, Some(&base))?;
@@ -74,7 +72,7 @@ impl Generate {
             files::write_atomic(path, &bytes)?;
         }
         if let Some(path) = &self.into {
-            add_section(&self.objcopy, &self.subject.vmlinux, &bytes, path)?;
+            into::add_section(&self.objcopy, file, inputs, &bytes, path)?;
         }
         let own = super::check::own(file, &base, &found);
         let generation = Generation {
@@ -107,59 +105,4 @@ impl Generate {
             .hint("kernels have it with CONFIG_DEBUG_INFO_BTF")
             .into())
     }
-}
-
-/// An hour: pahole takes minutes for a large kernel.
-const PATIENCE: Duration = Duration::from_secs(3600);
-
-fn environment() -> BTreeMap<String, String> {
-    // Lossy on purpose: a variable that is no UTF-8 is none that these programs know.
-    std::env::vars_os()
-        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
-        .collect()
-}
-
-/// Lets pahole write the file's BTF to a file of its own.
-pub fn run_pahole(vmlinux: &Path, base: Option<&PathBuf>) -> Result<(tempfile::TempDir, PathBuf), CliError> {
-    let env = environment();
-    if find_program("pahole", env.get("PATH").map_or("", String::as_str)).is_none() {
-        let problem = Diagnostic::new("pahole is not installed").hint("it is in the package `dwarves` or `pahole`");
-        return Err(CliError::new(exit::HOST, problem));
-    }
-    let dir = tempfile::tempdir()?;
-    let path = dir.path().join("main.btf");
-    let mut args = vec!["-J".to_owned(), format!("--btf_encode_detached={}", path.display())];
-    args.extend(base.map(|base| format!("--btf_base={}", base.display())));
-    args.push(vmlinux.display().to_string());
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    probe("pahole", &args, &env, PATIENCE)?;
-    if !path.is_file() {
-        let problem = Diagnostic::new(format!("pahole wrote no BTF for {}", vmlinux.display()))
-            .hint("`pahole -J` says why; a file without debug information has none");
-        return Err(CliError::new(exit::HOST, problem));
-    }
-    Ok((dir, path))
-}
-
-// A copy with the section, there whole or not at all.
-fn add_section(objcopy: &str, vmlinux: &Path, bytes: &[u8], into: &Path) -> Result<(), CliError> {
-    let dir = into.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let dir = tempfile::Builder::new().prefix(".tmp-").tempdir_in(dir)?;
-    let (section, copy) = (dir.path().join("inline.btf"), dir.path().join("copy"));
-    fs_err::write(&section, bytes)?;
-    let add = format!(".BTF.inline={}", section.display());
-    let (from, to) = (vmlinux.display().to_string(), copy.display().to_string());
-    let args = [
-        "--remove-section",
-        ".BTF.inline",
-        "--add-section",
-        &add,
-        "--set-section-flags",
-        ".BTF.inline=noload,readonly",
-        &from,
-        &to,
-    ];
-    probe(objcopy, &args, &environment(), PATIENCE)?;
-    fs_err::set_permissions(&copy, fs_err::metadata(vmlinux)?.permissions())?;
-    Ok(fs_err::rename(&copy, into)?)
 }

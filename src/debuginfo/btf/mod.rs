@@ -50,6 +50,7 @@ pub use kind::{Grammar, Head, Kind, Shape};
 pub use loc::{LocParam, LocSite, OldLocParam, OldLocSite, OldPlace, flags, old_flags};
 pub use object::Endianness as Endian;
 pub use read::{Btf, Type};
+pub use strings::is_identifier;
 pub use views::{Array, Enumerator, Int, Member, Param, SectionVar};
 pub use write::{Builder, IdMap, Order, WriteError};
 

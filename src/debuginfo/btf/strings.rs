@@ -1,7 +1,15 @@
 //! Strings of a section and of a chain.
 
-use super::Btf;
+use super::{Btf, LONGEST_NAME};
 use std::collections::HashMap;
+
+/// Returns whether kernels accept a name where BTF needs an identifier. They accept dots, as in `foo.isra.0`.
+#[must_use]
+pub fn is_identifier(text: &[u8]) -> bool {
+    let sign = |byte: &u8| *byte == b'_' || *byte == b'.';
+    let first = text.first().is_some_and(|byte| byte.is_ascii_alphabetic() || sign(byte));
+    first && text.len() <= LONGEST_NAME && text.iter().all(|byte| byte.is_ascii_alphanumeric() || sign(byte))
+}
 
 /// Every string of a section with its offset; what has no end is left out.
 pub(super) fn texts(first: u32, section: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {

@@ -7,6 +7,8 @@
 //! these addresses, so that tables which speak of the same function speak of
 //! the same addresses.
 
+mod machine;
+
 use object::read::{Object, ObjectSection, ObjectSymbol, RelocationTarget};
 use object::{Endianness, RelocationFlags, RelocationKind, SectionFlags, SectionIndex, elf};
 use std::borrow::Cow;

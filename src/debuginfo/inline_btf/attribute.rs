@@ -3,7 +3,9 @@
 use super::dwarf::Slice;
 use super::location::Missing;
 use super::site::Place;
-use gimli::{Abbreviation, AttributeValue, DwTag, Endianity, EntriesRaw, RawLocListEntry, UnitOffset, constants as dw};
+use gimli::{
+    Abbreviation, AttributeValue, DwLang, DwTag, Endianity, EntriesRaw, RawLocListEntry, UnitOffset, constants as dw,
+};
 
 /// An index of a file, or any other number; 0 for what does not fit.
 pub(super) fn number<E: Endianity>(value: AttributeValue<Slice<'_, E>>) -> u32 {
@@ -40,6 +42,19 @@ pub(super) fn widened<E: Endianity>(raw: RawLocListEntry<Slice<'_, E>>) -> (RawL
         Raw::StartxLength { begin, length: 0, data } => (Raw::StartxLength { begin, length: 1, data }, true),
         raw => (raw, false),
     }
+}
+
+/// Returns whether no entry below a type can be a function in this language.
+pub(super) fn is_c(language: DwLang) -> bool {
+    matches!(
+        language,
+        dw::DW_LANG_C
+            | dw::DW_LANG_C89
+            | dw::DW_LANG_C99
+            | dw::DW_LANG_C11
+            | dw::DW_LANG_C17
+            | dw::DW_LANG_Mips_Assembler
+    )
 }
 
 /// Entries that have no code below them in C.

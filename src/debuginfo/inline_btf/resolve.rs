@@ -5,6 +5,7 @@ use super::dwarf::Debug;
 use super::expression::{Want, translate};
 use super::location::{LocParam, Location, Missing};
 use super::unit::{Die, Function, Param, Place, Scan, Skip, Skipped};
+use crate::debuginfo::btf::is_identifier;
 use gimli::{EndianSlice, Endianity};
 use std::collections::HashMap;
 
@@ -135,6 +136,12 @@ impl<'w, 'd> Functions<'w, 'd> {
         let abstracted = *chain.get(end).ok_or(Skip::OriginMissing)?;
         let mut names = chain.iter().rev().filter_map(|at| self.get(*at)).map(|function| function.name);
         let name = names.find(|name| !name.is_empty()).ok_or(Skip::Unnamed)?;
+        if is_identifier(name) {
+            return Ok(Callee { name, abstracted });
+        }
+        // Generics, operators, lambdas: the symbol's name often is an identifier.
+        let mut symbols = chain.iter().filter_map(|at| self.get(*at)).map(|function| function.linkage_name);
+        let name = symbols.find(|name| is_identifier(name)).ok_or(Skip::NotIdentifier)?;
         Ok(Callee { name, abstracted })
     }
 

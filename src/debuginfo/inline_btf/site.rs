@@ -23,6 +23,8 @@ pub enum Skip {
     OriginLoop,
     /// The function has no name.
     Unnamed,
+    /// Neither its name nor its linkage name is an identifier, as BTF requires.
+    NotIdentifier,
     /// It is in a unit of a language that was left out.
     Language,
     /// Its address is in no section.
@@ -33,13 +35,14 @@ pub enum Skip {
 
 impl Skip {
     /// All.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoAddress,
         Self::ZeroAddress,
         Self::NoOrigin,
         Self::OriginMissing,
         Self::OriginLoop,
         Self::Unnamed,
+        Self::NotIdentifier,
         Self::Language,
         Self::OutsideSections,
         Self::Duplicate,
@@ -55,6 +58,7 @@ impl Skip {
             Self::OriginMissing => "origin-missing",
             Self::OriginLoop => "origin-loop",
             Self::Unnamed => "unnamed",
+            Self::NotIdentifier => "not-identifier",
             Self::Language => "language",
             Self::OutsideSections => "outside-sections",
             Self::Duplicate => "duplicate",
@@ -71,6 +75,7 @@ impl Skip {
             Self::OriginMissing => "origin that is no function of this file",
             Self::OriginLoop => "origins in a circle",
             Self::Unnamed => "function without a name",
+            Self::NotIdentifier => "function whose names are no identifiers",
             Self::Language => "in a Rust unit",
             Self::OutsideSections => "address in no section",
             Self::Duplicate => "same as another site",
@@ -126,6 +131,8 @@ pub struct Function<'d> {
     pub specified: bool,
     /// Its name; empty where it has none.
     pub name: &'d [u8],
+    /// The name of its symbol, where that differs (C++, Rust); empty where it has none.
+    pub linkage_name: &'d [u8],
     /// What it returns.
     pub returns: TypeRef,
     pub(super) returns_die: Die,

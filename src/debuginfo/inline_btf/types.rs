@@ -10,7 +10,7 @@
 
 use super::base_types::BaseTypes;
 use super::dwarf::{Debug, Slice};
-use crate::debuginfo::btf::Kind;
+use crate::debuginfo::btf::{Kind, is_identifier};
 use gimli::{AttributeValue, DwAte, DwTag, Endianity, constants as dw};
 use std::collections::{HashMap, HashSet};
 
@@ -242,7 +242,7 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
         let by_name = || base.named(Kind::Typedef, name).first().copied().filter(|_| is_nameless);
         match exact.or_else(by_name) {
             Some(id) => TypeRef(id),
-            None if name.is_empty() => target,
+            None if !is_identifier(name) => target,
             None => self.add(Extra::Typedef(name, target)),
         }
     }
@@ -307,6 +307,9 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
         });
         let id = match found.filter(|_| !entry.name.is_empty()) {
             Some(id) => TypeRef(id),
+            // Names of templates and generics are no identifiers: the type stays, without its name.
+            None if !is_identifier(entry.name) && entry.declaration => TypeRef::VOID,
+            None if !is_identifier(entry.name) => self.add(Extra::Opaque(kind, b"", size)),
             None if entry.declaration => self.add(Extra::Forward(entry.name, kind == Kind::Union)),
             None => self.add(Extra::Opaque(kind, entry.name, size)),
         };

@@ -2,7 +2,7 @@
 //! the sites say of their parameters. Everything else is stepped over.
 
 use super::Options;
-use super::attribute::{constant, is_type, number, sibling, widened};
+use super::attribute::{constant, is_c, is_type, number, sibling, widened};
 use super::base_types::BaseTypes;
 use super::dwarf::{Debug, Error, Slice, Unit, reference};
 use super::location::Missing;
@@ -104,7 +104,9 @@ pub fn scan<'d, E: Endianity + Send + Sync>(
         return Ok(found);
     }
     let counted_only = !options.with_rust && language == Some(dw::DW_LANG_Rust);
-    let mut pass = Pass { debug, unit: &unit, found, scopes: Vec::new(), spent: 0, options };
+    // Elsewhere methods are declared in their types.
+    let types_have_code = !language.is_some_and(is_c);
+    let mut pass = Pass { debug, unit: &unit, found, scopes: Vec::new(), spent: 0, options, types_have_code };
     let outcome = if counted_only { pass.count() } else { pass.walk() };
     debug.spend(pass.spent)?;
     let mut found = pass.found;
@@ -163,6 +165,8 @@ struct Pass<'p, 'd, E: Endianity> {
     scopes: Vec<(Scope, Owner)>,
     spent: i64,
     options: Options,
+    // Whether functions may be declared below types.
+    types_have_code: bool,
 }
 
 type Walk<'a, 'd, E> = EntriesRaw<'a, Slice<'d, E>>;
@@ -211,7 +215,7 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
                     entries.skip_attributes(abbreviation.attributes())?;
                     (Scope::Other, owner)
                 }
-                (tag, _) if abbreviation.has_children() && is_type(tag) => {
+                (tag, _) if abbreviation.has_children() && is_type(tag) && !self.types_have_code => {
                     if let Some(after) = sibling(&mut entries, abbreviation)? {
                         // Backwards would be a loop, and what is out of bounds is a lie.
                         if after > entries.next_offset() && after.is_in_bounds(&unit.header) {
@@ -258,6 +262,9 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
             let attribute = entries.read_attribute(*spec)?;
             match attribute.name() {
                 dw::DW_AT_name => function.name = self.debug.text(self.unit, attribute.value()),
+                dw::DW_AT_linkage_name | dw::DW_AT_MIPS_linkage_name => {
+                    function.linkage_name = self.debug.text(self.unit, attribute.value());
+                }
                 dw::DW_AT_abstract_origin => {
                     function.origin = self.refer(attribute.value());
                     function.specified = false;

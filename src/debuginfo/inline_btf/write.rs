@@ -6,7 +6,7 @@
 
 use super::merge::{Called, Merged};
 use super::types::{Extra, TypeRef};
-use crate::debuginfo::btf::{Btf, Builder, Endian, Kind, LocSite, Param, WriteError};
+use crate::debuginfo::btf::{Btf, Builder, Endian, Kind, LocSite, Param, WriteError, is_identifier};
 use serde::Serialize;
 
 /// What was written.
@@ -88,8 +88,9 @@ fn loc_proto(proto: &[u32], locations: &[u32], builder: &mut Builder<'_>) -> u32
 fn function(called: &Called<'_>, types: &[u32], builder: &mut Builder<'_>) -> u32 {
     let mut params = Vec::with_capacity(called.params.len() + 1);
     for (index, (name, id)) in called.params.iter().enumerate() {
-        // Kernels refuse a FUNC whose parameters have no names.
-        let name_off = if name.is_empty() { builder.string(format!("__arg{index}")) } else { builder.string(name) };
+        // Kernels refuse a FUNC whose parameters have no names, or names that are no identifiers.
+        let name_off =
+            if !is_identifier(name) { builder.string(format!("__arg{index}")) } else { builder.string(name) };
         params.push(Param { name_off, type_id: resolve(*id, types) });
     }
     if called.variadic {

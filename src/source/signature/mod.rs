@@ -10,7 +10,8 @@ mod status;
 
 pub use keyring::PublicKeys;
 
-use super::{Error, decode};
+use super::Error;
+use crate::base::decode;
 use crate::process::Tool;
 use std::io::{self, Read};
 use std::path::Path;

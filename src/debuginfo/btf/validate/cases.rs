@@ -327,6 +327,20 @@ fn member_cases() -> Vec<Case> {
             let v = b.push(Kind::Var, v, false, 0, 1, &[1]);
             b.push(Kind::DataSec, name, false, 1, 0, &[v, 0, 4]);
         }),
+        built("a kfunc", &["BT056", "BT057"], |b| {
+            let proto = b.func_proto(0, &[]);
+            let (section, func) = (b.string(".ksyms"), b.func("bpf_rcu_read_lock", proto, 2));
+            b.push(Kind::DataSec, section, false, 1, 0, &[func, 0, 0]);
+        }),
+        built("an extern without a type", &["BT057"], |b| {
+            let name = b.string("bpf_prog_active");
+            b.push(Kind::Var, name, false, 0, 0, &[2]);
+        }),
+        built("a function among variables", &["BT032", "BT056"], |b| {
+            let proto = b.func_proto(0, &[]);
+            let (section, func) = (b.string(".ksyms"), b.func("defined", proto, 1));
+            b.push(Kind::DataSec, section, false, 1, 0, &[func, 0, 0]);
+        }),
     ]
 }
 

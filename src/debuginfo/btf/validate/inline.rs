@@ -1,8 +1,9 @@
 //! The three kinds of inline BTF, in both forms.
 
-use super::types::is_identifier;
 use super::{Context, Findings, Reporter, rules};
-use crate::debuginfo::btf::{Btf, Grammar, Kind, LocParam, LocSite, OldLocSite, OldPlace, Type, flags, old_flags};
+use crate::debuginfo::btf::{
+    Btf, Grammar, Kind, LocParam, LocSite, OldLocSite, OldPlace, Type, flags, is_identifier, old_flags,
+};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 

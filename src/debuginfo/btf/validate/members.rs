@@ -1,6 +1,7 @@
 //! What needs the sizes of other types: members, elements, variables, parameters.
 
 use super::resolve::Resolver;
+use super::types::is_extern;
 use super::{Findings, Reporter, rules, subject};
 use crate::debuginfo::btf::{Btf, Kind, Member, Type};
 use std::collections::HashMap;
@@ -64,7 +65,8 @@ fn sized<'a>(
     let Some(end) = reporter.btf.type_by_id(resolved.end).filter(|_| resolved.size.is_none()) else { return };
     let unsized_kind = matches!(end.kind, Kind::Fwd | Kind::FuncProto);
     if unsized_kind || (end.kind == Kind::Array && found.kind != Kind::Array) {
-        reporter.add(found, &rules::NO_SIZE, |btf| format!("{what} is {}", subject(btf, &end)));
+        let rule = if is_extern(found) { &rules::LOADER_RESOLVES } else { &rules::NO_SIZE };
+        reporter.add(found, rule, |btf| format!("{what} is {}", subject(btf, &end)));
     }
 }
 

@@ -176,7 +176,12 @@ rules! {
          has them elsewhere."
         KERNEL;
     NOT_LAID_OUT "BT056" Warning "section is not laid out yet"
-        "The DATASEC has size 0 and all offsets are 0: the compiler leaves these to the loader or linker."
+        "The DATASEC has size 0 and all offsets are 0, as compilers write them in BPF objects: libbpf fixes this up \
+         at load, kernels refuse it."
+        OURS;
+    LOADER_RESOLVES "BT057" Warning "extern of a BPF object"
+        "A DATASEC lists an extern FUNC (a kfunc), or an extern VAR has no complete type: libbpf fixes this up at \
+         load, kernels refuse it."
         OURS;
     INLINE_HEAD "BT060" Error "head of an inline kind is not as it must be"
         "LOC_PARAM, LOC_PROTO and LOCSEC have no kind flag; LOC_PROTO and LOCSEC have 0 as their third word."

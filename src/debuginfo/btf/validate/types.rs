@@ -1,7 +1,7 @@
 //! What can be said of each type by itself: its words, its names, the ids it holds.
 
 use super::{Findings, Reporter, rules};
-use crate::debuginfo::btf::{Btf, Grammar, Head, Kind, LONGEST_NAME, MAX_NAME_OFFSET, MAX_TYPE, Type};
+use crate::debuginfo::btf::{Btf, Grammar, Head, Kind, LONGEST_NAME, MAX_NAME_OFFSET, MAX_TYPE, Type, is_identifier};
 
 pub(super) fn check<'a>(btf: &Btf<'a>, findings: &mut Findings) {
     let mut reporter = Reporter { btf, findings };
@@ -155,12 +155,6 @@ fn named<'a>(found: &Type<'a>, offset: u32, naming: Naming, what: &str, reporter
     }
 }
 
-pub(super) fn is_identifier(text: &[u8]) -> bool {
-    let sign = |byte: &u8| *byte == b'_' || *byte == b'.';
-    let first = text.first().is_some_and(|byte| byte.is_ascii_alphabetic() || sign(byte));
-    first && text.len() <= LONGEST_NAME && text.iter().all(|byte| byte.is_ascii_alphanumeric() || sign(byte))
-}
-
 fn element_names<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
     let (naming, what) = match found.kind {
         Kind::Struct | Kind::Union => (Naming::OptionalIdentifier, "member"),
@@ -199,6 +193,16 @@ fn may_be_void(from: Kind) -> bool {
     from.is_modifier() || matches!(from, Kind::Ptr | Kind::FuncProto | Kind::LocProto | Kind::Other(_))
 }
 
+/// Returns whether it is a function or variable that another object defines.
+pub(super) fn is_extern(found: &Type<'_>) -> bool {
+    const EXTERN: u32 = 2;
+    match found.kind {
+        Kind::Func => found.vlen == EXTERN,
+        Kind::Var => found.var_linkage() == Some(EXTERN),
+        _ => false,
+    }
+}
+
 fn references<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
     let old_sites = found.kind == Kind::LocSec && found.grammar == Grammar::Narrow;
     if found.kind == Kind::LocSec && !old_sites {
@@ -211,12 +215,17 @@ fn references<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
                 reporter.add(found, &rules::NO_SUCH_TYPE, |btf| {
                     format!("id {id} (reference {index}), the last is {}", btf.next_id() - 1)
                 });
+            } else if is_extern(found) {
+                reporter.add(found, &rules::LOADER_RESOLVES, |_| "the variable's type is void".to_owned());
             } else if !may_be_void(found.kind) && !old_sites {
                 reporter.add(found, &rules::VOID, |_| format!("reference {index} is 0"));
             }
             continue;
         };
-        if !may_refer(found, to.kind) {
+        if found.kind == Kind::DataSec && is_extern(&to) && to.kind == Kind::Func {
+            let message = |btf: &Btf<'a>| format!("it lists {}", super::subject(btf, &to));
+            reporter.add(found, &rules::LOADER_RESOLVES, message);
+        } else if !may_refer(found, to.kind) {
             reporter.add(found, &rules::WRONG_KIND, |btf| format!("reference {index} is {}", super::subject(btf, &to)));
         }
     }

@@ -172,8 +172,18 @@ fn walk(root: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
+fn is_compressed_module(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    [".ko.xz", ".ko.zst", ".ko.gz"].iter().any(|suffix| name.ends_with(suffix))
+}
+
 fn one(item: &Item) -> Result<Vec<Report>, Error> {
-    let input = Input::open(&item.path)?;
+    // Of a directory's compressed files only modules are of interest.
+    let input = if item.named || is_compressed_module(&item.path) {
+        Input::open(&item.path)?
+    } else {
+        Input::open_as_stored(&item.path)?
+    };
     let bytes = input.bytes();
     let name = item.path.display().to_string();
     if bytes.starts_with(ARCHIVE) || (item.named && bytes.starts_with(THIN)) {

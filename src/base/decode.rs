@@ -5,7 +5,7 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::io::{self, BufRead, BufReader, Read};
 
 /// How much is read at once.
-pub(super) const CHUNK: usize = 64 * 1024;
+pub const CHUNK: usize = 64 * 1024;
 
 // xz: The .xz File Format 2.1.1.1; gzip: RFC 1952 2.3.1; zstd: RFC 8878 3.1.1 and 3.1.2.
 const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
@@ -14,36 +14,40 @@ const BZIP2: &[u8] = b"BZh";
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 
-/// The decompressed bytes of `reader`, which is xz, gzip, bzip2, zstd or none
-/// of them. Reading it to its end proves that nothing is missing, as all four
+/// Returns the name of the compression that a file with these first bytes (at least six, where it has them) uses.
+#[must_use]
+pub fn compression(head: &[u8]) -> Option<&'static str> {
+    let is_zstd = head.starts_with(ZSTD) || head.get(1..4) == Some(ZSTD_SKIPPABLE);
+    let known = [(head.starts_with(XZ), "xz"), (head.starts_with(GZIP), "gzip"), (head.starts_with(BZIP2), "bzip2")];
+    known.into_iter().chain([(is_zstd, "zstd")]).find_map(|(is, name)| is.then_some(name))
+}
+
+/// Returns the decompressed bytes of `reader`, which is xz, gzip, bzip2, zstd or none
+/// of them. Reading it to its end shows that nothing is missing, as all four
 /// carry a check or an end mark; concatenated streams are read as one.
-pub(super) fn decoder<'r, R: Read + 'r>(reader: R) -> io::Result<Box<dyn Read + 'r>> {
+pub fn decoder<'r, R: Read + 'r>(reader: R) -> io::Result<Box<dyn Read + 'r>> {
     let (head, reader) = peek(reader, 6)?;
     let reader = BufReader::with_capacity(CHUNK, reader);
-    Ok(if head.starts_with(XZ) {
-        Box::new(xz2::bufread::XzDecoder::new_multi_decoder(reader))
-    } else if head.starts_with(GZIP) {
-        Box::new(flate2::bufread::MultiGzDecoder::new(reader))
-    } else if head.starts_with(BZIP2) {
-        Box::new(bzip2::bufread::MultiBzDecoder::new(reader))
-    } else if head.starts_with(ZSTD) || head.get(1..4) == Some(ZSTD_SKIPPABLE) {
-        Box::new(Zstd { reader, decoder: FrameDecoder::new(), in_frame: false })
-    } else {
-        Box::new(reader)
+    Ok(match compression(&head) {
+        Some("xz") => Box::new(xz2::bufread::XzDecoder::new_multi_decoder(reader)),
+        Some("gzip") => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
+        Some("bzip2") => Box::new(bzip2::bufread::MultiBzDecoder::new(reader)),
+        Some(_) => Box::new(Zstd { reader, decoder: FrameDecoder::new(), in_frame: false }),
+        None => Box::new(reader),
     })
 }
 
 /// A reader with its first bytes put back.
-pub(super) type Again<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
+pub type Again<R> = io::Chain<io::Cursor<Vec<u8>>, R>;
 
-/// The first `count` bytes (fewer only at the end) and a reader that still has them.
-pub(super) fn peek<R: Read>(mut reader: R, count: u64) -> io::Result<(Vec<u8>, Again<R>)> {
+/// Returns the first `count` bytes (fewer only at the end) and a reader that still has them.
+pub fn peek<R: Read>(mut reader: R, count: u64) -> io::Result<(Vec<u8>, Again<R>)> {
     let mut head = Vec::new();
     (&mut reader).take(count).read_to_end(&mut head)?;
     Ok((head.clone(), io::Cursor::new(head).chain(reader)))
 }
 
-/// All frames of a zstd stream, with their checksums held against the data.
+/// All frames of a zstd stream, with their checksums compared with the data.
 struct Zstd<R> {
     reader: BufReader<R>,
     decoder: FrameDecoder,
