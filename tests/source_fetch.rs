@@ -92,7 +92,7 @@ impl World {
 #[tokio::test]
 async fn a_file_is_fetched_once() {
     let world = World::new();
-    assert_eq!(world.fetcher.cached(&[world.spec()]), None);
+    assert_eq!(world.fetcher.cached(&[world.spec()]).unwrap(), None);
     let fetched = world.fetch().await.unwrap();
     assert_eq!(fetched.digest, format!("sha256:{}", Sha256::of(&world.content)));
     assert_eq!((fetched.from_cache, fetched.bytes), (false, world.content.len() as u64));
@@ -101,7 +101,7 @@ async fn a_file_is_fetched_once() {
     assert_eq!(world.files("partial"), 0);
     let again = world.fetch().await.unwrap();
     assert_eq!((again.from_cache, again.bytes), (true, 0));
-    assert_eq!(world.fetcher.cached(&[world.spec()]), Some(again));
+    assert_eq!(world.fetcher.cached(&[world.spec()]).unwrap(), Some(again));
     assert_eq!(world.server.seen().len(), 1);
 }
 
@@ -347,12 +347,12 @@ async fn a_local_file_is_copied_and_remembered() {
     mine.from = Origin::Local(path.clone());
     mine.pin = Pin::AsFound;
     let candidates = [mine, world.spec()];
-    assert_eq!(world.fetcher.cached(&candidates), None);
+    assert_eq!(world.fetcher.cached(&candidates).unwrap(), None);
     let fetched = world.fetcher.fetch(&candidates, &()).await.unwrap();
     assert_eq!((fetched.candidate, fetched.from_cache), (0, false));
-    assert!(world.fetcher.cached(&candidates).is_some_and(|found| found.digest == fetched.digest));
+    assert!(world.fetcher.cached(&candidates).unwrap().is_some_and(|found| found.digest == fetched.digest));
     fs_err::write(&path, b"edited").unwrap();
-    assert_eq!(world.fetcher.cached(&candidates), None);
+    assert_eq!(world.fetcher.cached(&candidates).unwrap(), None);
     let edited = world.fetcher.fetch(&candidates, &()).await.unwrap();
     assert_eq!(edited.digest, format!("sha256:{}", Sha256::of(b"edited")));
     fs_err::remove_file(&path).unwrap();

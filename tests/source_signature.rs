@@ -167,7 +167,7 @@ async fn a_verified_digest_is_recorded_and_holds_from_then_on() {
     let record = fs_err::read_dir(dir.path().join("cache/pins")).unwrap().next().unwrap().unwrap().path();
     let text = fs_err::read_to_string(record).unwrap();
     assert!(text.contains(&ours.fingerprint) && text.contains("linux-7.1.tar.xz"), "{text}");
-    assert!(fetcher.cached(&specs).is_some());
+    assert!(fetcher.cached(&specs).unwrap().is_some());
 
     // Another archive at the same place, even with a good signature, is not the one that was seen.
     fs_err::remove_dir_all(dir.path().join("cache/blobs")).unwrap();

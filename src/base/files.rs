@@ -37,6 +37,39 @@ fn write_beside(path: &Path, content: &[u8], flush: bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Returns what is at `path`, or `None` where nothing is. Links are not followed. Everything else that keeps it from
+/// being looked at is an error: what cannot be seen is not missing.
+pub fn look(path: &Path) -> io::Result<Option<std::fs::Metadata>> {
+    present(fs_err::symlink_metadata(path))
+}
+
+/// As [`look`], behind links.
+pub fn look_behind(path: &Path) -> io::Result<Option<std::fs::Metadata>> {
+    present(fs_err::metadata(path))
+}
+
+/// Reads a file that may be missing; one that cannot be read is an error.
+pub fn read_if_present(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    present(fs_err::read(path))
+}
+
+/// Returns the names of a directory's entries in order, none where it is missing. Names that are not UTF-8 are left out.
+pub fn names_in(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in present(fs_err::read_dir(dir))?.into_iter().flatten() {
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn present<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// Returns what to do about an error of the system that has nothing to do with the file it names.
 pub fn hint(error: &io::Error) -> Option<String> {
     // fs_err keeps the kind and drops the number.

@@ -3,7 +3,7 @@
 
 use super::options::Place;
 use super::{CliError, CliResult};
-use crate::base::{Diagnostic, suggest};
+use crate::base::{Diagnostic, files, suggest};
 use crate::plan::Material;
 use crate::report;
 use crate::store::Store;
@@ -53,15 +53,7 @@ impl Log {
     pub fn run(self) -> CliResult {
         let store = self.place.session()?.store()?;
         let dir = stage_dirs(&store, &self.stage)?;
-        let mut logs: Vec<PathBuf> = dir
-            .iter()
-            .find_map(|dir| fs_err::read_dir(dir.join("logs")).ok())
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
-            .collect();
-        logs.sort();
+        let mut logs = logs_in(&dir)?;
         if let Some(step) = &self.step {
             let named = |path: &PathBuf| step_of(path) == *step;
             if !logs.iter().any(named) {
@@ -122,6 +114,18 @@ fn plain(mut log: impl std::io::BufRead, out: &mut dyn std::io::Write) -> std::i
     }
 }
 
+// The logs of the first directory that has any, in the order of their steps.
+fn logs_in(dirs: &[PathBuf]) -> std::io::Result<Vec<PathBuf>> {
+    for dir in dirs.iter().map(|dir| dir.join("logs")) {
+        let names = files::names_in(&dir)?;
+        let logs: Vec<_> = names.iter().filter(|name| name.ends_with(".log")).map(|name| dir.join(name)).collect();
+        if !logs.is_empty() {
+            return Ok(logs);
+        }
+    }
+    Ok(Vec::new())
+}
+
 fn step_of(log: &Path) -> String {
     let stem = log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     stem.split_once('-').map_or(stem.clone(), |(_, step)| step.to_owned())
@@ -132,11 +136,15 @@ impl Reproduce {
     pub fn run(self) -> CliResult {
         let store = self.place.session()?.store()?;
         let places = stage_dirs(&store, &self.stage)?;
-        let files = places.iter().flat_map(|dir| [dir.join("reproduce.sh"), dir.join("logs/reproduce.sh")]);
-        let Some(file) = files.into_iter().find(|file| file.is_file()) else {
+        let scripts = places.iter().flat_map(|dir| [dir.join("reproduce.sh"), dir.join("logs/reproduce.sh")]);
+        let mut script = None;
+        for file in scripts {
+            script = script.or(files::read_if_present(&file)?);
+        }
+        let Some(script) = script else {
             return Err(Diagnostic::new(format!("`{}` has not been started yet", self.stage)).into());
         };
-        let script = fs_err::read_to_string(file)?;
+        let script = String::from_utf8_lossy(&script).into_owned();
         match self.output {
             Some(path) => fs_err::write(path, script)?,
             None => super::print(&script)?,
@@ -153,9 +161,7 @@ impl Timeline {
         let run = match self.run {
             Some(run) => run,
             None => {
-                let mut names: Vec<_> =
-                    fs_err::read_dir(&runs)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-                names.sort();
+                let mut names = files::names_in(&runs)?;
                 names.pop().ok_or_else(|| CliError::usage("there has been no run on this store"))?
             }
         };
@@ -172,12 +178,12 @@ impl Timeline {
 
 // Where a stage's logs can be: its unfinished work first, for that is newer.
 fn stage_dirs(store: &Store, stage: &str) -> Result<Vec<PathBuf>, CliError> {
-    let Some(named) = store.recall::<Material>(stage) else {
-        let names = store.names();
+    let Some(named) = store.recall::<Material>(stage)? else {
+        let names = store.names()?;
         let stages = names.iter().map(String::as_str).filter(|name| !name.starts_with("source/"));
         let mut problem = Diagnostic::new(format!("no stage `{stage}` was ever started on this store"));
         problem.hints = suggest::hints(stage, "stages", stages);
         return Err(problem.into());
     };
-    Ok([store.work_dir(&named.key), store.stage_dir(&named.key)].into_iter().filter(|dir| dir.is_dir()).collect())
+    Ok(vec![store.work_dir(&named.key), store.stage_dir(&named.key)])
 }

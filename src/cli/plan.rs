@@ -39,11 +39,12 @@ impl Plan {
                 return vec![why.clone()];
             }
             match store.recall::<Material>(&stage.name) {
-                None => vec!["never built here".to_owned()],
-                Some(last) if last.key == stage.key => {
+                Err(error) => vec![format!("what it was built from is not known: {error}")],
+                Ok(None) => vec!["never built here".to_owned()],
+                Ok(Some(last)) if last.key == stage.key => {
                     vec!["started before and not finished, or its result was removed".to_owned()]
                 }
-                Some(last) => explain::differences(&last.material, &plan.material(id)),
+                Ok(Some(last)) => explain::differences(&last.material, &plan.material(id)),
             }
         };
         let rows = report::rows(&plan, &states, &expected, &why);

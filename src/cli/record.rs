@@ -163,7 +163,7 @@ impl Files {
         }
         for (name, text) in self.each() {
             let path = docs.join(name);
-            if fs_err::read_to_string(&path).ok().as_deref() != Some(text) {
+            if files::read_if_present(&path)?.as_deref() != Some(text.as_bytes()) {
                 errln!("error: {} is not what `crossmill record` writes", path.display());
                 good = false;
             }
@@ -181,10 +181,9 @@ impl Files {
 // All runs of the store in the order they began; the names begin with the time.
 fn pictures(store: &Store, told: &mut Vec<String>) -> Result<BTreeMap<String, RunModel>, CliError> {
     let mut pictures = BTreeMap::new();
-    for entry in fs_err::read_dir(store.root().join("runs"))? {
-        let Ok(name) = entry?.file_name().into_string() else { continue };
+    for name in files::names_in(&store.root().join("runs"))? {
         let log = store.run_dir(&name).join("events.jsonl");
-        if !log.is_file() {
+        if files::look(&log)?.is_none() {
             continue;
         }
         match event_log::picture(&log) {

@@ -2,7 +2,7 @@
 
 use super::options::Place;
 use super::{CliResult, exit, print};
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, files};
 use crate::report::runs::{self as report, Run};
 use crate::run::log::event_log;
 use clap::Args;
@@ -25,10 +25,10 @@ impl Runs {
         let store = self.place.session()?.store()?;
         let dir = store.root().join("runs");
         let mut runs = Vec::new();
-        for name in names(&dir)? {
+        for name in files::names_in(&dir)? {
             let log = dir.join(&name).join("events.jsonl");
             // A run that was killed before its first event has no log.
-            if log.is_file() {
+            if files::look(&log)?.is_some() {
                 let model = event_log::picture(&log).map_err(|error| Diagnostic::from_error(&error));
                 runs.push(Run { name, model });
             }
@@ -36,17 +36,4 @@ impl Runs {
         print(&if self.json { report::json(&runs, exit::of) } else { report::text(&runs) })?;
         Ok(exit::DONE)
     }
-}
-
-fn names(dir: &std::path::Path) -> std::io::Result<Vec<String>> {
-    let entries = match fs_err::read_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.extend(entry?.file_name().into_string());
-    }
-    names.sort_unstable();
-    Ok(names)
 }

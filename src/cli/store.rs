@@ -2,7 +2,7 @@
 
 use super::options::Place;
 use super::{CliError, CliResult, exit};
-use crate::base::{Diagnostic, Key, units};
+use crate::base::{Diagnostic, Key, files, units};
 use crate::plan::Material;
 use crate::run::log::event::Event;
 use crate::run::log::event_log;
@@ -127,7 +127,7 @@ fn discard(command: &Discard) -> CliResult {
 // A stage's name stands for its last result; a key may be shortened as far as it stays unique.
 fn find_key(store: &Store, what: &str) -> Result<Key, CliError> {
     let keys = store.keys()?;
-    let named = store.recall::<Material>(what).map(|named| named.key).filter(|key| keys.contains(key));
+    let named = store.recall_if_whole::<Material>(what)?.map(|named| named.key).filter(|key| keys.contains(key));
     if let Some(key) = named {
         return Ok(key);
     }
@@ -135,7 +135,7 @@ fn find_key(store: &Store, what: &str) -> Result<Key, CliError> {
     match begins[..] {
         [key] => Ok(*key),
         [] => {
-            let near = store.names().into_iter().filter(|name| !name.starts_with("source/")).collect();
+            let near = store.names()?.into_iter().filter(|name| !name.starts_with("source/")).collect();
             Err(store::Error::Unknown { name: what.to_owned(), near }.into())
         }
         _ => Err(CliError::usage(format!("{} results have keys that begin with `{what}`", begins.len()))),
@@ -160,10 +160,8 @@ fn gc(command: &Gc) -> CliResult {
 // The keys that recent runs used, and those of all that their results were built with.
 fn used(store: &Store, command: &Gc) -> Result<BTreeSet<Key>, CliError> {
     let runs = store.root().join("runs");
-    let mut names: Vec<_> =
-        fs_err::read_dir(&runs)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     // A run's name begins with its time.
-    names.sort();
+    let mut names = files::names_in(&runs)?;
     names.reverse();
     let since = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * i64::from(command.keep_days));
     let since = since.strftime("%Y%m%d-%H%M%S").to_string();
@@ -172,7 +170,8 @@ fn used(store: &Store, command: &Gc) -> Result<BTreeSet<Key>, CliError> {
         let log = runs.join(name).join("events.jsonl");
         // Names have whole seconds, so without days no run is recent, not even one of this second.
         let recent = command.keep_days > 0 && *name >= since;
-        if (index >= command.keep_runs && !recent) || !log.is_file() {
+        // A log that exists and cannot be read must not count as a run that used nothing.
+        if (index >= command.keep_runs && !recent) || files::look(&log)?.is_none() {
             continue;
         }
         for event in event_log::open(&log).map_err(|error| Diagnostic::from_error(&error))? {
@@ -193,7 +192,7 @@ fn used(store: &Store, command: &Gc) -> Result<BTreeSet<Key>, CliError> {
         if !used.insert(key) {
             continue;
         }
-        if let Ok(record) = store.record::<Material>(&key) {
+        if let Some(record) = store.record_if_whole::<Material>(&key)? {
             let facts = record.material.facts().iter().filter(|fact| fact.what.starts_with("result of "));
             todo.extend(facts.filter_map(|fact| fact.value.parse::<Key>().ok()));
         }

@@ -38,7 +38,7 @@ impl Preflight {
             plan.goals = plan.ids().filter(|id| matches!(plan.stage(*id).work, Work::Fetch(_))).collect();
         }
         let survey = Survey::of(&plan, &store, &fetcher)?;
-        let forecasts = forecasts(&plan, &store.times());
+        let forecasts = forecasts(&plan, &store.times()?);
         let states = States::new(&plan, |id| survey.is_there(id), |id| forecasts[id.0 as usize].cpu);
         Ok(Self { plan, store, fetcher, survey, states, forecasts })
     }
@@ -55,7 +55,7 @@ pub struct Survey {
 impl Survey {
     /// Examines every stage of a plan. A result that cannot be read is an error: it is neither missing nor damaged.
     /// Unpacked sources that a stage without a result needs are compared with their manifests.
-    pub fn of(plan: &Plan, store: &Store, fetcher: &Fetcher) -> Result<Self, store::Error> {
+    pub fn of(plan: &Plan, store: &Store, fetcher: &Fetcher) -> Result<Self, Error> {
         let mut survey = Self { there: vec![false; plan.stages.len()], damaged: Vec::new() };
         let is_unpack = |id: &StageId| matches!(plan.stage(*id).work, Work::Unpack(_));
         let (unpacks, others): (Vec<_>, Vec<_>) = plan.ids().filter(|id| plan.is_known(*id)).partition(is_unpack);
@@ -65,7 +65,8 @@ impl Survey {
                 Work::Fetch(source) => {
                     let set = plan.source(*source);
                     let chosen = set.chosen.as_ref().and_then(|chosen| set.candidates.get(chosen.candidate));
-                    Ok(chosen.is_some_and(|candidate| fetcher.cached(std::slice::from_ref(candidate)).is_some()))
+                    let Some(candidate) = chosen else { return Ok(false) };
+                    Ok(fetcher.cached(std::slice::from_ref(candidate))?.is_some())
                 }
                 _ => Ok(store.find(&stage.key)?.is_some()),
             })?;
@@ -76,8 +77,8 @@ impl Survey {
         for id in unpacks {
             let compare = needed.contains(&id);
             survey.look(plan, id, |stage| match compare {
-                true => store.check_source(&stage.key, false),
-                false => store.has_source(&stage.key),
+                true => Ok(store.check_source(&stage.key, false)?),
+                false => Ok(store.has_source(&stage.key)?),
             })?;
         }
         Ok(survey)
@@ -87,11 +88,11 @@ impl Survey {
         &mut self,
         plan: &Plan,
         id: StageId,
-        is_there: impl FnOnce(&Stage) -> Result<bool, store::Error>,
-    ) -> Result<(), store::Error> {
+        is_there: impl FnOnce(&Stage) -> Result<bool, Error>,
+    ) -> Result<(), Error> {
         let stage = plan.stage(id);
         self.there[id.0 as usize] = match is_there(stage) {
-            Err(error @ store::Error::Corrupt { .. }) => {
+            Err(Error::Store(error @ store::Error::Corrupt { .. })) => {
                 self.damaged.push((stage.name.clone(), error.to_string()));
                 false
             }

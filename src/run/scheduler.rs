@@ -387,9 +387,14 @@ impl Scheduler {
         let stage = self.plan.stage(id);
         let Some(expect) = &stage.expect else { return };
         let tree = self.shared.store.stage_dir(&stage.key).join("tree");
-        let Some(account) = check::recall(&tree) else { return };
         let (name, emitter) = (stage.name.clone(), &self.shared.emitter);
-        let (state, remark) = check::state(expect, &account, self.shared.options.today, StageOutcome::Cached);
+        let (state, remark, account) = match check::recall(&tree) {
+            Ok(account) => {
+                let (state, remark) = check::state(expect, &account, self.shared.options.today, StageOutcome::Cached);
+                (state, remark, Some(account))
+            }
+            Err(why) => (StageOutcome::Failed { why }, None, None),
+        };
         if let Some(remark) = remark {
             emitter.notice(Some(&name), true, remark);
         }
@@ -399,7 +404,7 @@ impl Scheduler {
             usage: Usage::default(),
             failure: None,
             result: Some(tree.display().to_string()),
-            account: Some(account),
+            account,
         });
         self.ended.insert(id, state);
     }

@@ -116,8 +116,18 @@ impl Session {
 
     /// Plans a request, with sources as this store knows them.
     pub fn plan(&self, request: &Request, store: &Store, fetcher: &Fetcher) -> Result<Plan, Error> {
-        let known = |label: &str, candidates: &[SourceSpec]| known(store, fetcher, label, candidates);
+        // Without what cannot be read the plan would silently be another one.
+        let unread = std::cell::RefCell::new(None);
+        let known = |label: &str, candidates: &[SourceSpec]| {
+            known(store, fetcher, label, candidates).unwrap_or_else(|error| {
+                unread.borrow_mut().get_or_insert(error);
+                None
+            })
+        };
         let plan = plan::plan(&self.config, request, &self.host_facts(), &known)?;
+        if let Some(error) = unread.take() {
+            return Err(error);
+        }
         required_tools::check_names(&self.config.host_tools, &plan)?;
         if plan.goals.is_empty() {
             let packages = suggest::list(request.packages.iter().map(PackageName::as_str));
@@ -163,8 +173,8 @@ impl Session {
 // Which candidate of a source is used: the one of the last run as long as the
 // recipe still lists it, so that one slow server does not change every key;
 // else the first that is in the cache.
-fn known(store: &Store, fetcher: &Fetcher, label: &str, candidates: &[SourceSpec]) -> Option<Chosen> {
-    let last = store.recall::<Chosen>(&format!("source/{label}")).map(|named| named.material);
+fn known(store: &Store, fetcher: &Fetcher, label: &str, candidates: &[SourceSpec]) -> Result<Option<Chosen>, Error> {
+    let last = store.recall_if_whole::<Chosen>(&format!("source/{label}"))?.map(|named| named.material);
     let last = last.filter(|chosen| {
         candidates.get(chosen.candidate).is_some_and(|candidate| match &candidate.pin {
             Pin::Sha256(sha256) => chosen.digest == format!("sha256:{sha256}"),
@@ -172,10 +182,11 @@ fn known(store: &Store, fetcher: &Fetcher, label: &str, candidates: &[SourceSpec
             Pin::Signature { .. } | Pin::AsFound => false,
         })
     });
-    last.or_else(|| {
-        let cached = fetcher.cached(candidates)?;
-        Some(Chosen { candidate: cached.candidate, digest: cached.digest })
-    })
+    if last.is_some() {
+        return Ok(last);
+    }
+    let cached = fetcher.cached(candidates)?;
+    Ok(cached.map(|cached| Chosen { candidate: cached.candidate, digest: cached.digest }))
 }
 
 // The working directory or one above it, or where an installed or freshly

@@ -90,10 +90,11 @@ impl Cache {
         self.root.join("git").join(format!("{}.git", Key::of(url.as_bytes()).short()))
     }
 
-    /// The size of a blob that is there; one whose size is known to be wrong is not.
-    pub(super) fn has(&self, sha256: Sha256, size: Option<u64>) -> Option<u64> {
-        let meta = fs_err::metadata(self.blob(sha256)).ok()?;
-        (meta.is_file() && size.is_none_or(|size| size == meta.len())).then_some(meta.len())
+    /// Returns the size of a cached blob; one whose size is known to be wrong counts as missing.
+    pub(super) fn has(&self, sha256: Sha256, size: Option<u64>) -> Result<Option<u64>, Error> {
+        let meta = files::look_behind(&self.blob(sha256))?;
+        let meta = meta.filter(|meta| meta.is_file() && size.is_none_or(|size| size == meta.len()));
+        Ok(meta.map(|meta| meta.len()))
     }
 
     /// Puts a finished file under its name. The data is on the disk before the name is.
@@ -137,9 +138,9 @@ impl Cache {
     }
 }
 
-/// Reads a record; one that is missing or damaged says nothing.
-pub(super) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&fs_err::read(path).ok()?).ok()
+/// Reads a record; `None` for one that is missing or damaged, an error for one that cannot be read.
+pub(super) fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<Option<T>, Error> {
+    Ok(files::read_if_present(path)?.and_then(|text| serde_json::from_slice(&text).ok()))
 }
 
 /// Writes a record, whole or not at all.

@@ -156,9 +156,9 @@ async fn download(
     let name = working_name(spec);
     let lock = inner.cache.lock(&name, progress).await?;
     // Whoever held the lock may have brought it.
-    let expected = inner.expected(spec);
+    let expected = inner.expected(spec)?;
     if let Some(sha256) = expected
-        && inner.cache.has(sha256, spec.size).is_some()
+        && inner.cache.has(sha256, spec.size)?.is_some()
     {
         return Ok(Got::file(sha256, true, 0));
     }
@@ -258,7 +258,7 @@ async fn prove(
         let when = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         Some(PinRecord { url: url.clone(), sha256: got, key, when })
     };
-    match (&spec.pin, inner.expected(spec)) {
+    match (&spec.pin, inner.expected(spec)?) {
         (Pin::Sha256(want), _) if *want == got => Ok(None),
         (Pin::Sha256(want), _) => Err(Error::Mismatch { url: source.to_owned(), want: *want, got }),
         (Pin::AsFound, _) => Ok(record(None)),
@@ -342,7 +342,7 @@ async fn revision(inner: &Inner, url: &str, rev: &str, progress: &dyn Progress) 
     let mirror = inner.cache.git(url);
     let _lock = inner.cache.lock(&format!("git-{}", Key::of(url.as_bytes()).short()), progress).await?;
     let commit = git::resolve(&mirror, url, rev, inner.options.offline).await?;
-    let mut known: Revisions = cache::read_json(&revisions(&mirror)).unwrap_or_default();
+    let mut known: Revisions = cache::read_json(&revisions(&mirror))?.unwrap_or_default();
     let before = known.commits.insert(rev.to_owned(), commit.clone());
     let from_cache = before.as_ref() == Some(&commit);
     if !from_cache {

@@ -56,7 +56,7 @@ fn check(url: &str, rev: &str) -> Result<(), Error> {
 /// The caller holds the mirror's lock.
 pub(super) async fn resolve(mirror: &Path, url: &str, rev: &str, offline: bool) -> Result<String, Error> {
     check(url, rev)?;
-    if !is_damaged(mirror) {
+    if !is_damaged(mirror)? {
         let there = parse(mirror, url, rev).await;
         if there.is_ok() && (offline || is_commit(rev)) {
             return there;
@@ -87,20 +87,23 @@ pub(super) async fn resolve(mirror: &Path, url: &str, rev: &str, offline: bool) 
 
 /// Notes that the mirror lacks what it should have; the next [`resolve`] clones it again.
 pub(super) fn mark_damaged(mirror: &Path) -> Result<(), Error> {
-    match mirror.is_dir() {
-        true => Ok(fs_err::write(mirror.join(DAMAGED), "")?),
-        false => Ok(()),
+    match files::look(mirror)? {
+        Some(_) => Ok(fs_err::write(mirror.join(DAMAGED), "")?),
+        None => Ok(()),
     }
 }
 
 /// Returns whether the mirror was marked, or is gone.
-pub(super) fn is_damaged(mirror: &Path) -> bool {
-    !mirror.is_dir() || mirror.join(DAMAGED).exists()
+pub(super) fn is_damaged(mirror: &Path) -> Result<bool, Error> {
+    Ok(files::look(mirror)?.is_none() || files::look(&mirror.join(DAMAGED))?.is_some())
 }
 
 async fn is_sound(mirror: &Path, url: &str) -> bool {
-    let command = local(mirror).args(["fsck", "--connectivity-only", "--no-dangling", "--no-progress"]);
-    run(&command, "check", url).await.is_ok()
+    run(&fsck(mirror), "check", url).await.is_ok()
+}
+
+fn fsck(mirror: &Path) -> Tool {
+    local(mirror).args(["fsck", "--connectivity-only", "--no-dangling", "--no-progress"])
 }
 
 async fn fetch(mirror: &Path, url: &str, refs: &[&str]) -> Result<(), Error> {
@@ -121,7 +124,7 @@ async fn clone(mirror: &Path, url: &str) -> Result<(), Error> {
     run(&command.arg(&unfinished), "clone", url).await?;
     let old = mirror.with_extension("old");
     files::remove_tree(&old)?;
-    if mirror.is_dir() {
+    if files::look(mirror)?.is_some() {
         fs_err::rename(mirror, &old)?;
     }
     fs_err::rename(&unfinished, mirror)?;
@@ -193,8 +196,12 @@ pub(super) fn unpack(
     let program = |source| Error::Program { program: "git", source };
     let known = local(mirror).args(["cat-file", "-e", commit]).run(std::io::empty()).map_err(program)?;
     if !known.status.success() {
-        let doing = format!("find `{commit}` in");
-        return Err(Error::Git { doing, url: url.to_owned(), why: last_words(&known.stderr) });
+        let why = last_words(&known.stderr);
+        // A commit that was resolved once is missing from a sound mirror only after somebody else cleaned it.
+        if !fsck(mirror).run(std::io::empty()).map_err(program)?.status.success() {
+            return Err(Error::DamagedMirror { url: url.to_owned(), why });
+        }
+        return Err(Error::Git { doing: format!("find `{commit}` in"), url: url.to_owned(), why });
     }
     refuse_submodules(mirror, url, commit)?;
     let damaged = |why: String| Error::DamagedMirror { url: url.to_owned(), why };

@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The recorded digest of a file that is still what it was, as far as its
 /// size, time and inode tell, if the cache has it.
-pub(super) fn known(cache: &Cache, path: &Path) -> Option<(Sha256, u64)> {
-    let record: LocalRecord = cache::read_json(&cache.local(path))?;
-    let now = record_of(path, record.sha256)?;
+pub(super) fn known(cache: &Cache, path: &Path) -> Result<Option<(Sha256, u64)>, Error> {
+    let Some(record) = cache::read_json::<LocalRecord>(&cache.local(path))? else { return Ok(None) };
+    let now = record_of(path, record.sha256);
     let size = cache.has(record.sha256, Some(record.size))?;
-    (now == record).then_some((record.sha256, size))
+    Ok(size.filter(|_| now.as_ref() == Some(&record)).map(|size| (record.sha256, size)))
 }
 
 fn record_of(path: &Path, sha256: Sha256) -> Option<LocalRecord> {

@@ -128,16 +128,16 @@ struct Inner {
 
 impl Inner {
     /// The digest that the file of `spec` must have, as far as that is known.
-    fn expected(&self, spec: &SourceSpec) -> Option<Sha256> {
-        match &spec.pin {
+    fn expected(&self, spec: &SourceSpec) -> Result<Option<Sha256>, Error> {
+        let record = || cache::read_json::<PinRecord>(&self.cache.pin(&spec.label()));
+        Ok(match &spec.pin {
             Pin::Sha256(sha256) => Some(*sha256),
             Pin::Signature { .. } => {
-                let record: PinRecord = cache::read_json(&self.cache.pin(&spec.label()))?;
                 // What was taken without a proof proves nothing.
-                record.key.is_some().then_some(record.sha256)
+                record()?.filter(|record| record.key.is_some()).map(|record| record.sha256)
             }
-            Pin::AsFound => Some(cache::read_json::<PinRecord>(&self.cache.pin(&spec.label()))?.sha256),
-        }
+            Pin::AsFound => record()?.map(|record| record.sha256),
+        })
     }
 }
 
@@ -156,39 +156,43 @@ impl Fetcher {
     /// The first candidate that is in the cache, found without the network and
     /// without hashing. `None` as well when a candidate before it has to be
     /// looked at first: a directory, a file that was edited, a branch.
-    pub fn cached(&self, candidates: &[SourceSpec]) -> Option<Fetched> {
+    ///
+    /// # Errors
+    /// When the cache cannot be read.
+    pub fn cached(&self, candidates: &[SourceSpec]) -> Result<Option<Fetched>, Error> {
         let cache = &self.inner.cache;
         for (index, spec) in candidates.iter().enumerate() {
             let digest = match &spec.from {
-                Origin::Url(_) | Origin::Debian(_) => match self.inner.expected(spec) {
-                    Some(sha256) if cache.has(sha256, spec.size).is_some() => format!("sha256:{sha256}"),
+                Origin::Url(_) | Origin::Debian(_) => match self.inner.expected(spec)? {
+                    Some(sha256) if cache.has(sha256, spec.size)?.is_some() => format!("sha256:{sha256}"),
                     _ => continue,
                 },
-                Origin::Local(path) => match (local::known(cache, path), &spec.pin) {
-                    (Some((sha256, _)), Pin::Sha256(want)) if sha256 != *want => return None,
+                Origin::Local(path) => match (local::known(cache, path)?, &spec.pin) {
+                    (Some((sha256, _)), Pin::Sha256(want)) if sha256 != *want => return Ok(None),
                     (Some((sha256, _)), _) => format!("sha256:{sha256}"),
-                    (None, _) => return None,
+                    (None, _) => return Ok(None),
                 },
                 Origin::Git { url, rev } => {
-                    let known = cache::read_json::<fetch::Revisions>(&fetch::revisions(&cache.git(url)))?;
-                    if git::is_damaged(&cache.git(url)) {
-                        return None;
+                    let mirror = cache.git(url);
+                    let known = cache::read_json::<fetch::Revisions>(&fetch::revisions(&mirror))?.unwrap_or_default();
+                    let usable = self.inner.options.offline || git::is_commit(rev);
+                    match known.commits.get(rev).filter(|_| usable) {
+                        Some(commit) if !git::is_damaged(&mirror)? => format!("git:{commit}"),
+                        _ => return Ok(None),
                     }
-                    let commit =
-                        known.commits.get(rev).filter(|_| self.inner.options.offline || git::is_commit(rev))?;
-                    format!("git:{commit}")
                 }
             };
-            return Some(Fetched { candidate: index, digest, source: spec.label(), from_cache: true, bytes: 0 });
+            let source = spec.label();
+            return Ok(Some(Fetched { candidate: index, digest, source, from_cache: true, bytes: 0 }));
         }
-        None
+        Ok(None)
     }
 
     /// Brings the first candidate that serves into the cache; one that is there already wins.
     ///
     /// Dropping the future stops it; what has arrived is kept and gone on from.
     pub async fn fetch(&self, candidates: &[SourceSpec], progress: &dyn Progress) -> Result<Fetched, Error> {
-        if let Some(found) = self.cached(candidates) {
+        if let Some(found) = self.cached(candidates)? {
             return Ok(found);
         }
         fetch::first(&self.inner, candidates, progress).await

@@ -69,7 +69,7 @@ impl Partial {
                     }
                 }
             }
-            let validators = cache::read_json(&note(&path)).unwrap_or_default();
+            let validators = cache::read_json(&note(&path))?.unwrap_or_default();
             Ok(Self { path, file, hasher, len, validators, continued: len > 0 })
         })
         .await

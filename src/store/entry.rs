@@ -91,6 +91,14 @@ impl Store {
         read_json(&self.stage_dir(key).join("stage.json"))
     }
 
+    /// As [`Store::record`]; `None` where there is none, or a damaged one.
+    pub fn record_if_whole<M: DeserializeOwned>(&self, key: &Key) -> Result<Option<Record<M>>, Error> {
+        match self.record(key) {
+            Err(Error::Corrupt { .. }) => Ok(None),
+            record => record.map(Some),
+        }
+    }
+
     /// Publishes `work/dest` and `work/logs` as the result of `record.key`:
     /// all files are written first, then one rename makes them the result.
     /// The build tree goes before that, so that a crash leaves nothing large
@@ -99,7 +107,7 @@ impl Store {
         let made = work.join("entry");
         fs_err::create_dir_all(&made)?;
         fs_err::rename(work.join("dest"), made.join("tree"))?;
-        if work.join("logs").exists() {
+        if files::look(&work.join("logs"))?.is_some() {
             fs_err::rename(work.join("logs"), made.join("logs"))?;
         }
         let manifest = Manifest::of(&made.join("tree"))?;
@@ -129,7 +137,7 @@ impl Store {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
             let (key, rest) = name.split_once('.').unwrap_or((&name, ""));
             let Ok(key) = key.parse::<Key>() else { continue };
-            let useless = !rest.is_empty() || self.stage_dir(&key).join("stage.json").exists();
+            let useless = !rest.is_empty() || files::look(&self.stage_dir(&key).join("stage.json"))?.is_some();
             if useless && let Ok(_lock) = self.try_lock(&key)? {
                 match files::remove_tree(&path) {
                     // Another user's, who removes it with the next run of his own.
@@ -197,7 +205,7 @@ pub(super) fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), Erro
 pub fn take_back(work: &Path) -> std::io::Result<()> {
     let made = work.join("entry");
     for (moved, home) in [(made.join("tree"), work.join("dest")), (made.join("logs"), work.join("logs"))] {
-        if moved.exists() {
+        if files::look(&moved)?.is_some() {
             files::remove_tree(&home)?;
             fs_err::rename(&moved, &home)?;
         }

@@ -42,8 +42,9 @@ impl Store {
         for (kind, dir) in [("result", "stages"), ("source", "sources"), ("unfinished", "work")] {
             for key in self.keys_in(dir)?.into_iter().filter(|key| !keep.contains(key)) {
                 let path = self.root().join(dir).join(key.to_string());
-                let name = self.record::<IgnoredAny>(&key).ok().map(|record: Record<_>| record.name);
-                let unused = Unused { kind, key, name: name.filter(|_| kind == "result"), bytes: size(&path)? };
+                let record: Option<Record<IgnoredAny>> =
+                    if kind == "result" { self.record_if_whole(&key)? } else { None };
+                let unused = Unused { kind, key, name: record.map(|record| record.name), bytes: size(&path)? };
                 if !dry_run {
                     let Ok(_lock) = self.try_lock(&key)? else { continue };
                     self.remove(&path)?;

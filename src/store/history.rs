@@ -114,12 +114,11 @@ impl Times {
 }
 
 impl Store {
-    /// Returns the times of earlier runs; none if the file is missing, unreadable or of another schema.
-    #[must_use]
-    pub fn times(&self) -> Times {
-        let text = fs_err::read(self.root().join("times.json")).unwrap_or_default();
+    /// Returns the times of earlier runs; none if the file is missing, was cut short, or has another schema.
+    pub fn times(&self) -> Result<Times, Error> {
+        let text = files::read_if_present(&self.root().join("times.json"))?.unwrap_or_default();
         let times: Option<Times> = serde_json::from_slice(&text).ok();
-        times.filter(|times| times.schema == SCHEMA).unwrap_or_default()
+        Ok(times.filter(|times| times.schema == SCHEMA).unwrap_or_default())
     }
 
     /// Adds `new` to what is kept, where the store can be written.
@@ -128,7 +127,7 @@ impl Store {
             return Ok(());
         }
         // Read again: another run may have added its own since.
-        let mut times = self.times();
+        let mut times = self.times()?;
         times.schema = SCHEMA;
         times.merge(new);
         let text = serde_json::to_vec_pretty(&times).map_err(|error| Error::Io(error.into()))?;

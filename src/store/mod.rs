@@ -91,6 +91,14 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A note about a stage was cut short, or written by another version.
+    #[error("`{path}` cannot be understood: {why}")]
+    Note {
+        /// The file.
+        path: PathBuf,
+        /// What the parser reports.
+        why: String,
+    },
     /// A file the steps should have left is missing.
     #[error("the steps ended without an error but left no `{file}`")]
     Missing {
@@ -135,6 +143,9 @@ impl Diagnose for Error {
                 "the next build that needs it makes it again; `crossmill store repair` removes every damaged result"
                     .into(),
             ],
+            Self::Note { .. } => {
+                vec!["the next build of the stage writes it again; its result and its logs are not affected".into()]
+            }
             Self::Missing { .. } => {
                 vec!["the recipe's `[result]` lists it: its install step and that list disagree".into()]
             }

@@ -35,18 +35,26 @@ impl Store {
         Ok(files::write_unflushed(&self.name_path(&named.name), &text)?)
     }
 
-    /// What a name stood for last, if it is known.
-    pub fn recall<M: DeserializeOwned>(&self, name: &str) -> Option<Named<M>> {
-        serde_json::from_slice(&fs_err::read(self.name_path(name)).ok()?).ok()
+    /// Returns what a name stood for last; `None` if it was never remembered. A file that does not parse is
+    /// [`Error::Note`].
+    pub fn recall<M: DeserializeOwned>(&self, name: &str) -> Result<Option<Named<M>>, Error> {
+        let path = self.name_path(name);
+        let Some(text) = files::read_if_present(&path)? else { return Ok(None) };
+        let noted = |error: serde_json::Error| Error::Note { path, why: error.to_string() };
+        serde_json::from_slice(&text).map(Some).map_err(noted)
     }
 
-    /// All names.
-    pub fn names(&self) -> Vec<String> {
-        let entries = fs_err::read_dir(self.root().join("names")).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries
-            .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".json")?.replace('@', "/")))
-            .collect();
-        names.sort();
-        names
+    /// As [`Store::recall`], for a run: it writes a file that does not parse again, so such a one says nothing.
+    pub fn recall_if_whole<M: DeserializeOwned>(&self, name: &str) -> Result<Option<Named<M>>, Error> {
+        match self.recall(name) {
+            Err(Error::Note { .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Returns all names.
+    pub fn names(&self) -> Result<Vec<String>, Error> {
+        let found = files::names_in(&self.root().join("names"))?;
+        Ok(found.iter().filter_map(|name| Some(name.strip_suffix(".json")?.replace('@', "/"))).collect())
     }
 }

@@ -114,6 +114,14 @@ fn an_account_that_cannot_be_understood_is_no_pass() {
 }
 
 #[test]
+fn a_verdict_that_leads_nowhere_is_no_pass() {
+    let world = world("ln -s nowhere '{{ dest }}/verdict'");
+    let (code, stage) = json(&world, &["build", "alpha"]);
+    assert_eq!((code, &stage["state"]), (1, &"failed".into()));
+    assert!(stage["why"].as_str().unwrap().contains("is not a regular file"), "{stage}");
+}
+
+#[test]
 fn unsupported_is_fine_only_where_it_is_expected() {
     let world = world(&say("unsupported"));
     let (code, stage) = json(&world, &["build", "alpha"]);

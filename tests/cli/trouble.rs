@@ -202,3 +202,42 @@ fn an_event_log_that_cannot_be_written_loses_neither_table_nor_results() {
     world.run(&["build", "alpha"]).ok();
     assert!(world.counts().is_empty(), "{:?}", world.counts());
 }
+
+// A result with something that is neither a file nor a link nor a directory: opening it could wait for ever.
+fn special(create: &str) -> String {
+    let world = World::new();
+    let install = "run = [\"make\", \"install\", \"DESTDIR={{ dest }}\"]";
+    let script = format!("script = \"make install DESTDIR={{{{ dest }}}}; cd {{{{ dest }}}}/share; {create}\"");
+    world.edit("data/recipes/lib.toml", install, &script);
+    let began = std::time::Instant::now();
+    // Without isolation, since it forbids devices before publishing could.
+    let ran = world.run(&["build", "alpha", "--package", "lib", "--isolation", "off"]);
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "{}", ran.err);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(world.entries("stages").is_empty());
+    // The next run starts the install step again and does not trip over what is left.
+    world.edit("data/recipes/lib.toml", &script, install);
+    world.run(&["build", "alpha", "--package", "lib"]).ok();
+    ran.err.lines().find(|line| line.contains("named pipe")).unwrap_or(&ran.err).to_owned()
+}
+
+#[test]
+fn a_named_pipe_in_a_result_is_refused_by_name() {
+    let said = special("mkfifo pipe");
+    assert!(said.contains("`share/pipe` in the result is a named pipe, a socket or a device"), "{said}");
+}
+
+#[test]
+fn a_socket_in_a_result_is_refused_by_name() {
+    let said = special("python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(chr(115))'");
+    assert!(said.contains("`share/s` in the result is"), "{said}");
+}
+
+#[test]
+fn a_device_in_a_result_is_refused_by_name() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let said = special("mknod disk b 7 200");
+    assert!(said.contains("`share/disk` in the result is"), "{said}");
+}

@@ -3,7 +3,7 @@
 
 use super::check;
 use crate::base::check_result::{CheckResult, Verdict};
-use crate::base::{Key, units};
+use crate::base::{Key, files, units};
 use crate::config::expect::Expectation;
 use crate::plan::Material;
 use crate::plan::job::{Job, JobStep};
@@ -131,7 +131,7 @@ impl Runner<'_> {
 
     // A killed run whose supervisor was killed too may have left processes that write here.
     fn end_remains(&self, root: &Path) -> Result<(), Error> {
-        if !root.exists() {
+        if files::look(root)?.is_none() {
             return Ok(());
         }
         let killed = process::end_remains(root)?;
@@ -143,11 +143,13 @@ impl Runner<'_> {
     }
 
     fn found(&mut self, tree: &Path, state: StageOutcome) -> StageEnd {
-        let account = self.work.expect.as_ref().and_then(|_| check::recall(tree));
+        let account = self.work.expect.as_ref().map(|_| check::recall(tree));
         let state = match &account {
-            Some(account) => self.judged(account, state),
+            Some(Ok(account)) => self.judged(account, state),
+            Some(Err(why)) => StageOutcome::Failed { why: why.clone() },
             None => state,
         };
+        let account = account.and_then(Result::ok);
         StageEnd { result: Some(tree.to_owned()), account, ..self.end(state, None) }
     }
 
@@ -181,9 +183,13 @@ impl Runner<'_> {
         if end.state != StageOutcome::Done {
             return Ok(end);
         }
-        let account = end.result.as_deref().and_then(check::recall);
-        let state = account.as_ref().map_or(StageOutcome::Done, |account| self.judged(account, StageOutcome::Done));
-        Ok(StageEnd { state, account, ..end })
+        // Its evidence is in the published tree now.
+        let account = match end.result.as_deref() {
+            Some(tree) => check::absolute(account, tree),
+            None => account,
+        };
+        let state = self.judged(&account, StageOutcome::Done);
+        Ok(StageEnd { state, account: Some(account), ..end })
     }
 
     // A step of a check failed; it may have said why before that.
@@ -207,10 +213,15 @@ impl Runner<'_> {
     // Remembers what the stage's name stands for now, and finds the result it stood for before.
     fn remember(&mut self) -> Result<(), Error> {
         let (work, store) = (&mut self.work, &self.shared.store);
-        let last = store.recall::<Material>(&work.name);
+        let last = store.recall_if_whole::<Material>(&work.name)?;
         let previous = last.and_then(|last| if last.key == work.key { last.previous } else { Some(last.key) });
         let tree = previous.map(|key| store.stage_dir(&key).join("tree"));
-        work.places.previous = tree.filter(|tree| tree.is_dir());
+        work.places.previous = None;
+        if let Some(tree) = tree
+            && files::look(&tree)?.is_some()
+        {
+            work.places.previous = Some(tree);
+        }
         let named = Named { name: work.name.clone(), key: work.key, material: work.material.clone(), previous };
         Ok(store.remember(&named)?)
     }
@@ -442,7 +453,7 @@ impl Runner<'_> {
         };
         let stored = store.publish(space.root(), record, self.shared.options.keep_work)?;
         if !self.shared.options.keep_work {
-            crate::base::files::remove_tree(space.root())?;
+            files::remove_tree(space.root())?;
         }
         let end = self.end(StageOutcome::Done, None);
         // A resumed stage's time is not what the whole takes.

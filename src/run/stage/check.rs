@@ -1,6 +1,7 @@
 //! From what a check says of itself to the state of its stage.
 
 use crate::base::check_result::{CheckResult, Verdict};
+use crate::base::files;
 use crate::config::expect::Expectation;
 use crate::plan::job::JobStep;
 use crate::run::context::StageEnd;
@@ -17,21 +18,22 @@ const EXCERPT: usize = 20;
 /// What the check in `dest` says of itself; a check that says nothing has passed.
 pub fn read(dest: &Path) -> Result<CheckResult, String> {
     let path = dest.join(ACCOUNT);
-    if !path.exists() {
-        return Ok(CheckResult::default());
-    }
-    // A FIFO would never end.
-    if !path.is_file() {
-        return Err(format!("its `{ACCOUNT}` is not a regular file"));
+    match files::look(&path).map_err(|error| error.to_string())? {
+        None => return Ok(CheckResult::default()),
+        Some(meta) if meta.is_file() => {}
+        // A FIFO would never end, and a link that leads nowhere is no pass.
+        Some(_) => return Err(format!("its `{ACCOUNT}` is not a regular file")),
     }
     let text = fs_err::read_to_string(&path).map_err(|error| error.to_string())?;
     CheckResult::parse(&text).map_err(|error| format!("its `{ACCOUNT}` file cannot be understood: {error}"))
 }
 
-/// What a published check said.
-pub fn recall(tree: &Path) -> Option<CheckResult> {
-    // What was published was read once; damage is the manifest's to find.
-    read(tree).ok().map(|account| absolute(account, tree))
+/// Returns what a published check reported.
+///
+/// # Errors
+/// Its file was read when it was published, so now it cannot be read: what the check reported is not known.
+pub fn recall(tree: &Path) -> Result<CheckResult, String> {
+    read(tree).map(|account| absolute(account, tree))
 }
 
 /// With the evidence as absolute paths.

@@ -35,7 +35,7 @@ pub async fn unpack(
     }
     for _ in 0..REPAIRS {
         match unpack_once(shared, name, key, set).await {
-            Err(Error::Source(error)) if is_repairable(shared, &error, set) => {
+            Err(Error::Source(error)) if is_repairable(shared, &error, set)? => {
                 repair(shared, name, &error, set).await?;
             }
             other => return other.map(|state| end(state, began)),
@@ -48,8 +48,8 @@ pub async fn unpack(
 const REPAIRS: usize = 2;
 
 // Damaged, or gone because another stage of the same archive repairs it now.
-fn is_repairable(shared: &RunContext, error: &source::Error, set: &SourceSet) -> bool {
-    is_damage(error) || shared.fetcher.cached(&[candidate(set)]).is_none()
+fn is_repairable(shared: &RunContext, error: &source::Error, set: &SourceSet) -> Result<bool, Error> {
+    Ok(is_damage(error) || shared.fetcher.cached(&[candidate(set)])?.is_none())
 }
 
 fn is_damage(error: &source::Error) -> bool {
@@ -62,7 +62,7 @@ async fn repair(shared: &RunContext, name: &str, error: &source::Error, set: &So
     let spec = [candidate(set)];
     if is_damage(error) {
         shared.emitter.notice(Some(name), true, format!("{error}; fetching it again"));
-        let fetched = shared.fetcher.cached(&spec);
+        let fetched = shared.fetcher.cached(&spec)?;
         shared.fetcher.forget(&spec[0], fetched.as_ref())?;
     }
     let teller = ProgressReporter::new(shared, name.to_owned());
@@ -77,7 +77,7 @@ fn candidate(set: &SourceSet) -> crate::config::source::SourceSpec {
 
 async fn unpack_once(shared: &Arc<RunContext>, name: &str, key: Key, set: &SourceSet) -> Result<StageOutcome, Error> {
     let spec = candidate(set);
-    let fetched = match shared.fetcher.cached(std::slice::from_ref(&spec)) {
+    let fetched = match shared.fetcher.cached(std::slice::from_ref(&spec))? {
         Some(fetched) => fetched,
         // Removed from the cache since it was planned with.
         None => {
