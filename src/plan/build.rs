@@ -68,7 +68,7 @@ pub fn plan(
         }
         return Err(problems);
     }
-    planner.plan.compute_keys(&[]);
+    planner.plan.compute_keys();
     Ok(planner.plan)
 }
 

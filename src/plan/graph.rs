@@ -98,6 +98,14 @@ impl Stage {
         }
     }
 
+    /// Returns the source that a fetch or unpack stage is about.
+    pub fn source(&self) -> Option<SourceId> {
+        match self.work {
+            Work::Fetch(source) | Work::Unpack(source) => Some(source),
+            Work::Build(_) | Work::Check(_) => None,
+        }
+    }
+
     /// The steps of a build or check.
     pub fn job(&self) -> Option<&Job> {
         match &self.work {
@@ -123,12 +131,21 @@ impl Plan {
         (0..self.stages.len() as u32).map(StageId)
     }
 
-    /// Records which candidate served a source and computes the keys anew,
-    /// but for the stages that are `finished`: what was built keeps its key.
-    pub fn choose(&mut self, source: SourceId, chosen: Chosen, finished: &[StageId]) {
-        if self.sources[source.0 as usize].chosen.as_ref() != Some(&chosen) {
-            self.sources[source.0 as usize].chosen = Some(chosen);
-            self.compute_keys(finished);
+    /// Records which candidate served a source and computes the keys above it again,
+    /// except those of stages that are `finished`: what was built keeps its key.
+    pub fn choose(&mut self, source: SourceId, chosen: Chosen, finished: impl Fn(StageId) -> bool) {
+        if self.sources[source.0 as usize].chosen.as_ref() == Some(&chosen) {
+            return;
+        }
+        self.sources[source.0 as usize].chosen = Some(chosen);
+        let mut above = vec![false; self.stages.len()];
+        for id in self.ids() {
+            let stage = self.stage(id);
+            let is_above = stage.source() == Some(source) || stage.needs.iter().any(|need| above[need.0 as usize]);
+            above[id.0 as usize] = is_above;
+            if is_above && !finished(id) {
+                self.compute_key(id);
+            }
         }
     }
 
@@ -171,25 +188,26 @@ impl Plan {
         rendered.key().to_string()[..8].to_owned()
     }
 
-    /// Whether a stage's key is final: every source below it is known.
-    pub fn is_known(&self, id: StageId) -> bool {
-        let mut known = vec![true; id.0 as usize + 1];
-        for (at, stage) in self.stages.iter().enumerate().take(id.0 as usize + 1) {
-            let own = match &stage.work {
-                Work::Fetch(source) | Work::Unpack(source) => self.source(*source).chosen.is_some(),
-                Work::Build(_) | Work::Check(_) => true,
-            };
-            known[at] = own && stage.needs.iter().all(|need| known[need.0 as usize]);
+    /// Returns for every stage whether its key is final: every source below it is known.
+    pub fn known(&self) -> Vec<bool> {
+        let mut known: Vec<bool> = Vec::with_capacity(self.stages.len());
+        for stage in &self.stages {
+            let own = stage.source().is_none_or(|source| self.source(source).chosen.is_some());
+            known.push(own && stage.needs.iter().all(|need| known[need.0 as usize]));
         }
-        known[id.0 as usize]
+        known
     }
 
-    /// Computes every key but those of `except`, what is needed first.
-    pub fn compute_keys(&mut self, except: &[StageId]) {
-        for id in self.ids().filter(|id| !except.contains(id)) {
-            let key = self.material(id).key();
-            self.stages[id.0 as usize].key = key;
+    /// Computes every key, what is needed first.
+    pub fn compute_keys(&mut self) {
+        for id in self.ids() {
+            self.compute_key(id);
         }
+    }
+
+    fn compute_key(&mut self, id: StageId) {
+        let key = self.material(id).key();
+        self.stages[id.0 as usize].key = key;
     }
 }
 

@@ -21,7 +21,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -163,9 +163,11 @@ pub fn spawn(supervisor_exe: &Path, command: &Command, jobs: Option<&JobServer>)
     let (sender, outcome) = oneshot::channel();
     let watched = command.clone();
     let exe = supervisor_exe.to_owned();
+    let watcher = move || watch(&exe, &watched, child, sender);
+    let alive = SUPERVISORS.enter();
     let watcher = move || {
-        // Nobody may be waiting any more.
-        let _: Result<(), _> = sender.send(watch(&exe, &watched, child));
+        let _alive = alive;
+        watcher();
     };
     // Should this fail, `control` is dropped: the supervisor stops the step.
     std::thread::Builder::new().name(format!("watch {pid}")).spawn(watcher).map_err(told)?;
@@ -205,14 +207,23 @@ fn memory_file(spec: &Spec) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads a supervisor's reports to the end and reaps it.
-fn watch(exe: &Path, command: &Command, mut supervisor: Child) -> Result<Outcome, Error> {
+/// Reads a supervisor's reports to the end and reaps it. The outcome of a command is sent as soon as it is reported:
+/// by then no process of the step is left, and the supervisor only waits until the kernel has taken its namespaces
+/// down, which takes longer than a short step.
+fn watch(exe: &Path, command: &Command, mut supervisor: Child, sender: oneshot::Sender<Result<Outcome, Error>>) {
     let began = Instant::now();
     let mut last = None;
+    let mut sender = Some(sender);
     let reports = supervisor.stdout.take().map(BufReader::new);
     // The pipe ends with the supervisor: no child of its inherits it.
     for line in reports.into_iter().flat_map(BufReader::lines).map_while(Result::ok) {
         last = serde_json::from_str(&line).ok().or(last);
+        if let Some(Report::Ended(outcome)) = last
+            && let Some(sender) = sender.take()
+        {
+            // Nobody may be waiting any more.
+            let _: Result<(), _> = sender.send(Ok(outcome));
+        }
     }
     let result = match last {
         Some(Report::Ended(outcome)) => Ok(outcome),
@@ -231,7 +242,42 @@ fn watch(exe: &Path, command: &Command, mut supervisor: Child) -> Result<Outcome
     };
     // Its exit code says nothing that was not reported.
     let _: io::Result<_> = supervisor.wait();
-    result
+    if let Some(sender) = sender {
+        let _: Result<(), _> = sender.send(result);
+    }
+}
+
+/// The supervisors of this process that are not reaped yet. They hold the locks of their stages.
+static SUPERVISORS: Supervisors = Supervisors { count: Mutex::new(0), none: Condvar::new() };
+
+struct Supervisors {
+    count: Mutex<usize>,
+    none: Condvar,
+}
+
+/// Counts one supervisor until it is dropped.
+struct Alive(&'static Supervisors);
+
+impl Supervisors {
+    fn enter(&'static self) -> Alive {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Alive(self)
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        *self.0.count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.none.notify_all();
+    }
+}
+
+/// Waits until every supervisor of this process has ended, and with it released the lock of its stage; at most
+/// `patience`. It blocks.
+pub fn await_supervisors(patience: Duration) {
+    let count = SUPERVISORS.count.lock().unwrap_or_else(PoisonError::into_inner);
+    // Whoever waits goes on either way: a lock that is still held only makes the next run wait.
+    let _ = SUPERVISORS.none.wait_timeout_while(count, patience, |count| *count > 0);
 }
 
 /// Ends what a killed supervisor left behind: its whole session and what is

@@ -29,7 +29,7 @@ mod tree;
 pub mod wire;
 
 pub use error::Error;
-pub use group::{Command, Running, spawn};
+pub use group::{Command, Running, await_supervisors, spawn};
 pub use jobs::{JobServer, Token};
 pub use memory::{Memory, RssSampler};
 pub use probe::{find_program, probe};

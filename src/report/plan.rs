@@ -37,6 +37,7 @@ pub fn rows(
     expected: &dyn Fn(StageId) -> f64,
     why: &dyn Fn(StageId) -> Vec<String>,
 ) -> Vec<Row> {
+    let known = plan.known();
     let row = |id: StageId| {
         let stage = plan.stage(id);
         let state = match states.get(id) {
@@ -51,7 +52,7 @@ pub fn rows(
             version: stage.version.clone(),
             state,
             key: stage.key,
-            known: plan.is_known(id),
+            known: known[id.0 as usize],
             expected: expected(id),
             needs: stage.needs.iter().map(|need| plan.stage(*need).name.clone()).collect(),
             why: if explained { why(id) } else { Vec::new() },

@@ -1,5 +1,6 @@
 //! What a run is told, what its stages share, and how they end.
 
+use super::flush::Flusher;
 use super::log::Emitter;
 use super::log::event::{Event, Failure, RunEnd, SharedCell, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
@@ -80,6 +81,8 @@ pub struct RunContext {
     pub fetcher: Fetcher,
     /// The job server of the run.
     pub jobs: JobServer,
+    /// Flushes the store's disk.
+    pub flusher: Flusher,
     /// Declared memory.
     pub budget: Budget,
     /// Held while a damaged archive is fetched again.

@@ -5,6 +5,7 @@ pub mod build_log;
 pub mod context;
 pub mod execute;
 pub mod expectation;
+mod flush;
 pub mod log;
 pub mod log_tail;
 pub mod memory_pressure;

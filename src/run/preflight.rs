@@ -57,8 +57,9 @@ impl Survey {
     /// Unpacked sources that a stage without a result needs are compared with their manifests.
     pub fn of(plan: &Plan, store: &Store, fetcher: &Fetcher) -> Result<Self, Error> {
         let mut survey = Self { there: vec![false; plan.stages.len()], damaged: Vec::new() };
+        let known = plan.known();
         let is_unpack = |id: &StageId| matches!(plan.stage(*id).work, Work::Unpack(_));
-        let (unpacks, others): (Vec<_>, Vec<_>) = plan.ids().filter(|id| plan.is_known(*id)).partition(is_unpack);
+        let (unpacks, others): (Vec<_>, Vec<_>) = plan.ids().filter(|id| known[id.0 as usize]).partition(is_unpack);
         let mut needed = BTreeSet::new();
         for id in others {
             survey.look(plan, id, |stage| match &stage.work {

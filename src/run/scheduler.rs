@@ -6,24 +6,26 @@
 //! overlaps the compiling of another, and never more than `-j` jobs run.
 
 use super::context::{IsolationMode, Options, RunContext, StageEnd, Summary};
+use super::flush::Flusher;
 use super::log::Emitter;
 use super::log::event::{Event, Failure, RunEnd, StageInfo, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
 use super::preflight::{Preflight, kind, space_needed};
 use super::stage::build::StageWork;
 use super::stage::{build, check, fetch, unpack};
-use super::states::{States, Status};
+use super::states::{Lane, States, Status};
 use super::workspace::Places;
 use super::{Error, Goal, Stop};
 use crate::base::Diagnostic;
 use crate::plan::{Plan, StageId, Work};
 use crate::process::isolation::Support;
-use crate::process::{JobServer, Memory, Token};
+use crate::process::{self, JobServer, Memory, Token};
 use crate::store::Store;
 use crate::store::history::Times;
 use crate::store::names::Named;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
 
@@ -134,6 +136,7 @@ impl Scheduler {
         let shared = RunContext {
             isolation,
             jobs: JobServer::new(options.jobs)?,
+            flusher: Flusher::new(store.root()),
             budget: Budget::new(memory),
             repair: tokio::sync::Mutex::default(),
             ledger: memory_pressure::UsageLedger::default(),
@@ -209,23 +212,17 @@ impl Scheduler {
     }
 
     fn next_build(&self) -> Option<StageId> {
-        self.states.ready().into_iter().find(|id| !matches!(self.plan.stage(*id).work, Work::Fetch(_)))
+        self.states.ready(Lane::Work).next()
     }
 
     fn note_phase(&self) {
-        let unfinished =
-            |id: &StageId| matches!(self.states.get(*id), Status::Waiting | Status::Ready | Status::Running);
-        let fetch = |id: &StageId| matches!(self.plan.stage(*id).work, Work::Fetch(_));
-        let fetching = self.plan.ids().filter(fetch).any(|id| unfinished(&id));
-        let runnable = self.states.all(Status::Ready).chain(self.states.all(Status::Running)).count();
-        self.shared.ledger.set_phase(runnable, fetching);
+        let runnable = self.states.runnable() + self.states.running(Lane::Fetch) + self.states.running(Lane::Work);
+        self.shared.ledger.set_phase(runnable, self.states.is_fetching());
     }
 
     fn start_fetches(&mut self) {
-        let is_fetch = |id: &StageId| matches!(self.plan.stage(*id).work, Work::Fetch(_));
-        let busy = self.states.all(Status::Running).filter(is_fetch).count();
-        let next: Vec<_> =
-            self.states.ready().into_iter().filter(is_fetch).take(DOWNLOADS.saturating_sub(busy)).collect();
+        let free = DOWNLOADS.saturating_sub(self.states.running(Lane::Fetch));
+        let next: Vec<_> = self.states.ready(Lane::Fetch).take(free).collect();
         for id in next {
             let Work::Fetch(source) = self.plan.stage(id).work else { continue };
             let (shared, set) = (self.shared.clone(), self.plan.source(source).clone());
@@ -320,8 +317,7 @@ impl Scheduler {
         });
         if let (Work::Fetch(source), Some(chosen)) = (&self.plan.stage(id).work, &end.chosen) {
             let (source, label) = (*source, self.plan.source(*source).label.clone());
-            let frozen: Vec<_> = self.ended.keys().copied().collect();
-            self.plan.choose(source, chosen.clone(), &frozen);
+            self.plan.choose(source, chosen.clone(), |id| self.ended.contains_key(&id));
             let named = Named {
                 name: format!("source/{label}"),
                 key: self.plan.stage(id).key,
@@ -347,7 +343,7 @@ impl Scheduler {
         match end.state {
             StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared => {
                 self.states.finish(id);
-                if self.states.all(Status::Running).next().is_none() {
+                if self.states.running(Lane::Fetch) + self.states.running(Lane::Work) == 0 {
                     // make leaks its tokens when it is killed: nothing runs, so all must be there.
                     self.shared.jobs.recount()?;
                 }
@@ -410,6 +406,8 @@ impl Scheduler {
     }
 
     fn finish(mut self, fatal: Option<Error>) -> Result<Summary, Error> {
+        // They hold the locks of their stages for some milliseconds after the last step.
+        process::await_supervisors(Duration::from_secs(5));
         self.shared.store.add_times(std::mem::take(&mut self.times))?;
         if !self.shared.options.keep_work && self.shared.store.is_writable() {
             self.shared.store.sweep()?;

@@ -12,7 +12,8 @@
 //! Blocked    can never start, because what it needs failed
 //! ```
 
-use crate::plan::{Plan, StageId};
+use crate::plan::{Plan, StageId, Work};
+use std::collections::BTreeSet;
 
 /// A stage's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +36,31 @@ pub enum Status {
     Blocked,
 }
 
-/// The states of all stages of a plan.
+/// What a stage waits for before it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// A connection.
+    Fetch,
+    /// A job token.
+    Work,
+}
+
+/// The states of all stages of a plan. Every step of a run takes logarithmic time, however many stages there are.
 #[derive(Debug, Clone)]
 pub struct States {
     status: Vec<Status>,
     needs: Vec<Vec<StageId>>,
     wanted_by: Vec<Vec<StageId>>,
-    priority: Vec<f64>,
+    lane: Vec<Lane>,
+    // For each stage, how many of its needs are not finished.
+    missing: Vec<usize>,
+    // The place of each stage in `by_rank`, where the longest chain is first.
+    rank: Vec<usize>,
+    by_rank: Vec<StageId>,
+    // The ranks of the ready stages, by lane.
+    ready: [BTreeSet<usize>; 2],
+    running: [usize; 2],
+    open_fetches: usize,
 }
 
 impl States {
@@ -84,9 +103,25 @@ impl States {
             let after = after.map(|next| priority[next.0 as usize]).fold(0.0, f64::max);
             priority[at] = after + expected(id).max(0.0);
         }
-        let mut states = Self { status, needs, wanted_by, priority };
+        let lane: Vec<Lane> = plan
+            .stages
+            .iter()
+            .map(|stage| if matches!(stage.work, Work::Fetch(_)) { Lane::Fetch } else { Lane::Work })
+            .collect();
+        let done = |need: &&StageId| status[need.0 as usize] != Status::Cached;
+        let missing = needs.iter().map(|needs| needs.iter().filter(done).count()).collect();
+        let mut by_rank: Vec<StageId> = plan.ids().collect();
+        by_rank.sort_by(|a, b| priority[b.0 as usize].total_cmp(&priority[a.0 as usize]).then(a.cmp(b)));
+        let mut rank = vec![0; count];
+        for (at, id) in by_rank.iter().enumerate() {
+            rank[id.0 as usize] = at;
+        }
+        let waits = |(status, lane): &(&Status, &Lane)| **status == Status::Waiting && **lane == Lane::Fetch;
+        let open_fetches = status.iter().zip(&lane).filter(waits).count();
+        let (ready, running) = (Default::default(), [0; 2]);
+        let mut states = Self { status, needs, wanted_by, lane, missing, rank, by_rank, ready, running, open_fetches };
         for id in plan.ids() {
-            if states.get(id) == Status::Waiting && states.satisfied(id) {
+            if states.get(id) == Status::Waiting && states.missing[id.0 as usize] == 0 {
                 states.set(id, Status::Ready);
             }
         }
@@ -99,16 +134,27 @@ impl States {
     }
 
     fn set(&mut self, id: StageId, status: Status) {
-        self.status[id.0 as usize] = status;
-    }
-
-    fn satisfied(&self, id: StageId) -> bool {
-        self.needs[id.0 as usize].iter().all(|need| matches!(self.get(*need), Status::Cached | Status::Done))
-    }
-
-    /// The seconds of the longest chain that begins with this stage.
-    pub fn priority(&self, id: StageId) -> f64 {
-        self.priority[id.0 as usize]
+        let at = id.0 as usize;
+        let lane = self.lane[at] as usize;
+        let is_open = |status: Status| matches!(status, Status::Waiting | Status::Ready | Status::Running);
+        let before = std::mem::replace(&mut self.status[at], status);
+        match before {
+            Status::Ready => {
+                self.ready[lane].remove(&self.rank[at]);
+            }
+            Status::Running => self.running[lane] -= 1,
+            _ => {}
+        }
+        match status {
+            Status::Ready => {
+                self.ready[lane].insert(self.rank[at]);
+            }
+            Status::Running => self.running[lane] += 1,
+            _ => {}
+        }
+        if self.lane[at] == Lane::Fetch {
+            self.open_fetches = self.open_fetches + usize::from(is_open(status)) - usize::from(is_open(before));
+        }
     }
 
     /// The stages in a state.
@@ -117,16 +163,29 @@ impl States {
         found.map(|(at, _)| StageId(at as u32))
     }
 
-    /// The ready stages, longest chain first.
-    pub fn ready(&self) -> Vec<StageId> {
-        let mut ready: Vec<_> = self.all(Status::Ready).collect();
-        ready.sort_by(|a, b| self.priority(*b).total_cmp(&self.priority(*a)).then(a.cmp(b)));
-        ready
+    /// Returns the ready stages of a lane, longest chain first.
+    pub fn ready(&self, lane: Lane) -> impl Iterator<Item = StageId> + '_ {
+        self.ready[lane as usize].iter().map(|rank| self.by_rank[*rank])
+    }
+
+    /// Returns how many stages are ready.
+    pub fn runnable(&self) -> usize {
+        self.ready.iter().map(BTreeSet::len).sum()
+    }
+
+    /// Returns how many stages of a lane run.
+    pub fn running(&self, lane: Lane) -> usize {
+        self.running[lane as usize]
+    }
+
+    /// Returns whether a source is still to be fetched.
+    pub fn is_fetching(&self) -> bool {
+        self.open_fetches > 0
     }
 
     /// Whether nothing runs and nothing can start.
     pub fn is_over(&self) -> bool {
-        self.all(Status::Ready).next().is_none() && self.all(Status::Running).next().is_none()
+        self.runnable() == 0 && self.running == [0; 2]
     }
 
     /// A ready stage starts.
@@ -139,10 +198,14 @@ impl States {
     pub fn finish(&mut self, id: StageId) -> Vec<StageId> {
         self.set(id, Status::Done);
         let next = self.wanted_by[id.0 as usize].clone();
-        let ready: Vec<_> =
-            next.into_iter().filter(|next| self.get(*next) == Status::Waiting && self.satisfied(*next)).collect();
-        for id in &ready {
-            self.set(*id, Status::Ready);
+        let mut ready = Vec::new();
+        for next in next {
+            let missing = &mut self.missing[next.0 as usize];
+            *missing = missing.saturating_sub(1);
+            if *missing == 0 && self.get(next) == Status::Waiting {
+                self.set(next, Status::Ready);
+                ready.push(next);
+            }
         }
         ready
     }
@@ -217,6 +280,10 @@ mod tests {
         }
     }
 
+    fn ready(states: &States) -> Vec<StageId> {
+        states.ready(Lane::Fetch).collect()
+    }
+
     fn ids(ids: &[u32]) -> Vec<StageId> {
         ids.iter().map(|id| StageId(*id)).collect()
     }
@@ -226,7 +293,7 @@ mod tests {
         let plan = plan(&[&[], &[0], &[1], &[0]], &[2, 3]);
         let states = States::new(&plan, |id| id == StageId(2), |_| 1.0);
         assert_eq!(states.get(StageId(1)), Status::Unneeded);
-        assert_eq!(states.ready(), ids(&[0]));
+        assert_eq!(ready(&states), ids(&[0]));
     }
 
     #[test]
@@ -234,7 +301,7 @@ mod tests {
         // 0 -> 2 -> 3 is long, 1 -> 4 short.
         let plan = plan(&[&[], &[], &[0], &[2], &[1]], &[3, 4]);
         let mut states = States::new(&plan, |_| false, |id| if id == StageId(2) { 100.0 } else { 1.0 });
-        assert_eq!(states.ready(), ids(&[0, 1]));
+        assert_eq!(ready(&states), ids(&[0, 1]));
         states.start(StageId(0));
         states.start(StageId(1));
         assert_eq!(states.fail(StageId(0)), ids(&[2, 3]));
@@ -250,7 +317,7 @@ mod tests {
         let mut states = States::new(&plan, |id| id == StageId(2), |_| 1.0);
         let check = |id: StageId| id == StageId(1) || id == StageId(3);
         assert_eq!(states.only(check), vec![(StageId(1), StageId(0))]);
-        assert_eq!(states.ready(), ids(&[3]));
+        assert_eq!(ready(&states), ids(&[3]));
         assert_eq!(states.get(StageId(0)), Status::Unneeded);
         assert_eq!(states.get(StageId(1)), Status::Blocked);
     }
@@ -271,7 +338,7 @@ mod tests {
             let plan = plan(&slices, &[needs.len() as u32 - 1]);
             let mut states = States::new(&plan, |id| cached[id.0 as usize], |_| 1.0);
             for _ in 0..=needs.len() {
-                for id in states.ready() {
+                for id in ready(&states) {
                     states.start(id);
                     for need in &needs[id.0 as usize] {
                         prop_assert!(matches!(states.get(StageId(*need)), Status::Done | Status::Cached));

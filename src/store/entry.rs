@@ -32,6 +32,13 @@ pub struct Record<M> {
     pub isolation: Option<Isolation>,
 }
 
+/// An entry whose files are written, but may not be on the disk yet.
+#[derive(Debug)]
+pub struct Prepared {
+    made: PathBuf,
+    key: Key,
+}
+
 /// A result that is there.
 #[derive(Debug, Clone)]
 pub struct Stored {
@@ -99,11 +106,23 @@ impl Store {
         }
     }
 
-    /// Publishes `work/dest` and `work/logs` as the result of `record.key`:
-    /// all files are written first, then one rename makes them the result.
-    /// The build tree goes before that, so that a crash leaves nothing large
-    /// behind, unless `keep_build`. The caller holds the key's lock.
-    pub fn publish<M: Serialize>(&self, work: &Path, mut record: Record<M>, keep_build: bool) -> Result<Stored, Error> {
+    /// Publishes `work/dest` and `work/logs` as the result of `record.key`: [`prepare`](Self::prepare), one flush,
+    /// and [`commit`](Self::commit).
+    pub fn publish<M: Serialize>(&self, work: &Path, record: Record<M>, keep_build: bool) -> Result<Stored, Error> {
+        let prepared = self.prepare(work, record, keep_build)?;
+        files::flush_disk_of(&prepared.made)?;
+        self.commit(prepared)
+    }
+
+    /// Writes the files of an entry beside `work/dest` and `work/logs`, which become part of it. The build tree is
+    /// removed, so that a crash leaves nothing large behind, unless `keep_build`. The caller holds the key's lock,
+    /// flushes the disk, and then commits.
+    pub fn prepare<M: Serialize>(
+        &self,
+        work: &Path,
+        mut record: Record<M>,
+        keep_build: bool,
+    ) -> Result<Prepared, Error> {
         let made = work.join("entry");
         fs_err::create_dir_all(&made)?;
         fs_err::rename(work.join("dest"), made.join("tree"))?;
@@ -117,10 +136,14 @@ impl Store {
         if !keep_build {
             files::remove_tree(&work.join("build"))?;
         }
-        files::flush_disk_of(&made)?;
-        let dir = self.stage_dir(&record.key);
-        self.discard(&record.key)?;
-        fs_err::rename(&made, &dir)?;
+        Ok(Prepared { made, key: record.key })
+    }
+
+    /// Makes a prepared entry, whose files are on the disk, the result by one rename.
+    pub fn commit(&self, prepared: Prepared) -> Result<Stored, Error> {
+        let dir = self.stage_dir(&prepared.key);
+        self.discard(&prepared.key)?;
+        fs_err::rename(&prepared.made, &dir)?;
         Ok(Stored { tree: dir.join("tree"), logs: dir.join("logs") })
     }
 

@@ -108,9 +108,9 @@ impl Runner<'_> {
             };
         }
         if self.work.expect.is_some() {
-            return self.checked(&mut space, &script, begin);
+            return self.checked(&mut space, &script, begin).await;
         }
-        self.publish(&space, &script, begin)
+        self.publish(&space, &script, begin).await
     }
 
     async fn steps(&mut self, space: &mut Workspace, lock: &Lock, begin: Begin) -> Result<StepEnd, Error> {
@@ -164,7 +164,7 @@ impl Runner<'_> {
     }
 
     // All steps of a check went well; what it says of itself decides.
-    fn checked(&mut self, space: &mut Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
+    async fn checked(&mut self, space: &mut Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
         let dest = space.root().join("dest");
         let account = match check::read(&dest) {
             Ok(account) => account,
@@ -179,7 +179,7 @@ impl Runner<'_> {
                 .then(|| check::failure(&self.work.name, self.work.job.steps.last(), &account));
             return Ok(StageEnd { account: Some(account), ..self.end(state, failure) });
         }
-        let end = self.publish(space, script, begin)?;
+        let end = self.publish(space, script, begin).await?;
         if end.state != StageOutcome::Done {
             return Ok(end);
         }
@@ -430,9 +430,9 @@ impl Runner<'_> {
         self.usage.max_rss_kib = self.usage.max_rss_kib.max(outcome.usage.max_rss_kib);
     }
 
-    fn publish(&mut self, space: &Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
+    async fn publish(&mut self, space: &Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
         for file in &self.work.job.result {
-            if fs_err::symlink_metadata(space.root().join("dest").join(file)).is_err() {
+            if files::look(&space.root().join("dest").join(file))?.is_none() {
                 let error = store::Error::Missing { file: file.clone() };
                 return Ok(self.end(StageOutcome::Failed { why: error.to_string() }, None));
             }
@@ -451,7 +451,11 @@ impl Runner<'_> {
             bytes: 0,
             isolation: Some(self.shared.isolation.as_ref().map_or_else(Isolation::off, Support::isolation)),
         };
-        let stored = store.publish(space.root(), record, self.shared.options.keep_work)?;
+        let prepared = store.prepare(space.root(), record, self.shared.options.keep_work)?;
+        // Waiting for the disk takes no processor: another stage may start meanwhile.
+        self.token = None;
+        self.shared.flusher.flush().await?;
+        let stored = store.commit(prepared)?;
         if !self.shared.options.keep_work {
             files::remove_tree(space.root())?;
         }
