@@ -5,6 +5,7 @@ pub mod access;
 pub mod expect;
 pub mod file;
 pub mod host_tools;
+pub mod limits;
 pub mod load;
 pub mod matrix;
 mod matrix_load;

@@ -2,6 +2,7 @@
 //! that of the target matrix.
 
 use super::access::RawAccess;
+use super::limits::RawLimits;
 use super::raw::Text;
 use super::version_range::VersionRange;
 use crate::base::{PackageName, Sha256, Version};
@@ -61,12 +62,32 @@ pub struct RawRecipe {
     /// What its steps use beyond their isolation.
     #[serde(default)]
     pub access: RawAccess,
+    /// What its steps may use at most.
+    #[serde(default)]
+    pub limits: RawLimits,
+    /// What its source must have or accept.
+    #[serde(default)]
+    pub source_check: Vec<RawSourceCheck>,
     /// What it leaves.
     #[serde(default)]
     pub result: RawResult,
     /// What it costs, roughly.
     #[serde(default)]
     pub cost: RawCost,
+}
+
+/// `[[source-check]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSourceCheck {
+    /// Only if this holds.
+    pub when: Option<Text>,
+    /// A file of the source that must exist …
+    pub exists: Option<Text>,
+    /// … or a command that must succeed in the source.
+    pub run: Option<Vec<Text>>,
+    /// What is wrong otherwise.
+    pub why: Text,
 }
 
 /// `version-from`

@@ -3,7 +3,8 @@
 
 use super::access::Access;
 use super::file::{Placed, SourceFile};
-use super::raw_recipe::{RawRecipe, RawSource, RawStep, RawVersion};
+use super::limits::Limits;
+use super::raw_recipe::{RawRecipe, RawSource, RawSourceCheck, RawStep, RawVersion};
 use super::source::{Keyring, Origin, PatchFrom, PatchSpec, Pin, SourceSpec};
 use super::version_range::VersionRange;
 use crate::base::{Diagnostic, PackageName, Version, suggest, units};
@@ -61,6 +62,10 @@ pub struct Recipe {
     pub steps: Vec<Step>,
     /// What its steps use beyond their isolation.
     pub access: Access,
+    /// What its steps may use at most.
+    pub limits: Limits,
+    /// What its source must have or accept.
+    pub source_checks: Vec<SourceCheck>,
     /// Files that must be there in the end.
     pub result: Vec<Placed>,
     /// What it costs, roughly, unless one of `cost_with` holds.
@@ -102,6 +107,26 @@ pub struct Snapshot {
     pub lacks: String,
     /// The host tools that make it and its like.
     pub tools: Vec<Placed>,
+}
+
+/// What the source must have or accept before anything is built from it.
+#[derive(Debug, Clone)]
+pub struct SourceCheck {
+    /// Only if this holds.
+    pub when: Option<Placed>,
+    /// What is asked.
+    pub demand: SourceDemand,
+    /// What is wrong otherwise.
+    pub why: Placed,
+}
+
+/// What is asked of a source.
+#[derive(Debug, Clone)]
+pub enum SourceDemand {
+    /// A file or directory exists.
+    Exists(Placed),
+    /// A command succeeds in the source's directory.
+    Run(Vec<Placed>),
 }
 
 /// A package whose result is needed.
@@ -310,6 +335,8 @@ impl Reader<'_> {
             env: self.env(&raw.env),
             steps: raw.step.iter().map(|step| self.step(step)).collect(),
             access: Access::new(&raw.access, file, &mut self.problems),
+            limits: Limits::new(&raw.limits, file, &mut self.problems),
+            source_checks: raw.source_check.iter().filter_map(|check| self.source_check(check)).collect(),
             result: self.all(&raw.result.files),
             cost,
             cost_with,
@@ -326,6 +353,20 @@ impl Reader<'_> {
             build: build.as_ref().map_or(usual.build, |text| self.read(text, units::parse_bytes)),
             result: result.as_ref().map_or(usual.result, |text| self.read(text, units::parse_bytes)),
         }
+    }
+
+    fn source_check(&mut self, raw: &RawSourceCheck) -> Option<SourceCheck> {
+        let demand = match (&raw.exists, &raw.run) {
+            (Some(path), None) => SourceDemand::Exists(self.file.placed(path)),
+            (None, Some(run)) if !run.is_empty() => SourceDemand::Run(self.all(run)),
+            _ => {
+                let problem = self.file.error(&raw.why, "a `[[source-check]]` has either `exists` or `run`".to_owned());
+                self.problems.push(problem);
+                return None;
+            }
+        };
+        let when = raw.when.as_ref().map(|when| self.file.placed(when));
+        Some(SourceCheck { when, demand, why: self.file.placed(&raw.why) })
     }
 
     fn word<T: Copy>(&mut self, word: &Spanned<String>, what: &str, choices: &[(&str, T)]) -> Option<T> {

@@ -4,7 +4,7 @@
 use super::context::{self, CROSSMILL};
 use super::graph::{Chosen, Plan, SourceId, SourceSet, Stage, StageId, Work};
 use super::instance::Instance;
-use super::job::{Dep, Job, JobStep};
+use super::job::{Dep, Job, JobStep, SourceCheck, SourceDemand};
 use super::material::Material;
 use super::request::{HostFacts, Request};
 use super::versions::{self, Versions};
@@ -16,7 +16,7 @@ use crate::config::matrix::Target;
 use crate::config::recipe::{Command, Cost, Need, Per, Recipe, Snapshot, Step};
 use crate::config::source::{Origin, SourceSpec};
 use crate::config::template::{Renderer, token};
-use crate::config::{Config, access};
+use crate::config::{Config, access, recipe};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -409,10 +409,33 @@ impl Planner<'_> {
             files,
             tools,
             access: recipe.access.clone(),
+            limits: recipe.limits,
+            source_checks: self.source_checks(recipe, renderer),
             result,
             build_bytes: recipe.cost.build,
             result_bytes: recipe.cost.result,
         }
+    }
+
+    fn source_checks(&mut self, recipe: &Recipe, renderer: &Renderer) -> Vec<SourceCheck> {
+        let mut checks = Vec::new();
+        for check in &recipe.source_checks {
+            if check.when.as_ref().is_some_and(|when| !self.holds(renderer, when)) {
+                continue;
+            }
+            let demand = match &check.demand {
+                recipe::SourceDemand::Exists(path) => {
+                    let rendered = self.render(renderer, path);
+                    self.require(path, access::stays_below("the file", &rendered));
+                    SourceDemand::Exists(rendered)
+                }
+                recipe::SourceDemand::Run(argv) => {
+                    SourceDemand::Run(argv.iter().map(|word| self.render(renderer, word)).collect())
+                }
+            };
+            checks.push(SourceCheck { demand, why: self.render(renderer, &check.why) });
+        }
+        checks
     }
 
     fn require(&mut self, place: &Placed, holds: Result<(), String>) {

@@ -4,6 +4,7 @@
 use super::stage_id::StageId;
 use crate::base::PackageName;
 use crate::config::access::Access;
+use crate::config::limits::Limits;
 use crate::config::recipe::Interrupted;
 use serde::Serialize;
 
@@ -22,12 +23,34 @@ pub struct Job {
     pub tools: Vec<String>,
     /// What its steps use beyond their isolation.
     pub access: Access,
+    /// What each of its steps may use at most.
+    pub limits: Limits,
+    /// What its source must have or accept; no part of the key, since it decides only whether the stage starts.
+    pub source_checks: Vec<SourceCheck>,
     /// Files that must be there in the end, relative to the result.
     pub result: Vec<String>,
     /// Bytes the build tree takes, roughly.
     pub build_bytes: u64,
     /// Bytes the result takes, roughly.
     pub result_bytes: u64,
+}
+
+/// What is asked of a source, rendered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SourceCheck {
+    /// What.
+    pub demand: SourceDemand,
+    /// What is wrong otherwise.
+    pub why: String,
+}
+
+/// What is asked of a source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum SourceDemand {
+    /// A file or directory exists.
+    Exists(String),
+    /// A command succeeds in the source's directory.
+    Run(Vec<String>),
 }
 
 /// A result that is needed.

@@ -11,6 +11,7 @@ use super::supervise;
 use super::tree;
 use super::wire::{Outcome, Report, Spec, Status, StopRecord, Usage};
 use super::{inherit, probe};
+use crate::config::limits::Limits;
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
@@ -54,6 +55,8 @@ pub struct Command {
     pub lock: Option<Arc<File>>,
     /// What the machine offers of isolation, and what the step may use; `None` runs it without.
     pub isolation: Option<(Support, View)>,
+    /// What it may use at most.
+    pub limits: Limits,
 }
 
 /// A step whose processes run. Dropping it is a polite stop.
@@ -141,6 +144,7 @@ pub fn spawn(supervisor_exe: &Path, command: &Command, jobs: Option<&JobServer>)
         // A day at most, so that no sum of times overflows.
         grace_ms: command.grace.as_millis().min(86_400_000) as u64,
         isolation: command.isolation.clone(),
+        limits: command.limits,
         keep: jobs.map(|jobs| jobs.descriptors().to_vec()).unwrap_or_default(),
     };
     let spec = memory_file(&spec).map_err(|error| start("passing it on", error))?;

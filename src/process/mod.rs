@@ -19,6 +19,7 @@ pub mod group;
 mod inherit;
 pub mod isolation;
 pub mod jobs;
+mod limits;
 pub mod memory;
 pub mod probe;
 mod remains;

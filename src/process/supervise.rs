@@ -13,6 +13,7 @@
 
 use super::inherit;
 use super::isolation::{self, Mechanism, Rules};
+use super::limits::{Groups, restrict};
 use super::tree::{self, Process};
 use super::wire::{self, Outcome, Report, Spec, Status, StopRecord, Usage};
 use nix::errno::Errno;
@@ -77,12 +78,18 @@ pub fn supervise_main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(fd) = argument.into_string().ok().and_then(|arg| arg.parse::<u32>().ok()) else {
         return ExitCode::from(64);
     };
-    match prepare(fd).and_then(isolate) {
-        Ok(Role::Guardian(child)) => guard(child),
-        Ok(Role::Supervisor(spec, rules)) => match watch_signals().and_then(|signals| run(&spec, rules, signals)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failed) => report_failure(&failed),
-        },
+    let role = prepare(fd).and_then(|spec| {
+        let groups = Groups::enter(&spec.limits);
+        isolate(spec, groups)
+    });
+    match role {
+        Ok(Role::Guardian(child, _groups)) => guard(child),
+        Ok(Role::Supervisor(spec, rules, groups)) => {
+            match watch_signals().and_then(|signals| run(&spec, rules, &groups, signals)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failed) => report_failure(&failed),
+            }
+        }
         Err(failed) => report_failure(&failed),
     }
 }
@@ -95,15 +102,17 @@ fn report_failure(failed: &Report) -> ExitCode {
 /// What this process is after the isolation was set up.
 enum Role {
     /// It waits for the supervisor, which is the first process of a namespace of its own.
-    Guardian(Pid),
+    Guardian(Pid, Groups),
     /// It runs the command.
-    Supervisor(Box<Spec>, Option<Rules>),
+    Supervisor(Box<Spec>, Option<Rules>, Groups),
 }
 
 /// Sets up what the command is to see of the machine. A process-id namespace begins with a child: that one goes on as
 /// the supervisor. When it ends, by whatever means, the kernel kills all that is left in it.
-fn isolate(mut spec: Spec) -> Result<Role, Report> {
-    let Some((support, view)) = spec.isolation.take() else { return Ok(Role::Supervisor(Box::new(spec), None)) };
+fn isolate(mut spec: Spec, mut groups: Groups) -> Result<Role, Report> {
+    let Some((support, view)) = spec.isolation.take() else {
+        return Ok(Role::Supervisor(Box::new(spec), None, groups));
+    };
     let isolating = "isolating the step";
     let (processes, mounts) = (support.has(Mechanism::Processes), support.has(Mechanism::ReadOnlyView));
     // Through this descriptor the supervisor, and only it, writes its record: it leads out of the read-only view.
@@ -113,8 +122,10 @@ fn isolate(mut spec: Spec) -> Result<Role, Report> {
     if processes {
         // SAFETY: this process has one thread, so its child may do all that it could.
         if let ForkResult::Parent { child } = unsafe { fork() }.map_err(failed(isolating))? {
-            return Ok(Role::Guardian(child));
+            return Ok(Role::Guardian(child, groups));
         }
+        // The other process removes them, when this one has ended.
+        groups.forget();
         prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed(isolating))?;
     }
     if mounts {
@@ -129,7 +140,7 @@ fn isolate(mut spec: Spec) -> Result<Role, Report> {
     } else {
         None
     };
-    Ok(Role::Supervisor(Box::new(spec), rules))
+    Ok(Role::Supervisor(Box::new(spec), rules, groups))
 }
 
 /// Waits for the supervisor and passes SIGTERM on. While this process lives it holds the lock, so that it is not
@@ -193,7 +204,7 @@ fn reset(signal: Signal) -> nix::Result<()> {
     unsafe { signal::signal(signal, SigHandler::SigDfl) }.map(drop)
 }
 
-fn start(spec: &Spec, mut rules: Option<Rules>) -> Result<Pid, Report> {
+fn start(spec: &Spec, mut rules: Option<Rules>, groups: &Groups) -> Result<Pid, Report> {
     // An old record must not speak for what runs now.
     StopRecord::remove(&spec.stop_record).map_err(failed("removing the last stop record"))?;
     let log = || io::stderr().as_fd().try_clone_to_owned().map(Stdio::from);
@@ -204,6 +215,7 @@ fn start(spec: &Spec, mut rules: Option<Rules>) -> Result<Pid, Report> {
     command.env_clear().envs(&spec.env).current_dir(&spec.dir).process_group(0).stdin(Stdio::null());
     command.stdout(log().map_err(failed("opening the log"))?).stderr(log().map_err(failed("opening the log"))?);
     let supervisor = getpid();
+    let (limits, memory, processes) = (spec.limits, groups.memory, groups.processes);
     inherit::in_child(&mut command, move || {
         // Whoever started crossmill may have ignored some (`nohup`, `sh -c 'crossmill &'`).
         for signal in Signal::iterator().filter(|signal| !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP)) {
@@ -215,16 +227,17 @@ fn start(spec: &Spec, mut rules: Option<Rules>) -> Result<Pid, Report> {
         if getppid() != supervisor {
             return Err(Errno::ESRCH.into());
         }
-        rules.take().map_or(Ok(()), Rules::enforce)
+        rules.take().map_or(Ok(()), Rules::enforce)?;
+        restrict(&limits, memory, processes)
     });
     // Reaped in `Supervisor::reap`, among all others.
     let child = command.spawn().map_err(failed(wire::EXECUTING))?;
     Ok(Pid::from_raw(child.id() as i32))
 }
 
-fn run(spec: &Spec, rules: Option<Rules>, signals: SignalFd) -> Result<(), Report> {
+fn run(spec: &Spec, rules: Option<Rules>, groups: &Groups, signals: SignalFd) -> Result<(), Report> {
     let began = Instant::now();
-    let command = start(spec, rules)?;
+    let command = start(spec, rules, groups)?;
     tell(&Report::Started);
     let mut supervisor = Supervisor {
         command,

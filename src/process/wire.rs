@@ -7,6 +7,7 @@
 
 use super::isolation::{Support, View};
 use crate::base::files;
+use crate::config::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -88,6 +89,8 @@ pub(super) struct Spec {
     pub grace_ms: u64,
     /// What the machine offers of isolation and what the command is to see; `None` runs it as it is.
     pub isolation: Option<(Support, View)>,
+    /// What the command may use at most.
+    pub limits: Limits,
     /// The inherited descriptors the command inherits too: the job server's.
     pub keep: Vec<RawFd>,
 }

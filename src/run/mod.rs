@@ -13,6 +13,7 @@ pub mod preflight;
 mod required_tools;
 pub mod scheduler;
 pub mod session;
+mod source_checks;
 pub mod stage;
 pub mod states;
 pub mod workspace;

@@ -11,6 +11,7 @@ use super::log::Emitter;
 use super::log::event::{Event, Failure, RunEnd, StageInfo, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
 use super::preflight::{Preflight, kind, space_needed};
+use super::source_checks;
 use super::stage::build::StageWork;
 use super::stage::{build, check, fetch, unpack};
 use super::states::{Lane, States, Status};
@@ -43,6 +44,8 @@ pub struct Scheduler {
     running: BTreeMap<tokio::task::Id, StageId>,
     ended: BTreeMap<StageId, StageOutcome>,
     times: Times,
+    // Unpacked sources that were not compared yet with what recipes ask of them.
+    unchecked: Vec<StageId>,
 }
 
 fn can_not_execute(store: &Store) -> bool {
@@ -155,6 +158,7 @@ impl Scheduler {
             running: BTreeMap::new(),
             ended: BTreeMap::new(),
             times: Times::default(),
+            unchecked: Vec::new(),
         })
     }
 
@@ -166,6 +170,9 @@ impl Scheduler {
         for id in self.states.all(Status::Cached).collect::<Vec<_>>() {
             self.ended.insert(id, StageOutcome::Cached);
             self.recall(id);
+            if matches!(self.plan.stage(id).work, Work::Unpack(_)) {
+                self.unchecked.push(id);
+            }
         }
         if shared.options.goal == Goal::Check {
             for (id, by) in self.states.only(|id| matches!(self.plan.stage(id).work, Work::Check(_))) {
@@ -176,6 +183,11 @@ impl Scheduler {
         let mut fatal = None;
         loop {
             let stopping = *stop.borrow() > Stop::No;
+            if !stopping && let Err(error) = self.check_sources().await {
+                fatal.get_or_insert(error);
+                self.ask_to_stop();
+                continue;
+            }
             if !stopping {
                 self.start_fetches();
             }
@@ -199,6 +211,41 @@ impl Scheduler {
         }
         watcher.abort();
         self.finish(fatal)
+    }
+
+    // Fails the stages that cannot be built from a source that has just been unpacked, and what is needed by nothing else.
+    async fn check_sources(&mut self) -> Result<(), Error> {
+        while let Some(unpack) = self.unchecked.pop() {
+            let open = |id: &StageId| matches!(self.states.get(*id), Status::Waiting | Status::Ready);
+            let stages: Vec<_> = source_checks::asking(&self.plan, unpack).into_iter().filter(open).collect();
+            if stages.is_empty() {
+                continue;
+            }
+            let tree = self.shared.store.source_dir(&self.plan.stage(unpack).key).join("tree");
+            for (id, why) in source_checks::refused(&self.shared, &self.plan, &tree, &stages).await? {
+                let name = self.plan.stage(id).name.clone();
+                let state = StageOutcome::Failed { why };
+                self.shared.emitter.emit(Event::StageFinished {
+                    stage: name.clone(),
+                    state: state.clone(),
+                    usage: Usage::default(),
+                    failure: None,
+                    result: None,
+                    account: None,
+                });
+                self.ended.insert(id, state);
+                for blocked in self.states.fail(id) {
+                    self.block(blocked, &name);
+                }
+                for useless in self.states.prune(&self.plan.goals) {
+                    self.block(useless, &format!("{name}, which alone needs it"));
+                }
+                if self.shared.options.fail_fast {
+                    self.ask_to_stop();
+                }
+            }
+        }
+        Ok(())
     }
 
     fn ask_to_stop(&self) {
@@ -343,6 +390,9 @@ impl Scheduler {
         match end.state {
             StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared => {
                 self.states.finish(id);
+                if matches!(self.plan.stage(id).work, Work::Unpack(_)) {
+                    self.unchecked.push(id);
+                }
                 if self.states.running(Lane::Fetch) + self.states.running(Lane::Work) == 0 {
                     // make leaks its tokens when it is killed: nothing runs, so all must be there.
                     self.shared.jobs.recount()?;

@@ -110,8 +110,16 @@ impl States {
             .collect();
         let done = |need: &&StageId| status[need.0 as usize] != Status::Cached;
         let missing = needs.iter().map(|needs| needs.iter().filter(done).count()).collect();
+        // A source that recipes ask something of is unpacked first: what it cannot satisfy must not be built for.
+        let mut asked = vec![false; count];
+        for job in plan.stages.iter().filter_map(|stage| stage.job()).filter(|job| !job.source_checks.is_empty()) {
+            job.source.into_iter().for_each(|source| asked[source.0 as usize] = true);
+        }
         let mut by_rank: Vec<StageId> = plan.ids().collect();
-        by_rank.sort_by(|a, b| priority[b.0 as usize].total_cmp(&priority[a.0 as usize]).then(a.cmp(b)));
+        by_rank.sort_by(|a, b| {
+            let (one, other) = (a.0 as usize, b.0 as usize);
+            asked[other].cmp(&asked[one]).then(priority[other].total_cmp(&priority[one])).then(a.cmp(b))
+        });
         let mut rank = vec![0; count];
         for (at, id) in by_rank.iter().enumerate() {
             rank[id.0 as usize] = at;
@@ -224,6 +232,30 @@ impl States {
         }
         blocked.sort();
         blocked
+    }
+
+    /// Gives up what waits and is needed by no goal that can still be reached. Answers what that is.
+    pub fn prune(&mut self, goals: &[StageId]) -> Vec<StageId> {
+        let open = |status: Status| matches!(status, Status::Waiting | Status::Ready | Status::Running);
+        let mut wanted = vec![false; self.status.len()];
+        for goal in goals.iter().filter(|goal| open(self.get(**goal))) {
+            wanted[goal.0 as usize] = true;
+        }
+        let mut useless = Vec::new();
+        for at in (0..self.status.len()).rev() {
+            if wanted[at] {
+                for need in &self.needs[at] {
+                    wanted[need.0 as usize] = true;
+                }
+            } else if matches!(self.status[at], Status::Waiting | Status::Ready) {
+                useless.push(StageId(at as u32));
+            }
+        }
+        for id in &useless {
+            self.set(*id, Status::Blocked);
+        }
+        useless.reverse();
+        useless
     }
 
     /// Leaves only what `keep` says to be run. Answers what of it can never

@@ -373,6 +373,8 @@ mod tests {
             files: vec![("a/b".into(), "c\n".into())],
             tools: Vec::new(),
             access: Default::default(),
+            limits: Default::default(),
+            source_checks: Vec::new(),
             result: Vec::new(),
             build_bytes: 0,
             result_bytes: 0,

@@ -35,6 +35,8 @@ files = ["said"]
 const ATTEMPTS: &str = r#"
 try() { name=$1; shift; if "$@" 2>err; then echo "$name: possible"; else echo "$name: refused: $(tail -n 1 err)"; fi >>said; }
 try own sh -c 'echo x > own'
+try home sh -c 'echo x > ~/x && test "$HOME" != @HOME@'
+try real-home sh -c 'echo x > @HOME@/x'
 try tmp sh -c 'echo x > /tmp/x && test "$(ls /tmp | grep -cx x)" = 1'
 try source sh -c 'echo x >> ../source/configure'
 try source-mode chmod 777 ../source/configure
@@ -77,17 +79,22 @@ fn attempts(as_user: bool) -> String {
     let text = dir.path().display().to_string();
     let data = dir.path().join("data");
     fs_err::write(&data, "kept").unwrap();
-    let world = world(&ATTEMPTS.replace("@OUTSIDE@", &text).replace("@DATA@", &data.display().to_string()));
+    let home = dir.path().join("home");
+    fs_err::create_dir(&home).unwrap();
+    fs_err::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let attempts = ATTEMPTS.replace("@OUTSIDE@", &text).replace("@DATA@", &data.display().to_string());
+    let world = world(&attempts.replace("@HOME@", &home.display().to_string()));
     let mut command = world.command(&["build", "alpha", "--package", "probe", "--isolation", "required"]);
     if as_user {
         world.give_to(NOBODY);
         std::os::unix::fs::chown(&data, Some(NOBODY), Some(NOBODY)).unwrap();
         command.uid(NOBODY).gid(NOBODY);
     }
-    let output = command.output().unwrap();
+    let output = command.env("HOME", &home).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs_err::read_dir(&home).unwrap().count(), 0);
     assert_eq!(fs_err::read_to_string(&data).unwrap(), "kept");
-    assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(fs_err::read_dir(dir.path()).unwrap().count(), 2);
     world.run(&["store", "verify"]).ok();
     let entry = world.entry("host/probe");
     let record = fs_err::read_to_string(entry.join("stage.json")).unwrap();
@@ -102,6 +109,8 @@ fn attempts(as_user: bool) -> String {
 }
 
 const REFUSED: &str = "own: possible
+home: possible
+real-home: Read-only file system
 tmp: possible
 source: Read-only file system
 source-mode: Read-only file system
@@ -195,4 +204,73 @@ fn step_names_and_results_stay_in_their_directories() {
     world.edit("data/recipes/probe.toml", "files = [\"said\"]", "files = [\"../said\", \"/etc/passwd\"]");
     let ran = world.run(&["plan", "alpha", "--package", "probe"]);
     insta::assert_snapshot!(ran.error());
+}
+
+// Each exceeds one limit; what is within it is possible.
+const EXCESSES: &str = r#"
+try() { name=$1; shift; if "$@" 2>err; then echo "$name: possible"; else echo "$name: refused"; fi >>said; }
+try small-file sh -c 'head -c 900000 /dev/zero > file'
+try large-file sh -c 'head -c 3000000 /dev/zero > file'
+try some-files python3 -c 'import os; [os.open("/dev/null", 0) for i in range(20)]'
+try many-files python3 -c 'import os; [os.open("/dev/null", 0) for i in range(60)]'
+try some-memory python3 -c 'bytearray(60 << 20)'
+try much-memory python3 -c 'bytearray(600 << 20)'
+try some-processes python3 -c 'import subprocess; [subprocess.Popen(["sleep", "1"]) for i in range(10)]'
+sleep 1.2
+try many-processes python3 -c 'import subprocess; [subprocess.Popen(["sleep", "1"]) for i in range(60)]'
+"#;
+
+fn excesses(as_user: bool) {
+    let world = world(EXCESSES);
+    let limits = "[limits]\nmemory = \"300 MiB\"\nprocesses = 30\nfile-size = \"1 MiB\"\nopen-files = 50\n[result]";
+    world.edit("data/recipes/probe.toml", "[result]", limits);
+    let mut command = world.command(&["build", "alpha", "--package", "probe", "--isolation", "required"]);
+    if as_user {
+        world.give_to(NOBODY);
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = fs_err::read_to_string(world.entry("host/probe").join("tree/said")).unwrap();
+    let expected: Vec<String> = ["file", "files", "memory", "processes"]
+        .iter()
+        .zip([("small", "large"), ("some", "many"), ("some", "much"), ("some", "many")])
+        .flat_map(|(what, (less, more))| [format!("{less}-{what}: possible"), format!("{more}-{what}: refused")])
+        .collect();
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn root_is_held_to_declared_limits() {
+    // The kernel exempts root from the number of processes; only a control group limits them.
+    let groups = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup/pids.max"];
+    if !nix::unistd::Uid::effective().is_root() || groups.iter().any(|path| std::path::Path::new(path).exists()) {
+        excesses(false);
+    }
+}
+
+#[test]
+fn a_user_is_held_to_declared_limits() {
+    if nix::unistd::Uid::effective().is_root() {
+        excesses(true);
+    }
+}
+
+#[test]
+fn a_step_that_exceeds_a_limit_is_told_which_and_limits_are_no_part_of_the_key() {
+    let world = world("head -c 3000000 /dev/zero > file; echo x > said");
+    world.edit("data/recipes/probe.toml", "[result]", "[limits]\nfile-size = \"1 MiB\"\n[result]");
+    let ran = world.run(&["build", "alpha", "--package", "probe"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("File size limit exceeded"), "{}", ran.err);
+    assert!(ran.err.contains("limits: the recipe declares `[limits] file-size = \"1.0 MiB\"`"), "{}", ran.err);
+    world.edit("data/recipes/probe.toml", "file-size = \"1 MiB\"", "file-size = \"9 MiB\"");
+    world.run(&["build", "alpha", "--package", "probe"]).ok();
+    world.edit("data/recipes/probe.toml", "[limits]\nfile-size = \"9 MiB\"\n", "");
+    let plan = world.run(&["plan", "alpha", "--package", "probe"]).ok();
+    assert!(plan.out.contains("cached"), "{}", plan.out);
+    world.edit("data/recipes/probe.toml", "[result]", "[limits]\nmemory = \"lots\"\nproceses = 1\n[result]");
+    let ran = world.run(&["plan", "alpha", "--package", "probe"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("proceses"), "{}", ran.err);
 }

@@ -17,6 +17,7 @@ mod isolation;
 mod package;
 mod plan;
 mod prove;
+mod source_checks;
 mod source_of;
 mod store;
 mod store_users;

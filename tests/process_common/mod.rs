@@ -52,6 +52,7 @@ impl Bench {
             stop_record: self.record(),
             grace: Duration::from_secs(60),
             isolation: None,
+            limits: Default::default(),
             lock: None,
         }
     }

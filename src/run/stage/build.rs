@@ -341,6 +341,7 @@ impl Runner<'_> {
             grace: self.shared.options.grace,
             lock: Some(lock.file()),
             isolation,
+            limits: self.work.job.limits,
         }
     }
 
@@ -356,7 +357,20 @@ impl Runner<'_> {
                 refused.push("isolation: a step has no network; its recipe declares it as `[access] network = true`");
             }
         }
-        excerpt.extend(refused.into_iter().map(str::to_owned));
+        let short = [
+            "Cannot allocate memory",
+            "ut of memory",
+            "Resource temporarily unavailable",
+            "fork",
+            "File too large",
+            "File size limit exceeded",
+            "Too many open files",
+            "Killed",
+        ];
+        let declared = self.work.job.limits.declared();
+        let limited = (!declared.is_empty() && short.iter().any(|what| met(what)))
+            .then(|| format!("limits: the recipe declares `[limits] {}`", declared.join(", ")));
+        excerpt.extend(refused.into_iter().map(str::to_owned).chain(limited));
         excerpt
     }
 
