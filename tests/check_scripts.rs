@@ -43,3 +43,8 @@ fn inline_btf_is_compared_with_the_same_kernel_only() {
 fn what_a_rust_compiler_cannot_do_differs_from_what_breaks_it() {
     run("gccrs/run.sh");
 }
+
+#[test]
+fn what_llvm_writes_as_sframe_is_recorded() {
+    run("sframe-llvm/run.sh");
+}

@@ -21,6 +21,17 @@ pub struct Step {
     pub start: u64,
     /// What holds.
     pub row: Row,
+    /// The registers whose rule was last set by `DW_CFA_restore`; none in rows of SFrame.
+    pub restored: Restored,
+}
+
+/// The tracked registers that `DW_CFA_restore` set back to the rule of the CIE.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The frame pointer.
+    pub fp: bool,
+    /// The return address.
+    pub ra: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +41,7 @@ struct State {
     fp: Place,
     ra: Place,
     mangled: bool,
+    restored: Restored,
 }
 
 /// What a CIE leaves for each of its functions.
@@ -39,21 +51,42 @@ pub struct Initial {
     reasons: Reasons,
 }
 
+impl Initial {
+    /// Returns the row that the CIE alone defines.
+    #[must_use]
+    pub fn row(&self) -> Row {
+        let State { cfa, fp, ra, mangled, .. } = self.state;
+        Row { cfa, ra, fp, mangled }
+    }
+}
+
 /// Runs functions one after the other, reusing its memory.
 #[derive(Debug)]
 pub struct Evaluator {
     abi: Abi,
     /// Whether the assembler had flexible FDEs.
     flexible: bool,
+    /// Whether the assembler looked into `.cfi_escape` at all.
+    reads_escapes: bool,
     state: State,
     initial: State,
     stack: Vec<State>,
     at: u64,
     reasons: Reasons,
     steps: Vec<Step>,
+    /// Whether the instruction before this one, without an advance between them, was one that only `.cfi_escape` writes.
+    after_escape: bool,
 }
 
-const START: State = State { cfa: Cfa::Unknown, sp: Place::Same, fp: Place::Same, ra: Place::Same, mangled: false };
+const NOT_RESTORED: Restored = Restored { fp: false, ra: false };
+const START: State = State {
+    cfa: Cfa::Unknown,
+    sp: Place::Same,
+    fp: Place::Same,
+    ra: Place::Same,
+    mangled: false,
+    restored: NOT_RESTORED,
+};
 
 impl Evaluator {
     /// For data of an SFrame version.
@@ -62,12 +95,14 @@ impl Evaluator {
         Self {
             abi,
             flexible: version >= 3 && abi.has_flexible(),
+            reads_escapes: version >= 3,
             state: START,
             initial: START,
             stack: Vec::new(),
             at: 0,
             reasons: Reasons::default(),
             steps: Vec::new(),
+            after_escape: false,
         }
     }
 
@@ -87,11 +122,12 @@ impl Evaluator {
     pub fn run(&mut self, cie: &Cie<'_>, fde: &Fde<'_>) -> Result<(&[Step], Reasons), Error> {
         let initial = cie.initial?;
         self.initial = initial.state;
-        self.state = initial.state;
+        self.state = State { restored: NOT_RESTORED, ..initial.state };
         self.reasons = initial.reasons;
         self.stack.clear();
         self.steps.clear();
         self.at = 0;
+        self.after_escape = false;
         self.execute(cie, fde.instructions)?;
         self.close();
         if self.steps.len() > MOST_ROWS {
@@ -102,13 +138,13 @@ impl Evaluator {
 
     // The row that holds from the last advance on is complete.
     fn close(&mut self) {
-        let State { cfa, fp, ra, mangled, .. } = self.state;
+        let State { cfa, fp, ra, mangled, restored, .. } = self.state;
         self.judge();
-        let step = Step { start: self.at, row: Row { cfa, ra, fp, mangled } };
+        let step = Step { start: self.at, row: Row { cfa, ra, fp, mangled }, restored };
         match self.steps.last_mut() {
             // An advance by nothing.
             Some(last) if last.start == step.start => *last = step,
-            Some(last) if last.row == step.row => {}
+            Some(last) if last.row == step.row && last.restored == step.restored => {}
             _ => self.steps.push(step),
         }
     }
@@ -116,20 +152,17 @@ impl Evaluator {
     // What can only be said of a whole row.
     fn judge(&mut self) {
         let State { cfa, fp, ra, .. } = self.state;
-        if let Cfa::Offset { register, offset } | Cfa::Deref { register, offset } = cfa {
+        if let Cfa::Offset { offset, .. } | Cfa::Deref { offset, .. } = cfa {
             let aligned = self.abi != Abi::S390x || offset % 8 == 0;
             if i32::try_from(offset).is_err() || !aligned {
                 self.reasons.add(Reason::CfaOffset);
-            }
-            if !self.flexible && !self.is_base(register) {
-                self.reasons.add(Reason::CfaRegister);
             }
         }
         if !self.flexible && matches!(cfa, Cfa::Deref { .. }) {
             self.reasons.add(Reason::CfaExpression);
         }
         let on_stack = matches!(fp, Place::AtCfa(_));
-        if self.abi.is_aarch64() && on_stack && !matches!(ra, Place::AtCfa(_) | Place::Undefined) {
+        if self.abi.is_aarch64() && on_stack && !matches!(ra, Place::AtCfa(_)) {
             self.reasons.add(Reason::FpWithoutRa);
         }
     }
@@ -150,6 +183,7 @@ impl Evaluator {
             }
             let byte = code.read_u8()?;
             let low = byte & 0x3f;
+            self.after_escape &= is_escape(byte);
             match byte & 0xc0 {
                 0x40 => self.advance(cie, u64::from(low)),
                 0x80 => {
@@ -180,8 +214,9 @@ impl Evaluator {
             }
             constants::DW_CFA_restore_state => self.state = self.stack.pop().ok_or(Error::Unremembered)?,
             constants::DW_CFA_GNU_args_size => {
-                rest.read_uleb128()?;
-                self.reasons.add(Reason::Escape);
+                let size = rest.read_uleb128()?;
+                let on_fp = matches!(self.state.cfa, Cfa::Offset { register, .. } if register == self.abi.fp());
+                self.escape((size == 0 || on_fp) && size < 0x80);
             }
             constants::DW_CFA_AARCH64_negate_ra_state if self.abi.is_aarch64() => self.negate(),
             constants::DW_CFA_GNU_window_save => self.reasons.add(Reason::WindowSave),
@@ -194,10 +229,28 @@ impl Evaluator {
             | constants::DW_CFA_def_cfa_register
             | constants::DW_CFA_def_cfa_offset
             | constants::DW_CFA_def_cfa_offset_sf
-            | constants::DW_CFA_def_cfa_expression => self.cfa(cie, code, rest)?,
+            | constants::DW_CFA_def_cfa_expression => {
+                self.cfa(cie, code, rest)?;
+                // Also where the row ends with another one: the assembler declines at the instruction.
+                let (Cfa::Offset { register, .. } | Cfa::Deref { register, .. }) = self.state.cfa else {
+                    return Ok(());
+                };
+                if !self.flexible && !self.is_base(register) {
+                    self.reasons.add(Reason::CfaRegister);
+                }
+            }
             _ => self.register(cie, code, rest)?,
         }
         Ok(())
+    }
+
+    // An instruction that no directive but `.cfi_escape` writes. The assembler reads few of them, and one in each
+    // directive only: of two in a row nobody can tell whether they were one directive.
+    fn escape(&mut self, is_read: bool) {
+        if !is_read || !self.reads_escapes || self.after_escape {
+            self.reasons.add(Reason::Escape);
+        }
+        self.after_escape = true;
     }
 
     fn negate(&mut self) {
@@ -233,6 +286,11 @@ impl Evaluator {
             }
             _ => {
                 let expression = block(rest)?;
+                let is_read = self.abi == Abi::Amd64
+                    && self.flexible
+                    && matches!(expression.slice(), [op, 0..0x80, deref]
+                        if *op == constants::DW_OP_breg6.0 && *deref == constants::DW_OP_deref.0);
+                self.escape(is_read);
                 self.state.cfa = match expression_of(expression) {
                     Some((register, offset, true)) => Cfa::Deref { register, offset },
                     Some((register, offset, false)) => {
@@ -290,23 +348,29 @@ impl Evaluator {
                 self.set(register?, Place::Register(to));
             }
             constants::DW_CFA_val_offset => {
-                let offset = factored(rest.read_uleb128()?.cast_signed(), cie);
-                self.set(register?, Place::ValCfa(offset));
+                let (register, offset) = (register?, rest.read_uleb128()?);
+                // `.cfi_val_offset` writes this too; as an escape, it is declined with operands of more than one byte.
+                if register >= 0x80 || offset >= 0x80 {
+                    self.reasons.add(Reason::Escape);
+                }
+                self.set(register, Place::ValCfa(factored(offset.cast_signed(), cie)));
             }
             constants::DW_CFA_val_offset_sf => {
                 let offset = factored(rest.read_sleb128()?, cie);
                 self.set(register?, Place::ValCfa(offset));
             }
             constants::DW_CFA_expression => {
-                let place = match expression_of(block(rest)?) {
+                let (register, expression) = (register?, block(rest)?);
+                self.escape(register < 0x80 && matches!(expression.slice(), [_, 0..0x80]));
+                let place = match expression_of(expression) {
                     Some((register, offset, false)) => Place::AtRegister { register, offset },
                     _ => Place::Other,
                 };
-                self.expression(register?, place);
+                self.expression(register, place);
             }
             constants::DW_CFA_val_expression => {
                 block(rest)?;
-                self.reasons.add(Reason::Escape);
+                self.escape(false);
                 self.set(register?, Place::Other);
             }
             constants::DwCfa(found) => return Err(Error::Instruction { found }),
@@ -330,6 +394,15 @@ impl Evaluator {
         // No reason is given for going back to what was.
         if let Some(slot) = self.slot(register) {
             *slot = place;
+        }
+        self.mark_restored(register, true);
+    }
+
+    fn mark_restored(&mut self, register: u64, restored: bool) {
+        match number(register) {
+            found if found == self.abi.fp() => self.state.restored.fp = restored,
+            found if found == self.abi.ra() => self.state.restored.ra = restored,
+            _ => {}
         }
     }
 
@@ -357,6 +430,7 @@ impl Evaluator {
     }
 
     fn set(&mut self, register: u64, place: Place) {
+        self.mark_restored(register, false);
         let number = number(register);
         let (abi, flexible) = (self.abi, self.flexible);
         let Some(slot) = self.slot(register) else { return };
@@ -365,6 +439,17 @@ impl Evaluator {
             self.reasons.add(reason);
         }
     }
+}
+
+// Instructions that no directive but `.cfi_escape` writes.
+fn is_escape(byte: u8) -> bool {
+    matches!(
+        constants::DwCfa(byte),
+        constants::DW_CFA_GNU_args_size
+            | constants::DW_CFA_def_cfa_expression
+            | constants::DW_CFA_expression
+            | constants::DW_CFA_val_expression
+    )
 }
 
 // Why the assembler may decline a function that has this rule for SP, FP or the return address.

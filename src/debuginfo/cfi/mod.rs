@@ -13,7 +13,7 @@ mod evaluate;
 mod tests;
 
 pub use decline::{Reason, Reasons};
-pub use evaluate::{Evaluator, Initial, Step};
+pub use evaluate::{Evaluator, Initial, Restored, Step};
 
 use crate::debuginfo::sframe::Abi;
 use gimli::{EndianSlice, Reader as _, RunTimeEndian, constants};

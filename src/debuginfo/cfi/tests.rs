@@ -132,9 +132,12 @@ fn what_an_assembler_may_decline_is_noted() {
     // drap, moved, first, trampoline, declined
     let none: Vec<Reason> = Vec::new();
     let found = reasons("amd64-new-v3.o", 3);
-    assert_eq!(found, [none.clone(), none.clone(), none.clone(), none.clone(), vec![Reason::CfaExpression]]);
+    assert_eq!(
+        found,
+        [none.clone(), none.clone(), none.clone(), none.clone(), vec![Reason::CfaExpression, Reason::Escape]]
+    );
     let early = reasons("amd64-new-v3.o", 2);
-    assert_eq!(early[0], [Reason::CfaRegister, Reason::CfaExpression, Reason::Expression]);
+    assert_eq!(early[0], [Reason::CfaRegister, Reason::CfaExpression, Reason::Expression, Reason::Escape]);
     assert_eq!(early[1], [Reason::Register]);
     // first, trampoline, declined, fp_alone
     let found = reasons("aarch64-new-v3.o", 3);

@@ -283,6 +283,22 @@ rules! {
         says which object it is of: one that was assembled without SFrame data, as the start files of a C library \
         often are, or one whose entry is missing."
         "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+    RESTORE "SF092" Error "`.cfi_restore` goes back to the function's first row (a fault of GNU as 2.46 and 2.47)"
+        "DWARF restores the rule of the CIE: the register has its own value again. SFrame has the rule of the \
+        function's first row, where a split-off cold part has its registers saved already. An unwinder that \
+        uses SFrame takes a wrong frame pointer here. Assemble again with a corrected assembler; docs/upstream \
+        has the patch."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, sframe_xlate_do_restore; gas/doc/as.texi, .cfi_restore";
+    IMPOSSIBLE "SF093" Error "DWARF restores a register to a rule that cannot be right (a fault of GNU as)"
+        "DWARF restored the register and has its value in a slot below the stack pointer, from where it was \
+        popped, or the return address of amd64 nowhere. GNU as moves the leading instructions of a function \
+        into a new CIE, or uses the CIE of a function without initial instructions, so .cfi_restore goes back \
+        to other rules than those of .cfi_startproc. Rows are wrong here even where both tables agree."
+        "gas/dw2gencfi.c of binutils up to 2.47, select_cie_for_fde; gas/doc/as.texi, .cfi_restore";
+    PLT "SF094" Error "PLT without SFrame (a fault of GNU ld)"
+        "The linker describes its PLT in .eh_frame and not in SFrame, though the file has SFrame data: `ld \
+        -shared --gc-sections` discards what it generated. A backtrace ends in the PLT."
+        "bfd/elfxx-x86.c and bfd/elf-sframe.c of binutils 2.47";
 }
 
 #[cfg(test)]

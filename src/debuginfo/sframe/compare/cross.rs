@@ -2,10 +2,11 @@
 //! over the union of their breakpoints.
 
 use super::Cross;
+use super::judge::{Function, Judgement, Pair};
 use super::load::{Loaded, TableIn, View};
 use super::units::Units;
 use crate::base::rule::{Finding, Rule};
-use crate::debuginfo::cfi::{Cie, Error, Evaluator, Fde, Reason, Reasons, Step};
+use crate::debuginfo::cfi::{Cie, Error, Evaluator, Fde, Reason, Reasons, Restored, Step};
 use crate::debuginfo::elf::Elf;
 use crate::debuginfo::frame::{Named, Row};
 use crate::debuginfo::sframe::{Abi, Entry, Findings, rules};
@@ -87,7 +88,7 @@ pub(super) fn cross(elf: &Elf<'_>, view: &View<'_>, loaded: &Loaded<'_>, finding
     let parts: Vec<(Cross, Findings, Vec<u64>)> = dwarf
         .par_chunks(CHUNK)
         .map(|chunk| {
-            let mut part = Part::new(&view.tables, &sframe);
+            let mut part = Part::new(&view.tables, &sframe, loaded);
             chunk.iter().for_each(|dwarf| part.function(dwarf));
             (part.cross, part.findings, part.lost)
         })
@@ -152,9 +153,27 @@ fn covered_bytes(sframe: &[SframeFunction]) -> u64 {
     covered
 }
 
+// Both tables of a function.
+#[derive(Clone, Copy)]
+struct Rows<'r> {
+    sframe: &'r [Step],
+    dwarf: &'r [Step],
+    /// What the CIE defines.
+    initial: Option<Row>,
+    abi: Abi,
+}
+
+// The errors of one rule in a function.
+struct Errors {
+    rule: &'static Rule,
+    first: Pair,
+    count: u64,
+}
+
 struct Part<'p, 'l> {
     tables: &'p [TableIn<'l>],
     sframe: &'p [SframeFunction],
+    loaded: &'p Loaded<'p>,
     evaluator: Option<(u8, Evaluator)>,
     rows: Vec<Step>,
     cross: Cross,
@@ -163,10 +182,11 @@ struct Part<'p, 'l> {
 }
 
 impl<'p, 'l> Part<'p, 'l> {
-    fn new(tables: &'p [TableIn<'l>], sframe: &'p [SframeFunction]) -> Self {
+    fn new(tables: &'p [TableIn<'l>], sframe: &'p [SframeFunction], loaded: &'p Loaded<'p>) -> Self {
         Self {
             tables,
             sframe,
+            loaded,
             evaluator: None,
             rows: Vec::new(),
             cross: Cross::default(),
@@ -196,9 +216,20 @@ impl<'p, 'l> Part<'p, 'l> {
         self.sframe.get(first..last).unwrap_or_default()
     }
 
+    // Whether an SFrame function without bytes starts here.
+    fn has_empty(&self, start: u64) -> bool {
+        self.sframe.binary_search_by_key(&(start, start), |sframe| (sframe.start, sframe.end)).is_ok()
+    }
+
     fn function(&mut self, dwarf: &DwarfFunction<'_>) {
         self.cross.functions += 1;
         let found = self.find(dwarf.fde.start, dwarf.fde.end());
+        if found.is_empty() && self.has_empty(dwarf.fde.start) {
+            self.cross.covered += 1;
+            let bytes = dwarf.fde.len;
+            self.say(&rules::RANGE, dwarf.fde.start, || format!("SFrame has no bytes, DWARF {bytes} bytes"));
+            return;
+        }
         // The version decides what the assembler could say; without a function any table's.
         let table = found.first().map_or(0, |sframe| sframe.table);
         let Some(table) = self.tables.get(table) else { return };
@@ -229,6 +260,12 @@ impl<'p, 'l> Part<'p, 'l> {
     }
 
     fn missing(&mut self, start: u64, reasons: Reasons) {
+        // No assembler wrote this: the linker describes its own PLT.
+        if self.loaded.is_plt(start) {
+            self.cross.plt_without += 1;
+            self.say(&rules::PLT, start, || "PLT has DWARF CFI but no SFrame FDE".to_owned());
+            return;
+        }
         match reasons.iter().next() {
             Some(reason) => *self.cross.declined.entry(reason).or_default() += 1,
             None => self.lost.push(start),
@@ -266,11 +303,12 @@ impl<'p, 'l> Part<'p, 'l> {
                 continue;
             }
             sframe_rows(table, &entry, &mut rows);
-            let steps = behind(steps, sframe.start - start, &mut part);
+            let initial = dwarf.cie.initial.ok().map(|initial| initial.row());
+            let both = Rows { sframe: &rows, dwarf: behind(steps, sframe.start - start, &mut part), initial, abi };
             if entry.is_mask() {
-                self.repeating(&entry, &rows, steps, abi);
+                self.repeating(&entry, both);
             } else {
-                self.compare(sframe.start, (sframe.end - sframe.start).min(end - sframe.start), &rows, steps, abi);
+                self.compare(sframe.start, (sframe.end - sframe.start).min(end - sframe.start), both);
             }
         }
         self.rows = rows;
@@ -288,55 +326,59 @@ impl<'p, 'l> Part<'p, 'l> {
         }
     }
 
-    fn compare(&mut self, start: u64, len: u64, sframe: &[Step], dwarf: &[Step], abi: Abi) {
-        let mut wrong = 0_u64;
-        let mut first = None;
+    fn compare(&mut self, start: u64, len: u64, rows: Rows<'_>) {
+        let function =
+            Function { abi: rows.abi, first: rows.sframe.first().map(|step| step.row), initial: rows.initial };
         let mut total = 0_u64;
-        for pair in union(sframe, dwarf, len) {
-            let agree = match (pair.sframe, pair.dwarf) {
-                (Some(_), Some(dwarf)) if dwarf.is_opaque() => {
+        let mut errors: Vec<Errors> = Vec::new();
+        for pair in union(rows.sframe, rows.dwarf, len) {
+            match function.judge(&pair) {
+                Judgement::Opaque => {
                     self.cross.opaque += 1;
                     continue;
                 }
-                (Some(one), Some(two)) => one.agrees(two),
-                (one, two) => one == two,
-            };
-            total += 1;
-            if !agree {
-                wrong += 1;
-                first = first.or(Some(pair));
+                Judgement::Agree => {}
+                Judgement::Error(rule) => match errors.iter_mut().find(|errors| errors.rule == rule) {
+                    Some(errors) => errors.count += 1,
+                    None => errors.push(Errors { rule, first: pair, count: 1 }),
+                },
             }
+            total += 1;
         }
         self.cross.rows += total;
-        self.cross.mismatched_rows += wrong;
-        self.cross.mismatched += u64::from(wrong > 0);
-        if let Some(pair) = first {
-            self.say(&rules::MISMATCH, start, || {
-                let more = if wrong > 1 { format!("; {wrong} of {total} rows disagree") } else { String::new() };
-                format!(
-                    "from +{:#x} on SFrame has {}, DWARF {}{more}",
-                    pair.start,
-                    named(pair.sframe, abi),
-                    named(pair.dwarf, abi)
-                )
+        let count =
+            |rule: &Rule| errors.iter().filter(|errors| errors.rule == rule).map(|errors| errors.count).sum::<u64>();
+        let (mismatch, restore, impossible) =
+            (count(&rules::MISMATCH), count(&rules::RESTORE), count(&rules::IMPOSSIBLE));
+        self.cross.mismatched_rows += mismatch + restore;
+        self.cross.mismatched += u64::from(mismatch + restore > 0);
+        self.cross.restore_fault_rows += restore;
+        self.cross.restore_faults += u64::from(restore > 0);
+        self.cross.impossible_rows += impossible;
+        self.cross.impossible += u64::from(impossible > 0);
+        for Errors { rule, first, count } in errors {
+            self.say(rule, start, || {
+                let more = if count > 1 { format!("; {count} of {total} rows") } else { String::new() };
+                let (sframe, dwarf) = (named(first.sframe, rows.abi), named(first.dwarf, rows.abi));
+                format!("from +{:#x} on SFrame has {sframe}, DWARF {dwarf}{more}", first.start)
             });
         }
     }
 
     // PLT slots: the rows apply to each block of rep_size bytes.
-    fn repeating(&mut self, entry: &Entry, rows: &[Step], steps: &[Step], abi: Abi) {
+    fn repeating(&mut self, entry: &Entry, rows: Rows<'_>) {
         let repeat = match entry.rep_size {
             0 => 16,
             size => u32::from(size),
         };
         let blocks = (entry.size / repeat).clamp(1, MOST_REPEATS);
-        let mut unrolled = Vec::with_capacity(rows.len() * blocks as usize);
+        let mut unrolled = Vec::with_capacity(rows.sframe.len() * blocks as usize);
         for block in 0..blocks {
             let at = u64::from(block) * u64::from(repeat);
-            unrolled.extend(rows.iter().map(|step| Step { start: at + step.start, row: step.row }));
+            unrolled.extend(rows.sframe.iter().map(|step| Step { start: at + step.start, ..*step }));
         }
         let len = u64::from(entry.size).min(u64::from(blocks) * u64::from(repeat));
-        self.compare(entry.start, len, &unrolled, steps, abi);
+        self.compare(entry.start, len, Rows { sframe: &unrolled, ..rows });
     }
 }
 
@@ -348,7 +390,7 @@ fn behind<'s>(steps: &'s [Step], offset: u64, part: &'s mut Vec<Step>) -> &'s [S
     part.clear();
     let first = steps.partition_point(|step| step.start <= offset).saturating_sub(1);
     for step in steps.get(first..).unwrap_or_default() {
-        part.push(Step { start: step.start.saturating_sub(offset), row: step.row });
+        part.push(Step { start: step.start.saturating_sub(offset), ..*step });
     }
     part
 }
@@ -362,10 +404,11 @@ pub(super) fn named(row: Option<Row>, abi: Abi) -> String {
 pub(super) fn sframe_rows(table: &TableIn<'_>, entry: &Entry, rows: &mut Vec<Step>) {
     rows.clear();
     if entry.fres == 0 && table.table.header().version == 3 {
-        rows.push(Step { start: 0, row: Row::OUTERMOST });
+        rows.push(Step { start: 0, row: Row::OUTERMOST, restored: Restored::default() });
     }
     for fre in table.table.fres(entry).map_while(Result::ok).take(MOST_ROWS) {
-        let step = Step { start: u64::from(fre.start), row: table.table.decode(entry, &fre) };
+        let row = table.table.decode(entry, &fre);
+        let step = Step { start: u64::from(fre.start), row, restored: Restored::default() };
         // Rows out of order are a finding of their own; a comparison could only repeat it.
         if rows.last().is_none_or(|last| last.start < step.start) {
             rows.push(step);
@@ -373,19 +416,11 @@ pub(super) fn sframe_rows(table: &TableIn<'_>, entry: &Entry, rows: &mut Vec<Ste
     }
 }
 
-/// The row of each table from an offset on.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pair {
-    pub(super) start: u64,
-    pub(super) sframe: Option<Row>,
-    pub(super) dwarf: Option<Row>,
-}
-
 /// Both tables over the union of their breakpoints, up to `len`. A row that
 /// starts at or after `len` covers nothing.
 pub(super) fn union<'s>(sframe: &'s [Step], dwarf: &'s [Step], len: u64) -> impl Iterator<Item = Pair> + 's {
     let (mut one, mut two) = (0, 0);
-    let (mut left, mut right) = (None, None);
+    let (mut left, mut right): (_, Option<Step>) = (None, None);
     std::iter::from_fn(move || {
         let next_one = sframe.get(one).map(|step: &Step| step.start);
         let next_two = dwarf.get(two).map(|step: &Step| step.start);
@@ -402,9 +437,10 @@ pub(super) fn union<'s>(sframe: &'s [Step], dwarf: &'s [Step], len: u64) -> impl
             one += 1;
         }
         if next_two == Some(start) {
-            right = dwarf.get(two).map(|step| step.row);
+            right = dwarf.get(two).copied();
             two += 1;
         }
-        Some(Pair { start, sframe: left, dwarf: right })
+        let restored = right.map(|step| step.restored).unwrap_or_default();
+        Some(Pair { start, sframe: left, dwarf: right.map(|step| step.row), restored })
     })
 }

@@ -18,6 +18,8 @@ pub(super) struct Loaded<'a> {
     segment: Option<(u64, u64)>,
     /// Executable sections, from and to, by address.
     pub(super) code: Vec<(u64, u64)>,
+    /// Of these, the PLTs of a linked file.
+    plts: Vec<(u64, u64)>,
     pub(super) sframes: Vec<SFrame<'a>>,
     cfis: Vec<(Section, Data<'a>)>,
 }
@@ -54,6 +56,9 @@ impl<'a> Loaded<'a> {
             .map(|section| (section.address, section.address.saturating_add(section.size)))
             .collect();
         code.sort_unstable();
+        let is_plt =
+            |section: &&Section| section.is_code() && section.name.starts_with(".plt") && !elf.is_relocatable();
+        let plts = elf.sections().iter().filter(is_plt);
         let mut sframes = Vec::new();
         let mut cfis = Vec::new();
         for section in elf.sections() {
@@ -70,6 +75,7 @@ impl<'a> Loaded<'a> {
             address_size: elf.address_size(),
             segment: elf.segment(PT_GNU_SFRAME),
             code,
+            plts: plts.map(|section| (section.address, section.address.saturating_add(section.size))).collect(),
             sframes,
             cfis,
         })
@@ -87,6 +93,11 @@ impl<'a> Loaded<'a> {
             text: self.code.iter().map(|(from, to)| to - from).sum(),
             covered: 0,
         }
+    }
+
+    /// Returns whether an address is in a PLT, which the linker writes and describes.
+    pub(super) fn is_plt(&self, address: u64) -> bool {
+        self.plts.iter().any(|(from, to)| (*from..*to).contains(&address))
     }
 
     /// Whether an address is in an executable section.

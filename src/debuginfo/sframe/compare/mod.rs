@@ -3,6 +3,7 @@
 
 mod cross;
 mod files;
+mod judge;
 mod load;
 mod rows;
 mod total;
@@ -100,6 +101,16 @@ pub struct Cross {
     pub mismatched_rows: u64,
     /// Functions with such rows.
     pub mismatched: u64,
+    /// Of the rows that disagree, those where the assembler's fault with `.cfi_restore` explains it.
+    pub restore_fault_rows: u64,
+    /// Functions with such rows.
+    pub restore_faults: u64,
+    /// Rows that cannot be right in DWARF, whatever SFrame has.
+    pub impossible_rows: u64,
+    /// Functions with such rows.
+    pub impossible: u64,
+    /// PLTs that the linker described in DWARF alone.
+    pub plt_without: u64,
     /// Ranges that could not be compared, as DWARF has an expression there.
     pub opaque: u64,
 }
@@ -120,6 +131,11 @@ impl std::ops::AddAssign<&Cross> for Cross {
         self.rows += other.rows;
         self.mismatched_rows += other.mismatched_rows;
         self.mismatched += other.mismatched;
+        self.restore_fault_rows += other.restore_fault_rows;
+        self.restore_faults += other.restore_faults;
+        self.impossible_rows += other.impossible_rows;
+        self.impossible += other.impossible;
+        self.plt_without += other.plt_without;
         self.opaque += other.opaque;
     }
 }

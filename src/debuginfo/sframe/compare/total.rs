@@ -92,8 +92,18 @@ pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckR
         if cross.lost > 0 {
             words.push(format!("{} functions lost", cross.lost));
         }
+        if cross.plt_without > 0 {
+            words.push(format!("{} PLTs without SFrame", cross.plt_without));
+        }
         if cross.mismatched_rows > 0 {
             words.push(format!("{} rows in {} functions disagree with DWARF", cross.mismatched_rows, cross.mismatched));
+        }
+        if cross.restore_fault_rows > 0 {
+            words.push(format!("{} of them by the assembler's fault with .cfi_restore", cross.restore_fault_rows));
+        }
+        if cross.impossible_rows > 0 {
+            let (rows, functions) = (cross.impossible_rows, cross.impossible);
+            words.push(format!("{rows} rows in {functions} functions are impossible in DWARF"));
         }
         words.join(", ")
     });
@@ -114,6 +124,10 @@ pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckR
         ("extra", cross.extra),
         ("compared_rows", cross.rows),
         ("mismatched_rows", cross.mismatched_rows),
+        ("restore_fault_rows", cross.restore_fault_rows),
+        ("restore_fault_functions", cross.restore_faults),
+        ("impossible_dwarf_rows", cross.impossible_rows),
+        ("plt_without_sframe", cross.plt_without),
         ("bytes", total.bytes.sframe),
         ("eh_frame_bytes", total.bytes.eh_frame),
         ("debug_frame_bytes", total.bytes.debug_frame),

@@ -69,6 +69,11 @@ struct CrossForm {
     rows: u64,
     mismatched_rows: u64,
     mismatched_functions: u64,
+    restore_fault_rows: u64,
+    restore_fault_functions: u64,
+    impossible_dwarf_rows: u64,
+    impossible_dwarf_functions: u64,
+    plt_without_sframe: u64,
     opaque: u64,
 }
 
@@ -103,6 +108,11 @@ impl From<&Cross> for CrossForm {
             rows: cross.rows,
             mismatched_rows: cross.mismatched_rows,
             mismatched_functions: cross.mismatched,
+            restore_fault_rows: cross.restore_fault_rows,
+            restore_fault_functions: cross.restore_faults,
+            impossible_dwarf_rows: cross.impossible_rows,
+            impossible_dwarf_functions: cross.impossible,
+            plt_without_sframe: cross.plt_without,
             opaque: cross.opaque,
         }
     }

@@ -88,6 +88,12 @@ fn figures(out: &mut String, total: &Total) {
         );
         line(out, "functions", &words);
         let mut words = format!("{} compared, {} disagree", grouped(cross.rows), grouped(cross.mismatched_rows));
+        if cross.restore_fault_rows > 0 {
+            let _ = write!(words, " ({} by the fault of `.cfi_restore`)", grouped(cross.restore_fault_rows));
+        }
+        if cross.impossible_rows > 0 {
+            let _ = write!(words, ", {} impossible in DWARF", grouped(cross.impossible_rows));
+        }
         if cross.opaque > 0 {
             let _ = write!(words, ", {} beyond comparison", grouped(cross.opaque));
         }
@@ -98,6 +104,9 @@ fn figures(out: &mut String, total: &Total) {
     }
     if cross.unknown_unit > 0 {
         line(out, "without", &format!("{} in no known compilation unit", grouped(cross.unknown_unit)));
+    }
+    if cross.plt_without > 0 {
+        line(out, "without", &format!("{} PLTs", grouped(cross.plt_without)));
     }
     for (reason, count) in &cross.declined {
         line(out, "declined", &format!("{} for {reason}", grouped(*count)));
