@@ -4,6 +4,8 @@
 //! Source: `gas/gen-sframe.c` of binutils 2.46 and 2.47, earlier versions
 //! decline the same and more.
 
+use crate::debuginfo::frame::Place;
+use crate::debuginfo::sframe::Abi;
 use std::fmt;
 
 /// A reason.
@@ -132,6 +134,28 @@ impl Reasons {
     /// In the order of [`Reason::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Reason> {
         Reason::ALL.into_iter().filter(move |reason| self.has(*reason))
+    }
+}
+
+/// Returns why the assembler may decline a function that has this rule for SP, FP or the return address.
+pub(super) fn reason(abi: Abi, flexible: bool, register: u32, place: Place) -> Option<Reason> {
+    let is_sp = register == abi.sp();
+    let is_ra = register == abi.ra();
+    match place {
+        Place::ValCfa(0) if is_sp && abi != Abi::S390x => None,
+        Place::ValCfa(-160) if is_sp && abi == Abi::S390x => None,
+        Place::ValCfa(_) if is_ra && !abi.tracks_ra() && !flexible => None,
+        Place::ValCfa(_) => Some(Reason::ValOffset),
+        Place::Register(_) if is_sp => (abi != Abi::S390x).then_some(Reason::SpRegister),
+        // Version 2 of s390x marks registers by an odd word.
+        Place::Register(_) => (!flexible && abi != Abi::S390x).then_some(Reason::Register),
+        Place::AtCfa(_) if is_sp => (abi != Abi::S390x).then_some(Reason::SpSaved),
+        Place::AtCfa(offset) if is_ra && !abi.tracks_ra() && !flexible => {
+            (offset != i64::from(abi.fixed_ra())).then_some(Reason::RaOffset)
+        }
+        Place::AtCfa(offset) => (abi == Abi::S390x && offset % 8 != 0).then_some(Reason::CfaOffset),
+        Place::Undefined if !is_ra => Some(Reason::Undefined),
+        _ => None,
     }
 }
 

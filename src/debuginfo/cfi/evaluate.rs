@@ -1,6 +1,8 @@
 //! Runs the instructions of a function into rows, for the registers that
 //! SFrame speaks of: the CFA, the return address and the frame pointer.
 
+use super::decline::reason;
+use super::operand::{block, expression_of, factored, is_escape, number};
 use super::{Cie, Error, Fde, Reason, Reasons, Slice};
 use crate::debuginfo::frame::{Cfa, Place, Row};
 use crate::debuginfo::sframe::Abi;
@@ -438,70 +440,5 @@ impl Evaluator {
         if let Some(reason) = reason(abi, flexible, number, place) {
             self.reasons.add(reason);
         }
-    }
-}
-
-// Instructions that no directive but `.cfi_escape` writes.
-fn is_escape(byte: u8) -> bool {
-    matches!(
-        constants::DwCfa(byte),
-        constants::DW_CFA_GNU_args_size
-            | constants::DW_CFA_def_cfa_expression
-            | constants::DW_CFA_expression
-            | constants::DW_CFA_val_expression
-    )
-}
-
-// Why the assembler may decline a function that has this rule for SP, FP or the return address.
-fn reason(abi: Abi, flexible: bool, register: u32, place: Place) -> Option<Reason> {
-    let is_sp = register == abi.sp();
-    let is_ra = register == abi.ra();
-    match place {
-        Place::ValCfa(0) if is_sp && abi != Abi::S390x => None,
-        Place::ValCfa(-160) if is_sp && abi == Abi::S390x => None,
-        Place::ValCfa(_) if is_ra && !abi.tracks_ra() && !flexible => None,
-        Place::ValCfa(_) => Some(Reason::ValOffset),
-        Place::Register(_) if is_sp => (abi != Abi::S390x).then_some(Reason::SpRegister),
-        // Version 2 of s390x marks registers by an odd word.
-        Place::Register(_) => (!flexible && abi != Abi::S390x).then_some(Reason::Register),
-        Place::AtCfa(_) if is_sp => (abi != Abi::S390x).then_some(Reason::SpSaved),
-        Place::AtCfa(offset) if is_ra && !abi.tracks_ra() && !flexible => {
-            (offset != i64::from(abi.fixed_ra())).then_some(Reason::RaOffset)
-        }
-        Place::AtCfa(offset) => (abi == Abi::S390x && offset % 8 != 0).then_some(Reason::CfaOffset),
-        Place::Undefined if !is_ra => Some(Reason::Undefined),
-        _ => None,
-    }
-}
-
-// A register number; those that no 32 bits hold are none of any ABI.
-fn number(register: u64) -> u32 {
-    u32::try_from(register).unwrap_or(u32::MAX)
-}
-
-fn factored(offset: i64, cie: &Cie<'_>) -> i64 {
-    offset.wrapping_mul(cie.data_align)
-}
-
-fn block<'a>(rest: &mut Slice<'a>) -> Result<Slice<'a>, Error> {
-    let length = rest.read_uleb128()?;
-    Ok(rest.split(usize::try_from(length).unwrap_or(usize::MAX))?)
-}
-
-// A register plus an offset, and whether it is dereferenced; `None` for any other expression.
-fn expression_of(mut code: Slice<'_>) -> Option<(u32, i64, bool)> {
-    let op = code.read_u8().ok()?;
-    let register = match constants::DwOp(op) {
-        constants::DW_OP_bregx => number(code.read_uleb128().ok()?),
-        _ if (constants::DW_OP_breg0.0..=constants::DW_OP_breg31.0).contains(&op) => {
-            u32::from(op - constants::DW_OP_breg0.0)
-        }
-        _ => return None,
-    };
-    let offset = code.read_sleb128().ok()?;
-    match code.read_u8() {
-        Err(_) => Some((register, offset, false)),
-        Ok(op) if op == constants::DW_OP_deref.0 && code.is_empty() => Some((register, offset, true)),
-        Ok(_) => None,
     }
 }

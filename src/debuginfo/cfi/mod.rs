@@ -9,6 +9,7 @@
 
 mod decline;
 mod evaluate;
+mod operand;
 #[cfg(test)]
 mod tests;
 

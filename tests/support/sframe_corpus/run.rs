@@ -125,16 +125,12 @@ impl Assembler<'_> {
     }
 }
 
-/// The assemblers for a machine that write SFrame of version 3.
+/// The assemblers for a machine that write SFrame of version 3: in the directories of `CROSSMILL_TEST_BINUTILS`, else in
+/// PATH.
 pub fn assemblers(triple: &str) -> Vec<PathBuf> {
-    programs(triple).into_iter().filter(|program| is_usable(program)).collect()
-}
-
-/// The assemblers of a triple in the directories of `CROSSMILL_TEST_BINUTILS`, else in PATH.
-pub fn programs(triple: &str) -> Vec<PathBuf> {
     let of = |name: &str| std::env::var_os(name).map(|list| std::env::split_paths(&list).collect::<Vec<_>>());
     let dirs = of("CROSSMILL_TEST_BINUTILS").or_else(|| of("PATH")).unwrap_or_default();
     let names = [format!("{triple}-as"), format!("{triple}-gnu-as")];
     let found = dirs.iter().flat_map(|dir| names.iter().map(|name| dir.join(name)));
-    found.filter(|program| program.is_file()).collect()
+    found.filter(|program| program.is_file() && is_usable(program)).collect()
 }
