@@ -1,6 +1,8 @@
 //! A generated corpus of call-frame instructions, through an assembler and `crossmill sframe check`: what the check
 //! finds must be a known fault of the assembler.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
 pub mod faults;
 pub mod generate;
 pub mod run;
