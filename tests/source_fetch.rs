@@ -24,7 +24,7 @@ fn options(cache: &Path) -> Options {
 
 fn spec(url: String, content: &[u8]) -> SourceSpec {
     let pin = Pin::Sha256(Sha256::of(content));
-    SourceSpec { from: Origin::Url(url), pin, size: None, member: None, strip: 1, patches: Vec::new() }
+    SourceSpec { from: Origin::Url(url), pin, size: None, limit: None, member: None, strip: 1, patches: Vec::new() }
 }
 
 fn content() -> Vec<u8> {
@@ -392,4 +392,53 @@ async fn a_server_that_sends_a_byte_now_and_then_is_given_up() {
     let error = fetcher.fetch(&[spec(url, b"never")], &()).await.unwrap_err();
     assert!(error.to_string().contains("sent only"), "{error}");
     assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+// Of a source with one candidate.
+fn cause(error: Error) -> Error {
+    match error {
+        Error::Exhausted { mut failures } => failures.remove(0).error,
+        error => error,
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_an_end_is_given_up_at_what_the_recipe_makes_possible() {
+    let world = World::new();
+    let limited = SourceSpec { limit: Some(3 << 20), ..world.spec() };
+    world.server.answers("/a.tar.xz", [Answer::Endless]);
+    let error = world.fetcher.fetch(std::slice::from_ref(&limited), &world.told).await.unwrap_err();
+    assert!(matches!(cause(error), Error::Endless { limit: 3_145_728, .. }));
+    // What arrived of it is not kept, nor gone on from.
+    let kept = fs_err::read_dir(world.dir.path().join("partial")).unwrap();
+    let kept: u64 = kept.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    assert!(kept < 1024, "{kept}");
+    world.fetcher.fetch(&[limited], &world.told).await.unwrap();
+    assert_eq!(world.blob(), world.content);
+    // A length beyond it is enough.
+    let world = World::new();
+    let small = SourceSpec { limit: Some(1000), ..world.spec() };
+    let error = world.fetcher.fetch(&[small], &world.told).await.unwrap_err();
+    assert!(matches!(cause(error), Error::Endless { limit: 1000, .. }));
+}
+
+#[tokio::test]
+async fn a_server_that_sends_byte_by_byte_is_given_up() {
+    let mut world = World::new();
+    let options = Options {
+        stall: Duration::from_millis(300),
+        slowest: 10_000,
+        retries: 1,
+        backoff: Duration::from_millis(1),
+        ..Options::new(world.dir.path().to_owned())
+    };
+    world.fetcher = Fetcher::new(options);
+    world.server.answers("/a.tar.xz", [Answer::Drip, Answer::Drip]);
+    let began = std::time::Instant::now();
+    let error = world.fetch().await.unwrap_err();
+    assert!(matches!(cause(error), Error::Slow { .. }));
+    assert!(began.elapsed() < Duration::from_secs(20));
+    // What did arrive is gone on from.
+    world.fetch().await.unwrap();
+    assert_eq!(world.blob(), world.content);
 }

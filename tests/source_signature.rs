@@ -143,6 +143,7 @@ fn world(keyring: String) -> (tempfile::TempDir, Server, SourceSpec, Fetcher) {
             uncompressed: true,
         },
         size: None,
+        limit: None,
         member: None,
         strip: 1,
         patches: Vec::new(),

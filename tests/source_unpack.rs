@@ -44,6 +44,7 @@ impl World {
             from: Origin::Local(path),
             pin: Pin::AsFound,
             size: None,
+            limit: None,
             member: None,
             strip: 1,
             patches: Vec::new(),

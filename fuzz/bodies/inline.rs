@@ -23,7 +23,7 @@ pub fn expression(data: &[u8]) {
 }
 
 fn one<E: Endianity>(expression: &[u8], want: Want, signed: bool, endian: E) {
-    let address = |index: gimli::DebugAddrIndex| (index.0 < 4).then_some(0x4000 + index.0 as u64);
+    let address = |index: gimli::DebugAddrIndex| (index.0 < 4).then(|| 0x4000 + index.0 as u64);
     let outcome = translate(EndianSlice::new(expression, endian), want, address);
     assert_eq!(outcome, translate(EndianSlice::new(expression, endian), want, address));
     let Ok(location) = outcome else { return };

@@ -227,6 +227,9 @@ pub struct Cost {
     pub result: u64,
 }
 
+/// What an archive may have beyond twice its unpacked size.
+const ROOM: u64 = 1 << 20;
+
 /// What a step is taken to need when it does not say.
 const USUAL_MEMORY: u64 = 256 << 20;
 
@@ -445,7 +448,7 @@ impl Reader<'_> {
     }
 
     fn release(&mut self, raw: &RawVersion) -> Release {
-        let sources: Vec<_> = raw.source.iter().filter_map(|source| self.source(source)).collect();
+        let mut sources: Vec<_> = raw.source.iter().filter_map(|source| self.source(source)).collect();
         if raw.source.is_empty() {
             let version = Spanned::new(raw.version.span(), raw.version.get_ref().to_string());
             let problem =
@@ -454,6 +457,9 @@ impl Reader<'_> {
         }
         let unpacked = raw.unpacked.as_ref().map(|text| self.read(text, units::parse_bytes));
         let packed = sources.iter().filter_map(|source: &SourceSpec| source.size).max().unwrap_or(0);
+        // No archive is larger than twice what it unpacks to, however small its files are.
+        let limit = unpacked.map(|unpacked: u64| unpacked.saturating_mul(2).saturating_add(ROOM));
+        sources.iter_mut().for_each(|source| source.limit = limit.filter(|_| source.size.is_none()));
         Release { version: raw.version.get_ref().clone(), unpacked: unpacked.unwrap_or(packed * 10), sources }
     }
 
@@ -515,6 +521,7 @@ impl Reader<'_> {
             from: origins.pop()?,
             pin,
             size: raw.size,
+            limit: None,
             member: raw.member.clone(),
             strip: raw.strip.unwrap_or(1),
             patches,

@@ -16,6 +16,8 @@ pub struct SourceSpec {
     pub pin: Pin,
     /// The archive's size in bytes, for the progress display and the disk check.
     pub size: Option<u64>,
+    /// Bytes it cannot have more of, by the size of its unpacked tree; for one whose size is not known.
+    pub limit: Option<u64>,
     /// For a `.deb`: the path of the real archive inside it.
     pub member: Option<String>,
     /// Leading path components dropped when unpacking; 1 for the usual `gcc-16.2.0/`.

@@ -279,6 +279,7 @@ fn source_one(config: &Config, word: &str) -> Result<(PackageName, SourceSpec), 
             Origin::Local(path)
         }
     };
-    let source = SourceSpec { from, pin: Pin::AsFound, size: None, member: None, strip: 1, patches: Vec::new() };
+    let source =
+        SourceSpec { from, pin: Pin::AsFound, size: None, limit: None, member: None, strip: 1, patches: Vec::new() };
     Ok((recipe.name.clone(), source))
 }

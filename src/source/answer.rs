@@ -84,6 +84,10 @@ pub(super) fn begin(
             partial.restart(Validators::default())?;
             Err(Error::Size { url: job.url.to_owned(), want, got }.into())
         }
+        (Some(got), None) if got > job.limit => {
+            partial.restart(Validators::default())?;
+            Err(Error::Endless { url: job.url.to_owned(), limit: job.limit }.into())
+        }
         _ => Ok(Some(total.or(job.size))),
     }
 }

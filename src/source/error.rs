@@ -111,6 +111,14 @@ pub enum Error {
         /// Bytes by the server.
         got: u64,
     },
+    /// The file has no end, or one beyond what the recipe makes possible. Nothing of it is kept.
+    #[error("`{url}` has more than {}, which is more than its recipe allows", crate::base::units::bytes(*.limit))]
+    Endless {
+        /// Asked for.
+        url: String,
+        /// Bytes at which it was given up.
+        limit: u64,
+    },
     /// The file is not the one the recipe means. Nothing of it is kept.
     #[error("checksum mismatch for `{url}`: want sha256 {want}, got {got}")]
     Mismatch {
@@ -333,6 +341,9 @@ impl Diagnose for Error {
                     "a release that was published does not change: find out why before you trust it".to_owned(),
                     format!("to forget what was verified before, delete `{}`", record.display()),
                 ];
+            }
+            Self::Endless { .. } => {
+                &["if that is right, give the version `unpacked = \"SIZE\"`, or the source `size`, in the recipe"]
             }
             Self::TooLarge { .. } => &["if that is right, give the version `unpacked = \"SIZE\"` in the recipe"],
             Self::Insecure { .. } => &["write it with https"],

@@ -195,7 +195,7 @@ async fn from_place(
     let path = to.0;
     let (sha256, bytes) = match place {
         Place::Url(url, trust) => {
-            let limit = spec.size.unwrap_or(MAX_ARCHIVE);
+            let limit = spec.size.or(spec.limit).unwrap_or(MAX_ARCHIVE);
             let job = Download { url, trust: *trust, path, want, size: spec.size, limit };
             let arrived = inner.http.download(&job, &inner.options, proxy(inner), progress).await?;
             (arrived.sha256, arrived.bytes)

@@ -153,7 +153,10 @@ impl Http {
             if partial.len() + chunk.len() as u64 > job.limit {
                 let got = partial.len() + chunk.len() as u64;
                 partial.restart(Validators::default())?;
-                return Err(Error::Size { url: job.url.to_owned(), want: job.limit, got }.into());
+                return Err(match job.size {
+                    Some(want) => Error::Size { url: job.url.to_owned(), want, got }.into(),
+                    None => Error::Endless { url: job.url.to_owned(), limit: job.limit }.into(),
+                });
             }
             partial.write(&chunk)?;
             *bytes += chunk.len() as u64;

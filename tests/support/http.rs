@@ -26,6 +26,10 @@ pub enum Answer {
     Status(u16, Vec<(&'static str, String)>),
     /// Another place.
     Redirect(String),
+    /// Zeros without an end, and without a length.
+    Endless,
+    /// One byte after the other, a hundredth of a second apart.
+    Drip,
     /// The connection is closed without a word.
     HangUp,
 }
@@ -184,6 +188,24 @@ fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
         _ => rest.len(),
     };
     seen(status, sent);
+    match answer {
+        Answer::Endless => {
+            write!(stream, "HTTP/1.1 200 Yes\r\nConnection: close\r\n\r\n")?;
+            while !state.stop.load(Ordering::Relaxed) {
+                stream.write_all(&[0; 1 << 16])?;
+            }
+            return Ok(());
+        }
+        Answer::Drip => {
+            write!(stream, "{head}\r\n")?;
+            for byte in rest.iter().take_while(|_| !state.stop.load(Ordering::Relaxed)) {
+                stream.write_all(&[*byte])?;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            return Ok(());
+        }
+        _ => {}
+    }
     write!(stream, "{head}\r\n")?;
     stream.write_all(&rest[..sent])?;
     stream.flush()?;

@@ -375,7 +375,7 @@ impl<'p, 'l> Part<'p, 'l> {
         let mut unrolled = Vec::with_capacity(rows.sframe.len() * blocks as usize);
         for block in 0..blocks {
             let at = u64::from(block) * u64::from(repeat);
-            unrolled.extend(rows.sframe.iter().map(|step| Step { start: at + step.start, ..*step }));
+            unrolled.extend(rows.sframe.iter().map(|step| Step { start: at.saturating_add(step.start), ..*step }));
         }
         let len = u64::from(entry.size).min(u64::from(blocks) * u64::from(repeat));
         self.compare(entry.start, len, Rows { sframe: &unrolled, ..rows });

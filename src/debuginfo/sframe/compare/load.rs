@@ -90,7 +90,8 @@ impl<'a> Loaded<'a> {
             sframe: self.sframes.iter().map(|section| section.data.bytes.len() as u64).sum(),
             eh_frame: of(".eh_frame"),
             debug_frame: of(".debug_frame"),
-            text: self.code.iter().map(|(from, to)| to - from).sum(),
+            // Sections of a hostile file may overlap, and each be as large as the address space.
+            text: self.code.iter().fold(0, |sum: u64, (from, to)| sum.saturating_add(to - from)),
             covered: 0,
         }
     }

@@ -185,6 +185,19 @@ fn size_field(bytes: &[u8], name: &str) -> usize {
 }
 
 #[test]
+fn code_sections_as_large_as_the_address_space_do_not_overflow_their_sum() {
+    let mut bytes = fixture("amd64-v3.so");
+    for name in [".text", ".gnu.hash"] {
+        let field = size_field(&bytes, name);
+        bytes[field..field + 8].fill(0xff);
+        // SHF_ALLOC and SHF_EXECINSTR.
+        bytes[field - 24] = 2 | 4;
+    }
+    let report = examine("x", &bytes).unwrap();
+    assert_eq!(report.bytes.text, u64::MAX);
+}
+
+#[test]
 fn without_dwarf_only_the_structure_is_checked() {
     let bytes = fixture("amd64-v3.so");
     let field = size_field(&bytes, ".eh_frame");
