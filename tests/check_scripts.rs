@@ -9,7 +9,7 @@ use std::process::Command;
 
 fn run(script: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(script);
-    let output = Command::new("sh").arg(&path).output().unwrap();
+    let output = Command::new("sh").arg(&path).env("CROSSMILL", env!("CARGO_BIN_EXE_crossmill")).output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{script}: {}\n{out}\n{err}", output.status);
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # btf.sh: the kernel's own BTF is valid; inline BTF is generated from its debug
-# information, validated, read again and held against it site by site.
+# information, validated, read again and compared with it site by site.
 #
 # Environment: LINUX (the kernel's result), CROSSMILL, MIN_COMPLETE (the smallest share
 # of sites with every parameter; may be empty), DEST, and that of compare.sh. The result
@@ -32,19 +32,14 @@ if [ -f "$vmlinux.debug" ]; then vmlinux=$vmlinux.debug; fi
 # Each command says in its verdict what is wrong; its exit code says it once more.
 "$CROSSMILL" btf check "$vmlinux" --verdict "$DEST/verdict" --json > "$DEST/check.json" || true
 if ! grep -q '^state pass' "$DEST/verdict"; then
-  echo "evidence check.json" >> "$DEST/verdict"
+  "$CROSSMILL" recipe result "$DEST/verdict" --evidence check.json
   cat "$DEST/verdict"
   exit 0
 fi
-types=$(sed -n 's/^figure types //p' "$DEST/verdict")
-rm "$DEST/verdict"
+mv "$DEST/verdict" types
 set -- "$vmlinux" -o "$DEST/vmlinux.BTF.inline"
 if [ -n "$MIN_COMPLETE" ]; then set -- "$@" --min-complete "$MIN_COMPLETE"; fi
 "$CROSSMILL" inline-btf generate "$@" --verdict "$DEST/verdict" --json > "$DEST/inline.json" || [ -f "$DEST/verdict" ]
-{
-  if [ -n "$types" ]; then echo "figure types $types"; fi
-  echo "evidence check.json"
-  echo "evidence inline.json"
-} >> "$DEST/verdict"
+"$CROSSMILL" recipe result "$DEST/verdict" --figures-of "=types" --evidence check.json --evidence inline.json
 sh -eu "${0%/*}/compare.sh"
 cat "$DEST/verdict"

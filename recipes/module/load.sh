@@ -1,6 +1,6 @@
 #!/bin/sh
 # load.sh: boots the kernel with the initramfs of prepare.sh, whose init loads the
-# module, and judges what it tells beside what boot.sh judges.
+# module, and judges what it reports beside what boot.sh checks.
 #
 # Environment: that of boot.sh, and LINUX, FILES (of the boot check)
 set -eu
@@ -30,5 +30,4 @@ if grep -q '^CONFIG_MODULE_UNLOAD=y' "$LINUX/config"; then
   done="loaded and unloaded"
 fi
 echo "ok: $loaded"
-sed "s/^summary .*/summary $done/" "$DEST/verdict" > verdict.new
-mv verdict.new "$DEST/verdict"
+"$CROSSMILL" recipe result "$DEST/verdict" --summary "$done"

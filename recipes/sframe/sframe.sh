@@ -88,23 +88,14 @@ if [ -f "$KERNEL" ] && "${CROSS}readelf" -SW "$KERNEL" | grep ' \.sframe ' > /de
   main=kernel
 fi
 
-corpus_state=$(sed -n 's/^state //p' corpus.verdict)
-{
-  if [ "$corpus_state" = pass ]; then
-    sed '/^figure/d' "$main.verdict"
-  else
-    echo "state $corpus_state"
-    echo "why in the corpus: $(sed -n 's/^why //p' corpus.verdict)"
-    sed -n '/^finding/p' corpus.verdict
-    sed -n '/^summary/p' "$main.verdict"
-  fi
-  sed -n '/^figure/p' "$main.verdict"
-  if [ "$main" = kernel ]; then sed -n 's/^figure /figure corpus./p' corpus.verdict; fi
-  if [ -n "$nested" ]; then echo "figure nested_remember_is_wrong $nested"; fi
-  if [ "$main" = kernel ]; then echo "evidence kernel.json"; fi
-  echo "evidence corpus.json"
-  echo "evidence mixed-link.txt"
-  echo "evidence sframe.log"
-} > "$DEST/verdict"
+# A kernel's result counts once the corpus passes; the corpus' figures go along.
+set -- "$DEST/verdict" --from "$main.verdict"
+if ! grep -q '^state pass' corpus.verdict; then
+  set -- "$DEST/verdict" --from corpus.verdict --why "in the corpus: $(sed -n 's/^why //p' corpus.verdict)"
+  if [ "$main" = kernel ]; then set -- "$@" --no-figures --figures-of =kernel.verdict; fi
+fi
+if [ "$main" = kernel ]; then set -- "$@" --figures-of corpus.=corpus.verdict --evidence kernel.json; fi
+if [ -n "$nested" ]; then set -- "$@" --figure "nested_remember_is_wrong=$nested"; fi
+"$CROSSMILL" recipe result "$@" --evidence corpus.json --evidence mixed-link.txt --evidence sframe.log
 if [ "$main" = corpus ]; then echo "no kernel with a section .sframe: the corpus alone was checked"; fi
 cat "$DEST/verdict"

@@ -160,7 +160,8 @@ impl CheckResult {
 impl fmt::Display for CheckResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A line break in a message must not start a line of its own.
-        let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let flat =
+            |text: &str| text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
         let mut text = String::new();
         writeln!(text, "state {}", self.state)?;
         if let Some(why) = &self.why {

@@ -10,7 +10,7 @@ const GROUPS: [(&str, &str); 5] = [
     ("Results", "shell env log reproduce timeline runs"),
     ("Release", "package record"),
     ("Debug information", "sframe btf inline-btf"),
-    ("Setup", "doctor targets store completions"),
+    ("Setup", "doctor targets store completions recipe"),
 ];
 
 /// Commands of earlier versions, each with what replaces it.

@@ -16,6 +16,7 @@ mod log;
 mod options;
 mod package;
 mod plan;
+mod recipe;
 mod record;
 mod runs;
 mod sframe;
@@ -91,6 +92,7 @@ enum Command {
     InlineBtf(inline_btf::InlineBtf),
     Sframe(sframe::SframeCommand),
     Targets(targets::Targets),
+    Recipe(recipe::Recipe),
     Record(record::RecordCommand),
     Runs(runs::Runs),
     Completions(completions::Completions),
@@ -238,6 +240,7 @@ fn run(command: Command) -> CliResult {
         Command::InlineBtf(command) => command.run(),
         Command::Sframe(command) => command.run(),
         Command::Targets(command) => command.run(),
+        Command::Recipe(command) => command.run(),
         Command::Record(command) => command.run(),
         Command::Store(command) => command.run(),
         Command::Runs(command) => command.run(),

@@ -312,3 +312,57 @@ fn a_check_can_say_with_which_versions_it_is_unsupported() {
     let (code, stage) = json(&world, &["build", "alpha"]);
     assert_eq!((code, &stage["state"], &stage["check"]["expected"]), (0, &"unsupported".into(), &"unsupported".into()));
 }
+
+#[test]
+fn a_script_changes_a_result_file_through_a_verb() {
+    let world = World::new();
+    world.write("first", "state pass\nsummary 3 sites\nfigure share 0.5\n");
+    world.write("shown.txt", "x");
+    world
+        .run(&[
+            "recipe",
+            "result",
+            "second",
+            "--from",
+            "first",
+            "--figure",
+            "sites=3",
+            "--evidence",
+            "shown.txt",
+            "--evidence",
+            "none.txt",
+        ])
+        .ok();
+    let second = fs_err::read_to_string(world.path("second")).unwrap();
+    assert_eq!(second, "state pass\nsummary 3 sites\nfigure share 0.5\nfigure sites 3\nevidence shown.txt\n");
+    // A share that fell by more than a point is a failure; the text cannot start a line of its own.
+    world.write("now", "state pass\nfigure share 0.48\n");
+    world
+        .run(&[
+            "recipe",
+            "result",
+            "now",
+            "--previous",
+            "first",
+            "--compare",
+            "share=1",
+            "--what",
+            "are known",
+            "--of",
+            "it\nstate pass",
+        ])
+        .ok();
+    let now = fs_err::read_to_string(world.path("now")).unwrap();
+    assert_eq!(
+        now,
+        "state fail\nwhy 48.0 % are known, 50.0 % in the last result of it state pass\nfigure share 0.48\n"
+    );
+    for (args, code) in [
+        (&["recipe", "result", "now", "--state", "passed"][..], 2),
+        (&["recipe", "result", "shown.txt", "--why", "x"], 2),
+        (&["recipe", "result", "now", "--figure", "share=NaN"], 2),
+    ] {
+        let ran = world.run(args);
+        assert_eq!(ran.code, Some(code), "{args:?}: {}", ran.err);
+    }
+}

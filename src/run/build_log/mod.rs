@@ -5,6 +5,7 @@
 //! trusted to be text, or short.
 
 mod activity;
+pub mod boot;
 mod classify;
 mod excerpt;
 
