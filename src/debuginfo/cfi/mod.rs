@@ -1,11 +1,11 @@
 //! DWARF call-frame information, `.eh_frame` and `.debug_frame`, as far as it
-//! is to be held against SFrame.
+//! is compared with SFrame.
 //!
 //! Numbers and names are gimli's; entries are read here, because gimli refuses
 //! a CIE of augmentation `B` (pointer authentication by the second key), ends
-//! at instructions it does not know, and does not tell which directives led to
+//! at instructions it does not know, and cannot report which directives led to
 //! a row, which is what decides whether an assembler may decline a function.
-//! The tests hold both readings against each other.
+//! The tests compare both readings.
 
 mod decline;
 mod evaluate;

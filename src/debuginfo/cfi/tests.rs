@@ -1,4 +1,4 @@
-//! Our reading held against gimli's, wherever gimli reads at all.
+//! Our reading compared with gimli's, wherever gimli can read.
 
 use super::*;
 use crate::debuginfo::elf::Elf;

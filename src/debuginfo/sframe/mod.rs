@@ -3,7 +3,7 @@
 //!
 //! Zero-copy: a [`Table`] is a view of a section, entries and rows are decoded
 //! where they stand, and nothing is allocated. No input makes it panic: a
-//! count is held against the bytes there are before it is believed, and an
+//! count is compared with the bytes that exist before it is used, and an
 //! iterator ends after its first error.
 //!
 //! Facts are from `include/sframe.h` and `libsframe/doc/sframe-spec.texi` of

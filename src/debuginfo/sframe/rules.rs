@@ -1,4 +1,4 @@
-//! Every rule that SFrame data is held against. A code keeps its meaning for
+//! The rules for SFrame data. A code keeps its meaning for
 //! ever; codes have gaps for what comes.
 
 use crate::base::rule::{Rule, rules};
@@ -56,7 +56,7 @@ rules! {
         another type it is merged as plain bytes or lost."
         "bfd/elf-sframe.c of binutils 2.41 to 2.47";
     PROGBITS "SF013" Warning "section type is PROGBITS"
-        "That is what assemblers up to 2.44 wrote. Linkers since 2.45 look for SHT_GNU_SFRAME: assemble anew \
+        "That is what assemblers up to 2.44 wrote. Linkers since 2.45 look for SHT_GNU_SFRAME: assemble again \
         with a current assembler."
         "bfd/elf-sframe.c of binutils 2.41 to 2.47";
     SEGMENT "SF014" Error "section outside of the PT_GNU_SFRAME segment"
@@ -138,7 +138,7 @@ rules! {
     FRE_TYPE_WIDE "SF039" Warning "FRE type larger than needed"
         "The assembler takes 1-byte starts for functions below 256 bytes and 2-byte ones below 65,536: the \
         rows take more room than they need."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     NO_ROWS "SF040" Error "function without rows"
         "Only a default function of version 3 may have no rows: it then is the outermost frame, or a signal \
         frame that cannot be represented. Elsewhere an unwinder finds nothing."
@@ -150,7 +150,7 @@ rules! {
     FLEXIBLE_ABI "SF042" Warning "flexible FDE on an ABI that has none"
         "Flexible FDEs are meant for amd64 and s390x. An assembler that writes one for aarch64 was led there \
         by a directive it should have declined."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     WORD_SIZE "SF050" Error "unknown word size"
         "Words have 1, 2 or 4 bytes (codes 0, 1, 2). This row and those behind it cannot be read."
         "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
@@ -205,11 +205,11 @@ rules! {
         "libsframe/doc/sframe-spec.texi, “SFrame Frame Row Entries”";
     WORD_WIDE "SF065" Warning "words larger than needed"
         "All words of the row would fit into a smaller size."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     DUPLICATE "SF066" Warning "rows that repeat the one before"
         "A row says what the row before it says. The assembler writes such rows where a directive changes a \
         register that SFrame does not track; they only take room."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     PADDING_WORD "SF067" Error "padding word of a flexible row is not 0"
         "In a row of five words the third is in the place of the return address' control word and must be 0: \
         readers take another value for a rule of the return address."
@@ -240,28 +240,28 @@ rules! {
         "At these addresses the two tables find another caller. They were made from the same directives, so \
         the assembler (or what ran behind it) changed the meaning. An unwinder that uses SFrame gives a \
         wrong backtrace here."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     LOST "SF081" Error "function lost"
         "DWARF describes the function, SFrame does not, and nothing in its directives entitles the assembler \
         to decline it. A backtrace ends here."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     NO_DWARF "SF082" Warning "SFrame function that DWARF does not know"
-        "An entry without call-frame information of the same function: it cannot be held against anything."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "An entry without call-frame information of the same function: there is nothing to compare it with."
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     RANGE "SF083" Error "SFrame and DWARF give the function another size"
         "Both come from the same .cfi_startproc and .cfi_endproc."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     SIGNAL "SF084" Error "SFrame and DWARF disagree on the signal frame"
         "The augmentation `S` of DWARF and the signal bit of version 3 mean the same: without it an unwinder \
         looks for the caller one instruction too early."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     KEY "SF085" Error "SFrame and DWARF disagree on the key"
         "The augmentation `B` of DWARF and the pointer-authentication bit of the function mean the same."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
-    NO_CFI "SF086" Warning "no call-frame information to hold it against"
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
+    NO_CFI "SF086" Warning "no call-frame information to compare it with"
         "The file has neither .eh_frame nor .debug_frame with entries. The structure was checked; what the \
         rows say was not."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     CFI_DAMAGED "SF087" Error "call-frame information cannot be read"
         "An entry of .eh_frame or .debug_frame is damaged or of an unknown form; its function was not \
         compared."
@@ -272,17 +272,17 @@ rules! {
     NO_SECTION "SF089" Warning "no SFrame data"
         "The file has functions with call-frame information, but no .sframe section. Assemble with -Wa,-- \
         gsframe-3 (binutils 2.46 on) or --gsframe."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     BARE "SF090" Warning "objects without SFrame data"
         "In a linked file, compilation units have call-frame information and none of their functions is in \
         SFrame: their objects were assembled without it. A backtrace ends in them. Units are told apart by \
         .debug_info and .debug_aranges."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     UNKNOWN_UNIT "SF091" Warning "function without SFrame in no known compilation unit"
         "A linked file has call-frame information of the function and no SFrame entry, and no debug information \
         says which object it is of: one that was assembled without SFrame data, as the start files of a C library \
         often are, or one whose entry is missing."
-        "gas/gen-sframe.c of binutils 2.46 and 2.47, held against DWARF 5, section 6.4";
+        "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     RESTORE "SF092" Error "`.cfi_restore` goes back to the function's first row (a fault of GNU as 2.46 and 2.47)"
         "DWARF restores the rule of the CIE: the register has its own value again. SFrame has the rule of the \
         function's first row, where a split-off cold part has its registers saved already. An unwinder that \
