@@ -21,6 +21,7 @@ pub mod isolation;
 pub mod jobs;
 mod limits;
 pub mod memory;
+pub mod oom;
 pub mod probe;
 mod remains;
 pub mod sampler;

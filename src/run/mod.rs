@@ -2,10 +2,12 @@
 //! [`log::event::Event`]; whoever started the run decides what becomes of them.
 
 pub mod build_log;
+pub mod comparison;
 pub mod context;
 pub mod execute;
 pub mod expectation;
 mod flush;
+pub mod failure_class;
 pub mod log;
 pub mod log_tail;
 pub mod memory_pressure;
@@ -14,6 +16,7 @@ mod required_tools;
 pub mod scheduler;
 pub mod session;
 mod source_checks;
+pub mod shards;
 pub mod stage;
 pub mod states;
 pub mod workspace;

@@ -16,7 +16,7 @@ use super::stage::build::StageWork;
 use super::stage::{build, check, fetch, unpack};
 use super::states::{Lane, States, Status};
 use super::workspace::Places;
-use super::{Error, Goal, Stop};
+use super::{Error, Goal, Stop, failure_class};
 use crate::base::Diagnostic;
 use crate::plan::{Plan, StageId, Work};
 use crate::process::isolation::Support;
@@ -345,12 +345,14 @@ impl Scheduler {
         // An error of ours fails its stage and no other.
         let end = end.unwrap_or_else(|error| {
             let said = Diagnostic::from_error(&error);
+            let class = failure_class::of_error(&error);
             StageEnd {
                 state: StageOutcome::Failed { why: said.message.clone() },
                 usage: Usage::default(),
                 failure: Some(Failure {
                     step: "crossmill".to_owned(),
                     ended: said.message.clone(),
+                    class,
                     // The first line is the message, which stands above already.
                     excerpt: said.to_string().lines().skip(1).map(str::to_owned).collect(),
                     log: String::new(),

@@ -11,6 +11,8 @@ pub enum Class {
     OutOfMemory,
     /// The disk or a quota is full.
     NoSpace,
+    /// A server or a name could not be reached.
+    Network,
     /// A compiler crashed.
     InternalCompilerError,
     /// A program, or a module of an interpreter, is not installed.
@@ -28,6 +30,65 @@ pub enum Class {
     /// Anything else.
     #[default]
     Other,
+}
+
+impl Class {
+    /// Every class, the most specific first.
+    pub const ALL: [Self; 11] = [
+        Self::OutOfMemory,
+        Self::NoSpace,
+        Self::Network,
+        Self::InternalCompilerError,
+        Self::MissingTool,
+        Self::CompileError,
+        Self::LinkError,
+        Self::Configure,
+        Self::Patch,
+        Self::Timeout,
+        Self::Other,
+    ];
+
+    /// Returns the word that machine-readable output uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OutOfMemory => "out-of-memory",
+            Self::NoSpace => "no-space",
+            Self::Network => "network",
+            Self::InternalCompilerError => "internal-compiler-error",
+            Self::MissingTool => "missing-tool",
+            Self::CompileError => "compile-error",
+            Self::LinkError => "link-error",
+            Self::Configure => "configure",
+            Self::Patch => "patch",
+            Self::Timeout => "timeout",
+            Self::Other => "other",
+        }
+    }
+
+    /// Returns the class in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::OutOfMemory => "out of memory",
+            Self::NoSpace => "disk full",
+            Self::Network => "network",
+            Self::InternalCompilerError => "internal compiler error",
+            Self::MissingTool => "missing tool",
+            Self::CompileError => "compile error",
+            Self::LinkError => "link error",
+            Self::Configure => "configure",
+            Self::Patch => "patch does not apply",
+            Self::Timeout => "time limit",
+            Self::Other => "error",
+        }
+    }
+
+    /// Whether the machine or its surroundings failed, not the code that was built.
+    #[must_use]
+    pub fn is_environment(self) -> bool {
+        matches!(self, Self::OutOfMemory | Self::NoSpace | Self::Network | Self::MissingTool | Self::Timeout)
+    }
 }
 
 /// How sure it is that a line is the cause; the surest decides.
@@ -64,16 +125,43 @@ fn machine(line: &str) -> Option<(Sure, Class)> {
         || line.contains(": out of memory allocating ")
         || line.contains("std::bad_alloc")
         || line.ends_with(": Cannot allocate memory")
-        || line.ends_with(": memory exhausted");
+        || line.ends_with(": memory exhausted")
+        // The dynamic linker under a limit of address space, Perl, git, Python.
+        || line.ends_with(": failed to map segment from shared object")
+        || line.starts_with("Out of memory!")
+        || line.starts_with("fatal: Out of memory")
+        || line == "MemoryError";
     if out_of_memory {
         return Some((Sure::Machine, Class::OutOfMemory));
     }
-    let no_space = line.contains("No space left on device") || line.contains("Disk quota exceeded");
+    let no_space = line.contains("No space left on device")
+        || line.contains("Disk quota exceeded")
+        || (line.starts_with("tar: ") && line.contains(": Wrote only "));
     if no_space {
         return Some((Sure::Machine, Class::NoSpace));
     }
     let timeout = line.starts_with("timeout: sending signal ") || line.contains(" timed out after ");
     timeout.then_some((Sure::Machine, Class::Timeout))
+}
+
+/// What git, curl, wget, Python and cargo print when a server cannot be reached.
+fn network(line: &str) -> Option<Class> {
+    let told = [
+        "Could not resolve host",
+        "Temporary failure in name resolution",
+        "Name or service not known",
+        "Connection refused",
+        "Connection reset by peer",
+        "Connection timed out",
+        "Network is unreachable",
+        "No route to host",
+        "Could not connect to server",
+        "Couldn't connect to server",
+        "Failed to connect to ",
+        "unable to access 'http",
+        "unable to resolve host address",
+    ];
+    told.iter().any(|words| line.contains(words)).then_some(Class::Network)
 }
 
 /// Lines that carry the word and mean nothing.
@@ -95,12 +183,13 @@ fn is_harmless(line: &str) -> bool {
 }
 
 fn error(line: &str) -> Option<(Sure, Class)> {
-    let class = configure(line)
+    let class = network(line)
+        .or_else(|| configure(line))
         .or_else(|| missing_tool(line))
         .or_else(|| make(line))
         .or_else(|| linker(line))
-        .or_else(|| compiler(line))
         .or_else(|| patch(line))
+        .or_else(|| compiler(line))
         .or_else(|| interpreter(line))?;
     Some((Sure::Error, class))
 }
@@ -122,13 +211,16 @@ fn missing_tool(line: &str) -> Option<Class> {
         || (line.ends_with(": not found") && line.split(':').nth(1).is_some_and(is_line_number));
     // make: bison: No such file or directory; env: 'python3': No such file or directory
     let by_exec = line.ends_with(": No such file or directory")
-        && (is_make(line) || line.starts_with("env: ") || line.starts_with("/usr/bin/env: "))
+        && (is_make(line)
+            || ["env: ", "/usr/bin/env: ", "xargs: "].iter().any(|program| line.starts_with(program))
+            || line.contains("fatal error: cannot execute "))
         && !line.contains("***");
+    let by_kernel = line.ends_with(": cannot execute: required file not found") || line.contains(": bad interpreter: ");
     let named = line.contains("is missing on your system")
         || line.contains("ModuleNotFoundError: ")
         || (line.starts_with("Can't locate ") && line.contains("@INC"))
         || line.contains("pahole (pahole) is not available");
-    (by_shell || by_exec || named).then_some(Class::MissingTool)
+    (by_shell || by_exec || by_kernel || named).then_some(Class::MissingTool)
 }
 
 /// `sh: 1: bison: not found`, `sh: line 3: bison: not found`.
@@ -160,6 +252,10 @@ fn linker(line: &str) -> Option<Class> {
         || line.contains(": relocation truncated to fit: ")
         || line.contains(": final link failed")
         || line.contains(": file format not recognized")
+        || line.contains(" will not fit in region ")
+        || line.contains(": cannot open linker script file ")
+        || line.contains(": syntax error in VERSION script")
+        || ["mold: error: ", "ld.lld: error: ", "collect2: error: "].iter().any(|linker| line.starts_with(linker))
         || line.starts_with("ERROR: modpost: ");
     refused.then_some(Class::LinkError)
 }
@@ -191,6 +287,8 @@ fn patch(line: &str) -> Option<Class> {
     let refused = (line.starts_with("Hunk #") && line.contains(" FAILED at "))
         || (line.contains(" hunk") && line.contains(" FAILED"))
         || line.starts_with("patch: **** ")
+        || line.starts_with("error: patch failed: ")
+        || (line.starts_with("error: ") && line.ends_with(": patch does not apply"))
         || line.starts_with("can't find file to patch")
         || line.starts_with("Reversed (or previously applied) patch detected");
     refused.then_some(Class::Patch)

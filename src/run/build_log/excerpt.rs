@@ -18,7 +18,7 @@ const NEAR: u64 = 30;
 const TAIL: usize = 20;
 
 /// Why a log's build failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Finding {
     /// The class of the first real error.
     pub class: Class,
@@ -37,6 +37,12 @@ struct Block {
     at: u64,
     class: Class,
     lines: Vec<String>,
+}
+
+impl Block {
+    fn is_traceback(&self) -> bool {
+        self.lines.iter().any(|line| line.starts_with("Traceback (most recent call last)"))
+    }
 }
 
 impl Found {
@@ -97,7 +103,13 @@ impl Scanner {
         }
         let shown = clip(line);
         match found.blocks.last_mut() {
-            Some(block) if follows => block.lines.push(shown),
+            Some(block) if follows => {
+                // The last line of a traceback names its cause.
+                if block.is_traceback() && block.class == Class::Other {
+                    block.class = class;
+                }
+                block.lines.push(shown);
+            }
             _ => {
                 let mut lines: Vec<String> = self.before.drain(..).collect();
                 lines.push(shown);
@@ -152,7 +164,15 @@ impl Scanner {
         let Some(found) = [machine, error, perhaps].into_iter().chain(ignored).find(some) else {
             return Finding { class: Class::Other, excerpt: gave_up.unwrap_or(tail.into()) };
         };
-        let class = found.blocks.first().map_or(Class::Other, |block| block.class);
+        let class = match found.blocks.first() {
+            // Of a long one the end is a block of its own.
+            Some(first) if first.is_traceback() => {
+                let named = found.blocks.iter().map(|block| block.class).find(|class| *class != Class::Other);
+                named.unwrap_or(first.class)
+            }
+            Some(first) => first.class,
+            None => Class::Other,
+        };
         let mut excerpt: Vec<String> = Vec::new();
         for block in found.blocks {
             if !excerpt.is_empty() {

@@ -4,6 +4,7 @@
 use crate::base::Key;
 pub use crate::base::check_result::CheckResult;
 pub use crate::process::Usage;
+pub use crate::run::build_log::Class;
 pub use crate::store::history::StepTime;
 use serde::{Deserialize, Serialize};
 
@@ -365,6 +366,9 @@ pub struct Failure {
     pub step: String,
     /// How it ended: `exit code 2`, `killed by signal 9`, `time limit of 45m`.
     pub ended: String,
+    /// Why, as far as the exit status, the machine and the log show; older logs lack it.
+    #[serde(default)]
+    pub class: Class,
     /// The first real error lines with context.
     pub excerpt: Vec<String>,
     /// The full log.

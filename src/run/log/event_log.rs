@@ -172,6 +172,31 @@ pub fn picture(path: &Path) -> Result<RunModel, Error> {
     Ok(picture)
 }
 
+/// What could be read of a log that may be damaged.
+#[derive(Debug)]
+pub struct Salvaged {
+    /// The run, as far as its events could be read.
+    pub model: RunModel,
+    /// Lines that are not events: cut off, overwritten, or written by a newer version.
+    pub skipped: usize,
+}
+
+/// Returns the run whose log is at `path`, and passes over every line that is not an event.
+pub fn salvage(path: &Path) -> Result<Salvaged, Error> {
+    let mut events = open(path)?;
+    let mut salvaged = Salvaged { model: RunModel::default(), skipped: 0 };
+    loop {
+        match events.read() {
+            Ok(Some(event)) => salvaged.model.apply(&event),
+            Ok(None) => break,
+            Err(Error::Garbage { .. }) => salvaged.skipped += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    salvaged.skipped += usize::from(events.torn());
+    Ok(salvaged)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,6 +237,21 @@ mod tests {
         let error = events.next().unwrap().unwrap_err();
         insta::assert_snapshot!(Diagnostic::from_error(&error));
         assert!(events.next().is_none());
+    }
+
+    #[test]
+    fn what_is_readable_is_salvaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events.jsonl");
+        let mut all = written();
+        let second = all.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        all.splice(second..second, *b"\0\0\xff\n{\"at_ms\":1,\"event\":{\"type\":\"of-tomorrow\"}}\n");
+        all.truncate(all.len() - 9);
+        fs_err::write(&path, all).unwrap();
+        let found = salvage(&path).unwrap();
+        assert_eq!(found.skipped, 3);
+        let events = sample::run();
+        assert!(found.model == RunModel::of(&events[..events.len() - 1]));
     }
 
     #[test]

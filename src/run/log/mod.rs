@@ -7,6 +7,7 @@ pub mod event_log;
 pub mod model;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod verdict;
 
 pub use emitter::Emitter;
 pub use model::RunModel;

@@ -1,7 +1,9 @@
 //! A small run with one of everything, for the tests of this layer.
 
 use crate::base::Key;
-use crate::run::log::event::{Event, Failure, Kind, RunEnd, SharedCell, StageInfo, StageOutcome, Stamped, Usage};
+use crate::run::log::event::{
+    Class, Event, Failure, Kind, RunEnd, SharedCell, StageInfo, StageOutcome, Stamped, Usage,
+};
 
 fn info(name: &str, kind: Kind, row: &str, column: &str, version: &str, expected: f64, cached: bool) -> StageInfo {
     StageInfo {
@@ -169,6 +171,7 @@ impl Recorder {
         let failure = Failure {
             step: "all-gcc".into(),
             ended: "exit code 2".into(),
+            class: Class::CompileError,
             excerpt: vec![
                 "../../src/gcc/tree-vrp.cc:12:3: error: 'x' was not declared in this scope".into(),
                 "   12 |   x = 1;".into(),

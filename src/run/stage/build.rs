@@ -9,13 +9,13 @@ use crate::plan::Material;
 use crate::plan::job::{Job, JobStep};
 use crate::process::isolation::{Isolation, Support, View};
 use crate::process::{self, Outcome, Token};
-use crate::run::build_log;
+use crate::run::build_log::{self, Class};
 use crate::run::context::{RunContext, StageEnd};
 use crate::run::log::event::{Event, Failure, StageOutcome, Usage};
 use crate::run::log_tail::LogTail;
 use crate::run::memory_pressure::Grant;
 use crate::run::workspace::{self, Begin, Places, Workspace};
-use crate::run::{Error, Stop};
+use crate::run::{Error, Stop, failure_class};
 use crate::store::history::{self, StageTime, StepTime};
 use crate::store::names::Named;
 use crate::store::{self, Lock, Record};
@@ -47,8 +47,15 @@ const EXCERPT: usize = 30;
 
 /// Runs the stage. The token is given back when it is over.
 pub async fn run(shared: &RunContext, work: StageWork, token: Token) -> Result<StageEnd, Error> {
-    let mut runner =
-        Runner { shared, work, token: Some(token), usage: Usage::default(), began: Instant::now(), times: Vec::new() };
+    let mut runner = Runner {
+        shared,
+        work,
+        token: Some(token),
+        usage: Usage::default(),
+        began: Instant::now(),
+        times: Vec::new(),
+        one_job: false,
+    };
     runner.run().await
 }
 
@@ -59,6 +66,8 @@ struct Runner<'a> {
     usage: Usage,
     began: Instant,
     times: Vec<StepTime>,
+    // Whether it had no memory for more jobs.
+    one_job: bool,
 }
 
 enum StepEnd {
@@ -97,6 +106,16 @@ impl Runner<'_> {
             // What was interrupted may be half-written however cleanly it ended, as automake's `.deps` are.
             let text = format!("{why}, in a build tree that an earlier run left; building it afresh");
             self.shared.emitter.notice(Some(&self.work.name), true, text);
+            (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
+            fs_err::write(root.join("reproduce.sh"), &script)?;
+            ended = self.steps(&mut space, &lock, begin).await?;
+        }
+        if let StepEnd::Ended(StageOutcome::Failed { why }, Some(Failure { class: Class::OutOfMemory, .. })) = &ended
+            && !self.is_late()
+        {
+            let text = format!("{why}: out of memory; building it afresh with one job");
+            self.shared.emitter.notice(Some(&self.work.name), true, text);
+            self.one_job = true;
             (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
             fs_err::write(root.join("reproduce.sh"), &script)?;
             ended = self.steps(&mut space, &lock, begin).await?;
@@ -267,6 +286,7 @@ impl Runner<'_> {
             fs_err::create_dir_all(dir)?;
         }
         let command = self.command(space, lock, step, &log);
+        let kills = process::oom::kills();
         let mut running = process::spawn(Path::new("/proc/self/exe"), &command, Some(&self.shared.jobs))?;
         let before = self.shared.ledger.used();
         let ended = self.attend(&mut running, &log).await;
@@ -300,14 +320,17 @@ impl Runner<'_> {
             (true, Some(limit)) => format!("time limit of {}", units::duration(limit)),
             _ => outcome.status.to_string(),
         };
-        let excerpt = fs_err::File::open(&log)
+        let found = fs_err::File::open(&log)
             .ok()
             .and_then(|file| build_log::read(std::io::BufReader::new(file), EXCERPT).ok())
-            .map_or_else(Vec::new, |finding| finding.excerpt);
-        let excerpt = self.with_refusal(excerpt);
+            .unwrap_or_default();
+        let killed = process::oom::kills().zip(kills).is_some_and(|(now, before)| now > before);
+        let class = if late { Class::Timeout } else { failure_class::of_step(found.class, outcome.status, killed) };
+        let excerpt = self.with_refusal(found.excerpt);
         let failure = Failure {
             step: step.name.clone(),
             ended: ended.clone(),
+            class,
             excerpt,
             log: log.display().to_string(),
             reproduce: format!("crossmill reproduce {name}"),
@@ -324,7 +347,8 @@ impl Runner<'_> {
             .collect();
         env.insert("HOME".into(), path("home"));
         env.insert("TMPDIR".into(), path("tmp"));
-        env.insert("MAKEFLAGS".into(), self.shared.jobs.makeflags());
+        let makeflags = if self.one_job { "-j1".to_owned() } else { self.shared.jobs.makeflags() };
+        env.insert("MAKEFLAGS".into(), makeflags);
         if let Some(launcher) = &self.shared.options.launcher {
             let before = env.get("PATH").map(|path| format!(":{path}")).unwrap_or_default();
             env.insert("PATH".into(), format!("{}{before}", launcher.bin.display()));

@@ -6,7 +6,7 @@ use crate::config::expect::Expectation;
 use crate::plan::job::JobStep;
 use crate::run::context::StageEnd;
 use crate::run::expectation::{Judgement, judge};
-use crate::run::log::event::{Failure, StageOutcome, Usage};
+use crate::run::log::event::{Class, Failure, StageOutcome, Usage};
 use jiff::civil::Date;
 use std::path::Path;
 
@@ -81,6 +81,7 @@ pub fn failure(name: &str, step: Option<&JobStep>, account: &CheckResult) -> Fai
     Failure {
         step: step.map(|step| step.name.clone()).unwrap_or_default(),
         ended: account.why.clone().unwrap_or_else(|| "it says `fail`".to_owned()),
+        class: Class::Other,
         excerpt: excerpt(account, &evidence),
         log: evidence,
         reproduce: format!("crossmill reproduce {name}"),

@@ -1,0 +1,296 @@
+//! Two runs compared: what failed, what works again, which warnings are new, what takes longer or is larger.
+//!
+//! Whether a difference of times or sizes matters is judged by how much they varied in earlier runs
+//! ([`spread`]), not by a constant.
+
+pub mod spread;
+
+use super::build_log::Class;
+use super::log::RunModel;
+use super::log::event::{Kind, StageName, StageOutcome};
+use super::log::model::{Phase, Stage, cpu};
+use spread::{History, Measure};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A run and the sizes of its results, where they are known.
+#[derive(Debug, Clone, Default)]
+pub struct Subject {
+    /// The run's name.
+    pub name: String,
+    /// What happened in it.
+    pub model: RunModel,
+    /// Bytes of the results, by stage.
+    pub sizes: BTreeMap<StageName, u64>,
+}
+
+/// How a stage's state changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// It did not fail before and fails now.
+    Regression,
+    /// It fails now, and the earlier run did not get to it.
+    NewFailure,
+    /// It failed before and does not now.
+    Fixed,
+    /// Its state differs in another way: a known failure, a skipped check, an interrupted run.
+    Other,
+}
+
+impl ChangeKind {
+    /// Returns the word that every output uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regression => "regression",
+            Self::NewFailure => "new-failure",
+            Self::Fixed => "fixed",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A stage whose state changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateChange {
+    /// Which.
+    pub stage: StageName,
+    /// In which way.
+    pub kind: ChangeKind,
+    /// The state before; `None` if the earlier run has no such stage.
+    pub before: Option<&'static str>,
+    /// The state now.
+    pub after: &'static str,
+    /// The reason of the state now.
+    pub why: Option<String>,
+    /// The class of the failure, if it fails now and a step failed.
+    pub class: Option<Class>,
+}
+
+/// A time or a size that changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Difference {
+    /// Of which stage.
+    pub stage: StageName,
+    /// Before: processor seconds or bytes.
+    pub before: f64,
+    /// Now.
+    pub after: f64,
+    /// The largest usual change as a fraction, 0.05 for 5 %; `None` if too few runs tell.
+    pub usual: Option<f64>,
+}
+
+impl Difference {
+    /// Returns the change as a fraction of the value before: 0.02 for 2 % more.
+    #[must_use]
+    pub fn change(&self) -> f64 {
+        if self.before > 0.0 { self.after / self.before - 1.0 } else { 0.0 }
+    }
+}
+
+/// A figure of a check that changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FigureChange {
+    /// The check's stage.
+    pub stage: StageName,
+    /// The figure's name.
+    pub figure: String,
+    /// Before.
+    pub before: f64,
+    /// Now.
+    pub after: f64,
+}
+
+/// A warning, or a finding of a check, that the earlier run did not have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NewWarning {
+    /// The stage that it belongs to, if one.
+    pub stage: Option<StageName>,
+    /// The text.
+    pub text: String,
+}
+
+/// What differs between two runs.
+#[derive(Debug, Clone, Default)]
+pub struct Comparison {
+    /// The earlier run's name.
+    pub before: String,
+    /// The later run's name.
+    pub after: String,
+    /// States, regressions first.
+    pub states: Vec<StateChange>,
+    /// Warnings that are new.
+    pub warnings: Vec<NewWarning>,
+    /// Processor times beyond their usual spread.
+    pub times: Vec<Difference>,
+    /// Times that could not be judged because too few earlier runs measured them.
+    pub times_unjudged: usize,
+    /// Sizes of results beyond their usual spread, or that changed where no spread is known.
+    pub sizes: Vec<Difference>,
+    /// Figures of checks that changed.
+    pub figures: Vec<FigureChange>,
+    /// Stages of the earlier run alone.
+    pub only_before: Vec<StageName>,
+    /// Stages of the later run alone.
+    pub only_after: Vec<StageName>,
+}
+
+/// Why two runs cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("runs `{before}` and `{after}` have no target in common")]
+pub struct NothingShared {
+    /// The earlier run.
+    pub before: String,
+    /// Its targets.
+    pub before_rows: Vec<String>,
+    /// The later run.
+    pub after: String,
+    /// Its targets.
+    pub after_rows: Vec<String>,
+}
+
+/// Compares `after` with `before`.
+pub fn compare(before: &Subject, after: &Subject, history: &History) -> Result<Comparison, NothingShared> {
+    let (old_rows, new_rows) = (rows(&before.model), rows(&after.model));
+    if old_rows.is_disjoint(&new_rows) {
+        let list = |rows: BTreeSet<&str>| rows.into_iter().map(str::to_owned).collect();
+        return Err(NothingShared {
+            before: before.name.clone(),
+            before_rows: list(old_rows),
+            after: after.name.clone(),
+            after_rows: list(new_rows),
+        });
+    }
+    let mut found = Comparison { before: before.name.clone(), after: after.name.clone(), ..Comparison::default() };
+    let (old, new) = (&before.model.stages, &after.model.stages);
+    found.only_before = old.keys().filter(|name| !new.contains_key(*name)).cloned().collect();
+    found.only_after = new.keys().filter(|name| !old.contains_key(*name)).cloned().collect();
+    for (name, stage) in new {
+        let earlier = old.get(name);
+        found.states.extend(state_change(earlier, stage));
+        let Some(earlier) = earlier else { continue };
+        found.figures.extend(figures(earlier, stage));
+        if let Some((old, new)) = spread::cpu(earlier).zip(spread::cpu(stage)) {
+            let usual = history.usual(Measure::Cpu, &stage.info.name, &stage.info.version);
+            let difference = Difference { stage: name.clone(), before: old, after: new, usual };
+            match usual {
+                None => found.times_unjudged += 1,
+                Some(usual) if spread::is_beyond(&difference, usual) => found.times.push(difference),
+                Some(_) => {}
+            }
+        }
+        if let (Some(old), Some(new)) = (before.sizes.get(name), after.sizes.get(name)) {
+            let usual = history.usual(Measure::Size, &stage.info.name, &stage.info.version);
+            let difference = Difference { stage: name.clone(), before: *old as f64, after: *new as f64, usual };
+            if old != new && usual.is_none_or(|usual| spread::is_beyond(&difference, usual)) {
+                found.sizes.push(difference);
+            }
+        }
+    }
+    found.states.sort_by_key(|change| change.kind);
+    found.times.sort_by(|a, b| b.change().total_cmp(&a.change()));
+    found.sizes.sort_by(|a, b| b.change().total_cmp(&a.change()));
+    found.warnings = new_warnings(&before.model, &after.model);
+    Ok(found)
+}
+
+// The rows that hold a goal of a run: not its sources, nor the libraries of the host that every run has.
+fn rows(model: &RunModel) -> BTreeSet<&str> {
+    let builds = |stage: &&Stage| matches!(stage.info.kind, Kind::Build | Kind::Check);
+    let rows = model.stages.values().filter(builds).map(|stage| stage.info.row.as_str());
+    let rows: BTreeSet<&str> = rows.chain(model.run.shared.iter().map(|cell| cell.row.as_str())).collect();
+    let targets: BTreeSet<&str> = rows.iter().copied().filter(|row| *row != crate::config::matrix::HOST).collect();
+    // A run of host libraries or of sources alone has no other row.
+    if !targets.is_empty() {
+        return targets;
+    }
+    if rows.is_empty() { model.stages.values().map(|stage| stage.info.row.as_str()).collect() } else { rows }
+}
+
+// Whether a stage's outcome is known, and whether it is a failure.
+fn fails(phase: &Phase) -> Option<bool> {
+    match phase {
+        Phase::Over(StageOutcome::Failed { .. }) => Some(true),
+        Phase::Over(StageOutcome::Blocked { .. } | StageOutcome::Interrupted) => None,
+        Phase::Over(_) => Some(false),
+        Phase::Pending | Phase::Running | Phase::Waiting { .. } => None,
+    }
+}
+
+// Done, cached and shared differ in when a result was built, not in what it is.
+fn state(stage: &Stage) -> &'static str {
+    match &stage.phase {
+        Phase::Over(outcome) if outcome.has_result() => "passed",
+        phase => phase.as_str(),
+    }
+}
+
+fn state_change(before: Option<&Stage>, after: &Stage) -> Option<StateChange> {
+    let old = before.map(state);
+    let (new, failing) = (state(after), fails(&after.phase));
+    let kind = match (before.and_then(|stage| fails(&stage.phase)), failing) {
+        (Some(false), Some(true)) => ChangeKind::Regression,
+        (None, Some(true)) => ChangeKind::NewFailure,
+        (Some(true), Some(false)) => ChangeKind::Fixed,
+        _ if old.is_some_and(|old| old != new) => ChangeKind::Other,
+        _ => return None,
+    };
+    let why = match &after.phase {
+        Phase::Over(outcome) => outcome.why().map(str::to_owned),
+        _ => None,
+    };
+    let class = after.failure.as_ref().map(|failure| failure.class);
+    Some(StateChange { stage: after.info.name.clone(), kind, before: old, after: new, why, class })
+}
+
+fn figures(before: &Stage, after: &Stage) -> Vec<FigureChange> {
+    let (Some(old), Some(new)) = (&before.account, &after.account) else { return Vec::new() };
+    let changed = new.figures.iter().filter_map(|(name, after_value)| {
+        let before_value = old.figures.iter().find(|(other, _)| other == name)?.1;
+        (before_value != *after_value).then(|| FigureChange {
+            stage: after.info.name.clone(),
+            figure: name.clone(),
+            before: before_value,
+            after: *after_value,
+        })
+    });
+    changed.collect()
+}
+
+// Numbers in a warning change from run to run: free space, times, addresses.
+fn shape(text: &str) -> String {
+    let mut shape = String::new();
+    for c in text.chars() {
+        match c {
+            '0'..='9' if shape.ends_with('#') => {}
+            '0'..='9' => shape.push('#'),
+            c => shape.push(c),
+        }
+    }
+    shape
+}
+
+fn warnings(model: &RunModel) -> impl Iterator<Item = NewWarning> {
+    let notices = model.notices.iter().filter(|notice| notice.warning);
+    let notices = notices.map(|notice| NewWarning { stage: notice.stage.clone(), text: notice.text.clone() });
+    let findings = model.stages.values().flat_map(|stage| {
+        let findings = stage.account.iter().flat_map(|account| &account.findings);
+        findings.map(|text| NewWarning { stage: Some(stage.info.name.clone()), text: text.clone() })
+    });
+    notices.chain(findings)
+}
+
+fn new_warnings(before: &RunModel, after: &RunModel) -> Vec<NewWarning> {
+    let known: BTreeSet<(Option<StageName>, String)> =
+        warnings(before).map(|warning| (warning.stage, shape(&warning.text))).collect();
+    let mut seen = known;
+    warnings(after).filter(|warning| seen.insert((warning.stage.clone(), shape(&warning.text)))).collect()
+}
+
+/// Returns the processor seconds of all steps of a run, by stage; for a total.
+#[must_use]
+pub fn cpu_seconds(model: &RunModel) -> f64 {
+    model.stages.values().map(|stage| cpu(&stage.usage)).sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use super::*;
+use crate::base::check_result::CheckResult;
+use crate::run::log::event::{Event, Stamped, Usage};
+use crate::run::log::sample;
+
+fn subject(name: &str, change: impl Fn(&mut Stamped)) -> Subject {
+    let mut events = sample::run();
+    events.iter_mut().for_each(change);
+    Subject { name: name.to_owned(), model: RunModel::of(&events), sizes: BTreeMap::new() }
+}
+
+// The sample run with another outcome of one stage.
+fn with(stage: &str, outcome: StageOutcome) -> Subject {
+    subject("other", |stamped| {
+        if let Event::StageFinished { stage: name, state, failure, .. } = &mut stamped.event
+            && name == stage
+        {
+            *state = outcome.clone();
+            *failure = None;
+        }
+    })
+}
+
+fn kinds(before: &Subject, after: &Subject) -> Vec<(String, ChangeKind)> {
+    let found = compare(before, after, &History::default()).unwrap();
+    found.states.into_iter().map(|change| (change.stage, change.kind)).collect()
+}
+
+#[test]
+fn a_run_differs_in_nothing_from_itself() {
+    let run = subject("a", |_| ());
+    let found = compare(&run, &run, &History::default()).unwrap();
+    assert!(found.states.is_empty() && found.warnings.is_empty() && found.times.is_empty() && found.sizes.is_empty());
+}
+
+#[test]
+fn a_stage_regresses_and_is_fixed() {
+    let (failed, good) = (subject("a", |_| ()), with("arm64/gcc", StageOutcome::Done));
+    let change = |kind| vec![("arm64/gcc".to_owned(), kind)];
+    assert_eq!(kinds(&good, &failed), change(ChangeKind::Regression));
+    assert_eq!(kinds(&failed, &good), change(ChangeKind::Fixed));
+    let interrupted = with("arm64/gcc", StageOutcome::Interrupted);
+    assert_eq!(kinds(&interrupted, &failed), change(ChangeKind::NewFailure));
+    // An interrupted run shows neither that it works nor that it does not.
+    assert_eq!(kinds(&failed, &interrupted), change(ChangeKind::Other));
+    let cached = with("arm64/gcc", StageOutcome::Cached);
+    assert_eq!(kinds(&good, &cached), []);
+}
+
+#[test]
+fn a_warning_is_new_unless_only_its_numbers_differ() {
+    let before = subject("a", |_| ());
+    let text = |new: &str| {
+        subject("b", |stamped| {
+            if let Event::Notice { text, .. } = &mut stamped.event {
+                *text = new.to_owned();
+            }
+        })
+    };
+    assert_eq!(compare(&before, &text("7 GiB of disk are left"), &History::default()).unwrap().warnings, []);
+    let found = compare(&before, &text("the clock runs backwards"), &History::default()).unwrap().warnings;
+    assert_eq!(found, [NewWarning { stage: Some("arm64/gcc".into()), text: "the clock runs backwards".into() }]);
+}
+
+#[test]
+fn findings_and_figures_of_checks_are_compared() {
+    let account = |fdes: f64, finding: &str| {
+        let finding = finding.to_owned();
+        subject("x", move |stamped| {
+            if let Event::StageFinished { stage, account, .. } = &mut stamped.event
+                && stage == "x86_64/gcc"
+            {
+                *account = Some(CheckResult {
+                    figures: vec![("fdes".into(), fdes)],
+                    findings: vec![finding.clone()],
+                    ..CheckResult::default()
+                });
+            }
+        })
+    };
+    let found = compare(&account(10.0, "f +0x30"), &account(12.0, "g +0x30"), &History::default()).unwrap();
+    assert_eq!(
+        found.figures[0],
+        FigureChange { stage: "x86_64/gcc".into(), figure: "fdes".into(), before: 10.0, after: 12.0 }
+    );
+    assert_eq!(found.warnings.len(), 1);
+}
+
+#[test]
+fn times_and_sizes_are_judged_by_their_history() {
+    let scaled = |factor: f64| {
+        subject("x", move |stamped| {
+            if let Event::StageFinished { usage, .. } = &mut stamped.event {
+                *usage = Usage { user: usage.user * factor, system: usage.system * factor, ..*usage };
+            }
+        })
+    };
+    let mut history = History::default();
+    for percent in [100.0, 101.0, 99.0, 100.0, 102.0] {
+        history.add(&scaled(percent / 100.0).model, &BTreeMap::new());
+    }
+    let found = compare(&scaled(1.0), &scaled(1.5), &history).unwrap();
+    assert_eq!(found.times.len(), 2, "binutils and gcc of x86_64");
+    assert!((found.times[0].change() - 0.5).abs() < 1e-9 && found.times_unjudged == 0);
+    assert!(compare(&scaled(1.0), &scaled(1.01), &history).unwrap().times.is_empty());
+    assert_eq!(compare(&scaled(1.0), &scaled(1.5), &History::default()).unwrap().times_unjudged, 2);
+
+    let sized = |bytes: u64| Subject { sizes: BTreeMap::from([("x86_64/gcc".into(), bytes)]), ..scaled(1.0) };
+    let found = compare(&sized(1000), &sized(1030), &history).unwrap();
+    assert!((found.sizes[0].change() - 0.03).abs() < 1e-9 && found.sizes[0].usual.is_none());
+    assert!(compare(&sized(1000), &sized(1000), &history).unwrap().sizes.is_empty());
+}
+
+#[test]
+fn runs_without_a_common_target_are_refused() {
+    let other = subject("b", |stamped| {
+        if let Event::RunStarted { stages, shared, .. } = &mut stamped.event {
+            stages.retain(|info| info.row == "arm64" || info.row == "host");
+            shared.clear();
+        }
+    });
+    let mut first = subject("a", |_| ());
+    first.model.stages.retain(|_, stage| stage.info.row != "arm64");
+    let error = compare(&first, &other, &History::default()).unwrap_err();
+    assert_eq!(error.to_string(), "runs `a` and `b` have no target in common");
+    assert_eq!((error.before_rows.join(" "), error.after_rows.join(" ")), ("i386 x86_64".into(), "arm64".into()));
+    let empty = Subject { name: "e".into(), ..Subject::default() };
+    assert!(compare(&empty, &other, &History::default()).is_err());
+}
