@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 /// The groups in the order in which a newcomer meets them.
 const GROUPS: [(&str, &str); 5] = [
-    ("Build", "build plan fetch check"),
-    ("Results", "shell env log reproduce timeline runs"),
+    ("Build", "build plan fetch check ci"),
+    ("Results", "report diff shell env log reproduce timeline runs"),
     ("Release", "package record"),
     ("Debug information", "sframe btf inline-btf"),
     ("Setup", "doctor targets store completions recipe"),

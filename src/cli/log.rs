@@ -2,7 +2,7 @@
 //! earlier run left.
 
 use super::options::Place;
-use super::{CliError, CliResult};
+use super::{CliError, CliResult, run_log};
 use crate::base::{Diagnostic, files, suggest};
 use crate::plan::Material;
 use crate::report;
@@ -157,17 +157,8 @@ impl Timeline {
     /// Prints or writes it.
     pub fn run(self) -> CliResult {
         let store = self.place.session()?.store()?;
-        let runs = store.root().join("runs");
-        let run = match self.run {
-            Some(run) => run,
-            None => {
-                let mut names = files::names_in(&runs)?;
-                names.pop().ok_or_else(|| CliError::usage("there has been no run on this store"))?
-            }
-        };
-        let log = runs.join(&run).join("events.jsonl");
-        let picture = crate::run::log::event_log::picture(&log).map_err(|error| Diagnostic::from_error(&error))?;
-        let page = report::timeline::html(&picture);
+        let found = run_log::find(&store, self.run.as_deref())?;
+        let page = report::timeline::html(&found.log.model);
         match self.output {
             Some(path) => fs_err::write(path, page)?,
             None => super::print(&page)?,

@@ -7,6 +7,7 @@ mod output;
 mod btf;
 mod build;
 mod check;
+mod ci;
 mod completions;
 mod doctor;
 mod env;
@@ -18,6 +19,8 @@ mod package;
 mod plan;
 mod recipe;
 mod record;
+mod report;
+mod run_log;
 mod runs;
 mod sframe;
 mod store;
@@ -80,6 +83,7 @@ enum Command {
     Btf(btf::BtfCommand),
     Build(build::Build),
     Check(check::Check),
+    Ci(ci::Ci),
     Fetch(build::Fetch),
     Package(package::Package),
     Plan(plan::Plan),
@@ -94,6 +98,8 @@ enum Command {
     Targets(targets::Targets),
     Recipe(recipe::Recipe),
     Record(record::RecordCommand),
+    Report(report::ReportCommand),
+    Diff(report::Diff),
     Runs(runs::Runs),
     Completions(completions::Completions),
     Store(store::StoreCommand),
@@ -228,6 +234,7 @@ fn run(command: Command) -> CliResult {
         Command::Btf(command) => command.run(),
         Command::Build(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Ci(command) => command.run(),
         Command::Fetch(command) => command.run(),
         Command::Package(command) => command.run(),
         Command::Plan(command) => command.run(),
@@ -242,6 +249,8 @@ fn run(command: Command) -> CliResult {
         Command::Targets(command) => command.run(),
         Command::Recipe(command) => command.run(),
         Command::Record(command) => command.run(),
+        Command::Report(command) => command.run(),
+        Command::Diff(command) => command.run(),
         Command::Store(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Completions(command) => command.run(),

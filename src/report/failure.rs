@@ -2,12 +2,16 @@
 //! is and what to type next.
 
 use super::style::{Style, Tone, harmless};
-use crate::run::log::event::{Failure, StageOutcome};
+use crate::run::log::event::{Class, Failure, StageOutcome};
 use crate::run::log::model::Stage;
 
 /// All lines of a failed stage's failure, without a newline at the end.
 pub fn render(stage: &str, failure: &Failure, style: Style) -> String {
-    let head = format!("{stage}: {} failed: {}", harmless(&failure.step), harmless(&failure.ended));
+    let class = match failure.class {
+        Class::Other => String::new(),
+        class => format!(" ({})", class.words()),
+    };
+    let head = format!("{stage}: {} failed: {}{class}", harmless(&failure.step), harmless(&failure.ended));
     let mut lines = vec![format!("{} {}", style.paint(Tone::Bad, "failed:"), style.paint(Tone::Strong, &head))];
     for line in &failure.excerpt {
         lines.push(format!("  {} {}", style.paint(Tone::Dim, "|"), harmless(line)));
@@ -56,6 +60,7 @@ mod tests {
         let failure = Failure {
             step: "all-gcc".to_owned(),
             ended: "exit code 2".to_owned(),
+            class: Class::CompileError,
             excerpt: vec![
                 "../../src/gcc/tree-vrp.cc: In function 'void f()':".to_owned(),
                 "../../src/gcc/tree-vrp.cc:12:3: error: 'x' was not declared in this scope".to_owned(),

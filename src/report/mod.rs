@@ -2,10 +2,14 @@
 //! timeline. Everything is drawn from events alone, so a finished run can be
 //! drawn again from its event log. Data goes to stdout, everything else to stderr.
 
+pub mod ci_jobs;
+pub mod ci_log;
 pub mod debuginfo;
+pub mod diff;
 pub mod doctor;
 pub mod estimate;
 pub mod failure;
+pub mod forms;
 pub mod json;
 pub mod meter;
 #[cfg(test)]
@@ -44,6 +48,10 @@ pub fn for_stderr(verbosity: Verbosity) -> Box<dyn Sink + Send> {
     if moves && verbosity > Verbosity::Quiet {
         Box::new(terminal::Terminal::new(verbosity))
     } else {
-        Box::new(plain::Plain::new(Box::new(std::io::stderr()), verbosity))
+        let plain = Box::new(plain::Plain::new(Box::new(std::io::stderr()), verbosity));
+        match ci_log::Service::detect(|name| std::env::var(name).ok()) {
+            Some(service) => Box::new(ci_log::Annotated::new(plain, service, Box::new(std::io::stderr()))),
+            None => plain,
+        }
     }
 }

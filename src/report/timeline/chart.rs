@@ -40,7 +40,7 @@ impl Band<'_> {
     }
 }
 
-pub(super) fn draw(picture: &RunModel) -> Markup {
+pub(in crate::report) fn draw(picture: &RunModel) -> Markup {
     let bands = bands(picture);
     if bands.is_empty() {
         return html! {};

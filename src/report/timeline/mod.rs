@@ -2,7 +2,7 @@
 //! machine was, the table, the failures. Drawn from the events alone; every
 //! text is escaped by the type that markup has.
 
-mod chart;
+pub(super) mod chart;
 mod scale;
 mod strip;
 
@@ -18,19 +18,25 @@ use std::time::Duration;
 
 /// The page for the run in `picture`, finished or not.
 pub fn html(picture: &RunModel) -> String {
+    let body = html! {
+        (head(picture))
+        (chart::draw(picture))
+        (table(picture))
+        (failures(picture))
+    };
+    page(&picture.run.name, &html! {}, &body)
+}
+
+/// Returns a page with the style of all pages; `style` is added to it.
+pub(super) fn page(name: &str, style: &Markup, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE) "\n"
         html lang="en" {
             "\n" meta charset="utf-8";
             "\n" meta name="viewport" content="width=device-width";
-            "\n" title { "crossmill run " (clean(&picture.run.name)) }
-            "\n" style { "\n" (PreEscaped(include_str!("style.css"))) }
-            "\n" main {
-                "\n" (head(picture))
-                (chart::draw(picture))
-                (table(picture))
-                (failures(picture))
-            }
+            "\n" title { "crossmill run " (clean(name)) }
+            "\n" style { "\n" (PreEscaped(include_str!("style.css"))) (style) }
+            "\n" main { "\n" (body) }
             "\n"
         }
         "\n"
@@ -43,11 +49,11 @@ pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
-fn seconds(seconds: f64) -> String {
+pub(super) fn seconds(seconds: f64) -> String {
     units::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-fn head(picture: &RunModel) -> Markup {
+pub(super) fn head(picture: &RunModel) -> Markup {
     let (word, class) = match &picture.totals {
         _ if picture.counts().failed > 0 => ("failed", "bad"),
         Some(totals) if totals.end == RunEnd::Done => ("done", "good"),
@@ -101,7 +107,7 @@ fn tiles(picture: &RunModel) -> Vec<(&'static str, String, String)> {
     tiles
 }
 
-fn tone_class(tone: Tone) -> &'static str {
+pub(super) fn tone_class(tone: Tone) -> &'static str {
     match tone {
         Tone::Good => "good",
         Tone::Bad => "bad",
@@ -159,7 +165,7 @@ fn failures(picture: &RunModel) -> Markup {
     }
 }
 
-fn one_failure(stage: &Stage, why: &str) -> Markup {
+pub(super) fn one_failure(stage: &Stage, why: &str) -> Markup {
     let name = &stage.info.name;
     html! {
         section {

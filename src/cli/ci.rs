@@ -1,0 +1,137 @@
+//! `crossmill ci`.
+
+use super::options::Select;
+use super::{CliError, CliResult, exit, print};
+use crate::base::{Diagnostic, TargetName};
+use crate::plan::Request;
+use crate::report::ci_jobs::{self, Job, MOST_BYTES, MOST_JOBS, Service};
+use crate::run::preflight::Preflight;
+use crate::run::shards::{Group, Part, Shard, divide};
+use crate::run::{Goal, Session};
+use clap::Args;
+use std::num::NonZeroUsize;
+
+/// Print the jobs of a matrix for a CI service
+///
+/// Targets are divided by the times that the store has recorded, or by those of the recipes. Targets that share a
+/// toolchain stay in one job.
+#[derive(Debug, Args)]
+pub struct Ci {
+    /// The service
+    #[arg(value_enum, value_name = "SERVICE")]
+    service: Service,
+    #[command(flatten)]
+    select: Select,
+    /// How many jobs at most
+    #[arg(long, value_name = "N", default_value = "4", conflicts_with = "shard")]
+    shards: NonZeroUsize,
+    /// Only one of N jobs, as `2/5`
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Part>,
+    /// Processor cores of the machine that runs a job
+    #[arg(long, value_name = "N", default_value = "4")]
+    cores: NonZeroUsize,
+}
+
+impl Ci {
+    /// Prints them.
+    pub fn run(self) -> CliResult {
+        let count = self.shard.map_or(self.shards, |part| part.of);
+        if count.get() > MOST_JOBS {
+            return Err(CliError::usage(format!("{count} jobs are more than the {MOST_JOBS} that a service takes")));
+        }
+        let session = self.select.session()?;
+        let request = self.select.request(&session, true)?;
+        let Groups { groups, every_job } = groups(&session, &request)?;
+        let shards = divide(&groups, count);
+        if let Some(part) = self.shard.filter(|part| part.number > shards.len()) {
+            let problem =
+                Diagnostic::new(format!("shard {part} has no target: the targets make {} jobs", shards.len()));
+            return Err(problem.hint("targets that share a toolchain stay in one job").into());
+        }
+        let minutes = |shard: &Shard| ((shard.seconds + every_job) / 60.0 / self.cores.get() as f64).ceil() as u64;
+        let of = shards.len();
+        let jobs = shards.iter().enumerate().map(|(index, shard)| Job {
+            number: index + 1,
+            of,
+            shard,
+            minutes: minutes(shard),
+        });
+        let jobs: Vec<Job<'_>> = jobs.filter(|job| self.shard.is_none_or(|part| part.number == job.number)).collect();
+        for job in &jobs {
+            if let Some(limit) = self.service.limit_minutes().filter(|limit| job.minutes > *limit) {
+                errln!(
+                    "warning: job {}/{} is expected to take {} minutes on {} cores; the service ends it after {limit}",
+                    job.number,
+                    job.of,
+                    job.minutes,
+                    self.cores
+                );
+            }
+        }
+        let text = ci_jobs::text(self.service, &jobs, &command(&self.select));
+        if text.len() > MOST_BYTES {
+            return Err(CliError::usage(format!(
+                "the jobs take {} bytes, and a service takes {MOST_BYTES}",
+                text.len()
+            )));
+        }
+        print(&text)?;
+        Ok(exit::DONE)
+    }
+}
+
+struct Groups {
+    groups: Vec<Group>,
+    // Processor seconds of what every job builds: the host's libraries.
+    every_job: f64,
+}
+
+fn groups(session: &Session, request: &Request) -> Result<Groups, CliError> {
+    let Preflight { plan, forecasts, .. } = Preflight::of(session, request, Goal::Build, session.store()?)?;
+    let toolchain =
+        |name: &TargetName| session.config.matrix.targets.get(name).map(|target| target.toolchain.to_string());
+    let mut groups: Vec<(String, Group)> = Vec::new();
+    for target in &request.targets {
+        let lender = toolchain(target).unwrap_or_else(|| target.to_string());
+        match groups.iter_mut().find(|(of, _)| *of == lender) {
+            Some((_, group)) => group.targets.push(target.to_string()),
+            None => groups.push((lender, Group { targets: vec![target.to_string()], seconds: 0.0 })),
+        }
+    }
+    let mut every_job = 0.0;
+    for id in plan.ids() {
+        let (row, seconds) = (&plan.stage(id).row, forecasts[id.0 as usize].cpu);
+        let mine = |(lender, group): &&mut (String, Group)| lender == row || group.targets.contains(row);
+        match groups.iter_mut().find(mine) {
+            Some((_, group)) => group.seconds += seconds,
+            None => every_job += seconds,
+        }
+    }
+    Ok(Groups { groups: groups.into_iter().map(|(_, group)| group).collect(), every_job })
+}
+
+// The command that a job runs, without its targets.
+fn command(select: &Select) -> String {
+    let mut words = vec!["crossmill".to_owned(), "build".to_owned()];
+    let mut add = |option: &str, values: &mut dyn Iterator<Item = &String>| {
+        words.extend(values.flat_map(|value| [format!("--{option}"), quoted(value)]));
+    };
+    add("profile", &mut select.profile.iter());
+    add("release-set", &mut select.release_set.iter());
+    add("with", &mut select.with.iter());
+    add("set", &mut select.set.iter());
+    add("languages", &mut select.languages.iter());
+    add("source", &mut select.source.iter());
+    add("package", &mut select.package.iter());
+    words.join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,/+:@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

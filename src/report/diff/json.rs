@@ -1,0 +1,56 @@
+//! The comparison as JSON; `docs/schema/diff.schema.json` describes it.
+
+use crate::run::comparison::{Comparison, Difference};
+use serde_json::{Value, json};
+
+/// The number of the form.
+const SCHEMA: u32 = 1;
+
+/// Returns the comparison as JSON, ending in a newline; `failed_on` are the criteria that it meets.
+#[must_use]
+pub fn json(found: &Comparison, failed_on: &[String]) -> String {
+    let states: Vec<Value> = found
+        .states
+        .iter()
+        .map(|change| {
+            json!({
+                "stage": change.stage, "kind": change.kind.as_str(), "before": change.before, "after": change.after,
+                "why": change.why, "class": change.class.map(|class| class.as_str()),
+            })
+        })
+        .collect();
+    let warnings: Vec<Value> =
+        found.warnings.iter().map(|warning| json!({ "stage": warning.stage, "text": warning.text })).collect();
+    let figures: Vec<Value> = found
+        .figures
+        .iter()
+        .map(|change| {
+            json!({ "stage": change.stage, "figure": change.figure, "before": change.before, "after": change.after })
+        })
+        .collect();
+    let whole = json!({
+        "schema": SCHEMA,
+        "before": found.before,
+        "after": found.after,
+        "states": states,
+        "warnings": warnings,
+        "times": differences(&found.times, "cpu_seconds"),
+        "times_unjudged": found.times_unjudged,
+        "sizes": differences(&found.sizes, "bytes"),
+        "figures": figures,
+        "only_before": found.only_before,
+        "only_after": found.only_after,
+        "failed_on": failed_on,
+    });
+    format!("{whole:#}\n")
+}
+
+fn differences(found: &[Difference], unit: &str) -> Vec<Value> {
+    let value = |change: &Difference| {
+        json!({
+            "stage": change.stage, format!("{unit}_before"): change.before, format!("{unit}_after"): change.after,
+            "change": change.change(), "usual_change": change.usual,
+        })
+    };
+    found.iter().map(value).collect()
+}

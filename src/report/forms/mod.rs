@@ -1,0 +1,109 @@
+//! A finished, failed or killed run in the forms that people, mail programs and CI services read.
+//!
+//! Everything is drawn from the run's events. Text from outside never reaches a form unescaped: build output may hold
+//! control characters, markup, and bytes that are no UTF-8.
+
+mod html;
+mod junit;
+mod kcidb;
+mod ktap;
+mod mail;
+mod markdown;
+mod trace;
+
+use crate::base::Diagnose;
+use crate::run::comparison::Comparison;
+use crate::run::log::RunModel;
+use crate::run::log::event::RunEnd;
+use clap::ValueEnum;
+
+/// A form of the report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A page that needs no other file
+    #[default]
+    Html,
+    /// JUnit XML, for the test views of CI services
+    Junit,
+    /// KTAP version 1: the checks of each target
+    Ktap,
+    /// Markdown, for the summary of a CI job
+    Markdown,
+    /// The result as `build --json` prints it
+    Json,
+    /// KCIDB v5.3: kernels and their checks
+    Kcidb,
+    /// A plain-text mail with the first error and how to reproduce it
+    Mail,
+    /// Trace events for Perfetto or chrome://tracing
+    Trace,
+}
+
+/// A run to report.
+pub struct Report<'a> {
+    /// The run's name; an event log without a first line has none.
+    pub name: &'a str,
+    /// What happened.
+    pub model: &'a RunModel,
+    /// Lines of the event log that could not be read.
+    pub skipped_lines: usize,
+    /// The run that it is compared with, and what differs.
+    pub since: Option<(&'a RunModel, &'a Comparison)>,
+    /// Whether a package is a kernel: built for each target, and no check.
+    pub is_kernel: &'a dyn Fn(&str) -> bool,
+    /// The exit code for an end.
+    pub exit_code: fn(RunEnd) -> u8,
+}
+
+/// Why a form could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// JSON.
+    #[error("the report cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// XML.
+    #[error("the report cannot be written as JUnit XML")]
+    Junit(#[from] quick_junit::SerializeError),
+}
+
+impl Diagnose for Error {}
+
+impl Report<'_> {
+    /// Returns the report in a form, ending in a newline.
+    pub fn render(&self, format: Format) -> Result<String, Error> {
+        Ok(match format {
+            Format::Html => html::page(self),
+            Format::Junit => junit::xml(self)?,
+            Format::Ktap => ktap::text(self),
+            Format::Markdown => markdown::text(self),
+            Format::Json => super::json::text(self.model, self.exit_code)?,
+            Format::Kcidb => kcidb::json(self)?,
+            Format::Mail => mail::text(self),
+            Format::Trace => trace::json(self)?,
+        })
+    }
+
+    // What the run came to, in a word.
+    fn end(&self) -> &'static str {
+        match &self.model.totals {
+            Some(totals) => totals.end.as_str(),
+            None => "unfinished",
+        }
+    }
+
+    // What the reader must know of the log itself.
+    fn remark(&self) -> Option<String> {
+        let lines = if self.skipped_lines == 1 { "1 line".to_owned() } else { format!("{} lines", self.skipped_lines) };
+        match (&self.model.totals, self.skipped_lines) {
+            (Some(_), 0) => None,
+            (None, 0) => Some("the run has not ended, or was killed".to_owned()),
+            (Some(_), _) => Some(format!("{lines} of the event log could not be read")),
+            (None, _) => {
+                Some(format!("the run has not ended, or was killed; {lines} of the event log could not be read"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

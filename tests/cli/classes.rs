@@ -1,0 +1,52 @@
+//! Failures and their classes, each provoked by a real program.
+
+use crate::world::World;
+
+#[test]
+fn a_stage_without_memory_is_built_once_more_with_one_job() {
+    let world = World::new();
+    // More than one job is too much: a process is killed as the kernel does it.
+    world.edit(
+        "data/recipes/tool.toml",
+        "run = [\"make\"]",
+        "script = \"case $MAKEFLAGS in *jobserver*) printf 'all:\\\\n\\\\t@kill -9 $$$$\\\\n' > Oom; make -f Oom;; *) make;; esac\"",
+    );
+    let ran = world.run(&["build", "alpha"]).ok();
+    assert!(ran.err.contains("out of memory; building it afresh with one job"), "{}", ran.err);
+    assert_eq!(world.count("alpha/tool configure"), 2);
+    // Not for ever.
+    let world = World::new();
+    world.edit(
+        "data/recipes/tool.toml",
+        "run = [\"make\"]",
+        "script = \"printf 'all:\\\\n\\\\t@kill -9 $$$$\\\\n' > Oom; make -f Oom\"",
+    );
+    let ran = world.run(&["build", "alpha"]);
+    assert_eq!((ran.code, world.count("alpha/tool configure")), (Some(1), 2), "{}", ran.err);
+    assert!(ran.err.contains("build failed: exit code 2 (out of memory)"), "{}", ran.err);
+}
+
+#[test]
+fn a_failure_has_its_class_everywhere() {
+    let world = World::new();
+    world.edit(
+        "data/recipes/tool.toml",
+        "run = [\"make\"]",
+        "script = \"printf 'int main(void) { return f(); }\\\\n' > x.c; gcc -w x.c -o x\"",
+    );
+    let ran = world.run(&["build", "alpha", "--json"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.err.contains("build failed: exit code 1 (link error)"), "{}", ran.err);
+    assert!(ran.out.contains("\"class\": \"link-error\""), "{}", ran.out);
+    // A source that no server has.
+    let world = World::new();
+    world.edit("data/recipes/lib.toml", &world.server.base.clone(), "http://127.0.0.1:9");
+    let ran = world.run(&["build", "alpha", "--json"]);
+    assert_eq!(ran.code, Some(4), "{}", ran.err);
+    assert!(ran.out.contains("\"class\": \"network\""), "{}", ran.out);
+    let script = "script = \"sleep 30\"";
+    let world = World::new();
+    world.edit("data/recipes/tool.toml", "run = [\"make\"]", script);
+    let ran = world.run(&["build", "alpha", "--json", "--stage-timeout", "2s"]);
+    assert!(ran.out.contains("\"class\": \"timeout\""), "{}", ran.out);
+}
