@@ -1,7 +1,7 @@
 //! Which run a command means: a name on the store, or the path of an event log that came from elsewhere.
 
 use super::{CliError, exit};
-use crate::base::{Diagnostic, suggest};
+use crate::base::{Diagnostic, files, suggest};
 use crate::plan::Material;
 use crate::run::comparison::Subject;
 use crate::run::comparison::spread::History;
@@ -26,22 +26,14 @@ pub struct FoundRun {
 /// Returns the names of the runs on a store that have an event log, oldest first.
 pub fn names(store: &Store) -> Result<Vec<String>, CliError> {
     let dir = store.root().join("runs");
-    let entries = match fs_err::read_dir(&dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry?;
+    let mut found = Vec::new();
+    for name in files::names_in(&dir)? {
         // A run that was killed before its first event has no log.
-        if let Ok(name) = entry.file_name().into_string()
-            && entry.path().join(EVENTS).is_file()
-        {
-            names.push(name);
+        if files::look(&dir.join(&name).join(EVENTS))?.is_some() {
+            found.push(name);
         }
     }
-    names.sort_unstable();
-    Ok(names)
+    Ok(found)
 }
 
 /// Finds a run and reads its event log; the newest run if none is named.
