@@ -303,7 +303,7 @@ async fn what_only_execve_finds_out_is_told_by_wait() {
     let error = spawn(Path::new("/bin/true"), &bench.shell("true"), None).unwrap().wait().await.unwrap_err();
     insta::assert_snapshot!(Diagnostic::from_error(&error), @r#"
     error: failed to start the supervisor `/bin/true` for `sh`
-    cause: it ended without a word
+    cause: it ended without a report
     hint: was crossmill's own file replaced or removed during the run? start it again
     "#);
 }

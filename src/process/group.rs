@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -235,16 +236,20 @@ fn watch(exe: &Path, command: &Command, mut supervisor: Child, sender: oneshot::
         // Before it is reaped: until then its process id, which is the
         // session's, belongs to nobody else.
         Some(Report::Started) => Ok(torn(command, supervisor.id(), began)),
+        // Killed, it may have started the command without having reported it.
         None => {
-            torn(command, supervisor.id(), began);
-            Err(Error::Supervisor {
-                exe: exe.to_owned(),
-                program: command.argv[0].clone(),
-                source: io::Error::other("it ended without a word"),
-            })
+            let outcome = torn(command, supervisor.id(), began);
+            match supervisor.wait() {
+                Ok(status) if status.signal().is_some() => Ok(outcome),
+                _ => Err(Error::Supervisor {
+                    exe: exe.to_owned(),
+                    program: command.argv[0].clone(),
+                    source: io::Error::other("it ended without a report"),
+                }),
+            }
         }
     };
-    // Its exit code says nothing that was not reported.
+    // Its exit code means nothing that was not reported.
     let _: io::Result<_> = supervisor.wait();
     if let Some(sender) = sender {
         let _: Result<(), _> = sender.send(result);
