@@ -141,7 +141,7 @@ fn the_kept_proof_names_targets_of_the_matrix_and_its_page_is_drawn_from_it() {
 }
 
 #[test]
-fn every_peculiarity_says_why_and_who_found_out() {
+fn every_quirk_has_a_reason_and_a_source() {
     let config = crossmill::config::Config::load(root(), &[], &[]).unwrap();
     let mut wrong = Vec::new();
     let mut seen = 0;
@@ -154,7 +154,7 @@ fn every_peculiarity_says_why_and_who_found_out() {
         let requires = target.requires.iter().map(|requires| {
             (format!("needs {} {}", requires.package, requires.versions), &requires.why, requires.from.as_deref())
         });
-        let told = target.peculiarities.iter().map(|told| (told.what.clone(), &told.why, Some(told.from.as_str())));
+        let told = target.quirks.iter().map(|quirk| (quirk.what.clone(), &quirk.why, Some(quirk.from.as_str())));
         for (what, why, from) in options.chain(requires).chain(told) {
             seen += 1;
             if why.trim().is_empty() || from.is_none_or(|from| from.trim().is_empty()) {
@@ -175,7 +175,7 @@ fn the_rust_compiler_is_planned_only_where_it_is_asked_for() {
         let (with, set) = ([format!("gcc={gcc}")], [format!("languages={languages}")]);
         // Another version than the recipe's is built from a source of one's own.
         let source = if gcc == "12.5" { vec!["gcc=/".to_owned()] } else { Vec::new() };
-        let words = crossmill::plan::request::Words {
+        let words = crossmill::plan::request::RequestArgs {
             targets: &targets,
             with: &with,
             set: &set,

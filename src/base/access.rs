@@ -1,4 +1,4 @@
-//! What a refused file operation means where several users share files: whose file it is, and what to do.
+//! Hints for refused file operations where several users share files: who owns the file, and what to do.
 
 use nix::unistd::{Uid, User};
 use std::io;
@@ -29,7 +29,7 @@ fn denied(error: &io::Error) -> Vec<String> {
     // The file itself if it can be seen; otherwise the directory that hides it or that refuses a new name.
     let seen = path.ancestors().find_map(|path| Some((path, fs_err::symlink_metadata(path).ok()?)));
     let Some((mut at, mut meta)) = seen else { return Vec::new() };
-    // A file of one's own below a directory of somebody else: that directory refused.
+    // The user's own file below another user's directory: that directory refused the operation.
     while meta.uid() == me.as_raw() {
         let Some(parent) = at.parent() else { return Vec::new() };
         let Ok(above) = fs_err::symlink_metadata(parent) else { return Vec::new() };

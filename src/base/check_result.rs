@@ -1,5 +1,5 @@
-//! What a check says of itself: a file of lines, so that a shell script can
-//! write it as easily as a program.
+//! The result of a check: a text file, one item per line, that a shell script writes as easily as a
+//! program.
 //!
 //! ```text
 //! state unsupported
@@ -11,24 +11,24 @@
 //! evidence console.log
 //! ```
 //!
-//! Every line is optional; a check without a `state` line that ended well has
-//! passed. Unknown words are refused: a typo must not turn a failure green.
+//! Every line is optional; a check without a `state` line that exited with 0 has passed. Unknown
+//! keywords are refused: a typo must not turn a failure into a pass.
 
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write as _};
 
-/// How a check came out.
+/// The verdict of a check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// What it looks at is as it should be.
+    /// Everything checked is correct.
     #[default]
     Pass,
-    /// It is not.
+    /// Something checked is wrong.
     Fail,
-    /// The versions or the target have no such thing.
+    /// The target or the versions do not have what is checked.
     Unsupported,
-    /// This machine lacks what the check needs.
+    /// This machine lacks a tool that the check needs.
     Skipped,
 }
 
@@ -43,24 +43,24 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A check's own account.
+/// The result that a check reports.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
-    /// How it came out.
+    /// The verdict.
     pub state: Verdict,
     /// Why it did not pass.
     pub why: Option<String>,
-    /// What it found, in a few words for a table.
+    /// A summary of a few words, for a table.
     pub summary: Option<String>,
-    /// Named numbers.
+    /// Figures by name.
     pub figures: Vec<(String, f64)>,
-    /// The first findings in words, the most telling first.
+    /// The first findings as text, the most significant first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
-    /// How many findings there are in all; 0 where the check does not count them.
+    /// Total number of findings; 0 if the check does not count them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub findings_total: u64,
-    /// Files of the result that show it.
+    /// Files in the stage's result that show the verdict.
     pub evidence: Vec<String>,
 }
 
@@ -69,44 +69,44 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// Why a file is no account of a check.
+/// The reason why a file is not a check result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// An unknown first word.
+    /// An unknown keyword.
     #[error("line {line}: unknown word `{word}`; known are state, why, summary, figure, finding, findings, evidence")]
     Word {
-        /// From 1.
+        /// The line number, from 1.
         line: usize,
-        /// The word.
+        /// The keyword.
         word: String,
     },
     /// An unknown state.
     #[error("line {line}: unknown state `{state}`; known are pass, fail, unsupported, skipped")]
     State {
-        /// From 1.
+        /// The line number, from 1.
         line: usize,
         /// The state.
         state: String,
     },
-    /// A figure that is no number.
+    /// A figure that is not a number.
     #[error("line {line}: `figure NAME NUMBER` or `findings NUMBER` expected, not `{text}`")]
     Figure {
-        /// From 1.
+        /// The line number, from 1.
         line: usize,
-        /// What stands there.
+        /// The text found there.
         text: String,
     },
 }
 
 impl CheckResult {
-    /// Whether it stays true as long as nothing it looks at changes: a failure
-    /// is looked at again, and what was skipped was not looked at.
+    /// Returns whether the verdict holds until the inputs change: failed and skipped checks run
+    /// again.
     #[must_use]
     pub fn is_final(&self) -> bool {
         matches!(self.state, Verdict::Pass | Verdict::Unsupported)
     }
 
-    /// The first findings as lines, and how many more there are.
+    /// Returns the first findings as lines, and the number of the others.
     #[must_use]
     pub fn findings_in_words(&self) -> Vec<String> {
         let mut lines = self.findings.clone();
@@ -117,7 +117,7 @@ impl CheckResult {
         lines
     }
 
-    /// Reads an account.
+    /// Parses a check result.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut account = Self::default();
         for (index, whole) in text.lines().enumerate() {

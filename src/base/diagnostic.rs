@@ -1,5 +1,4 @@
-//! One shape for everything that is told to a person: what, where, why, what
-//! to do next.
+//! One type for every message to the user: what, where, why, what to do next.
 //!
 //! ```text
 //! error: unknown key `confgure`
@@ -20,19 +19,19 @@ use std::path::{Path, PathBuf};
 pub struct Location {
     /// The file, as the user would name it.
     pub file: PathBuf,
-    /// One-based.
+    /// The line number, from 1.
     pub line: usize,
-    /// One-based, in characters.
+    /// From 1, in characters.
     pub column: usize,
-    /// The line itself; empty where there is nothing to show.
+    /// The text of the line; empty if there is none to show.
     pub text: String,
-    /// How many characters of it are meant.
+    /// Number of characters to mark.
     pub width: usize,
 }
 
 impl Location {
-    /// The place of the byte range `span` in `text`, the content of `file`.
-    /// A span past the end is clamped.
+    /// Returns the location of the byte range `span` in `text`, the content of `file`. A span past
+    /// the end is clamped.
     pub fn of_span(file: &Path, text: &str, span: Range<usize>) -> Self {
         let start = floor_char(text, span.start);
         let end = floor_char(text, span.end.max(span.start));
@@ -50,12 +49,12 @@ impl Location {
         }
     }
 
-    /// A whole file, where no line can be named.
+    /// Returns the location of a whole file, for problems without a line.
     pub fn of_file(file: &Path) -> Self {
         Self { file: file.to_owned(), line: 0, column: 0, text: String::new(), width: 0 }
     }
 
-    /// The place with its line, marked, where there is one to show.
+    /// Returns the location with its marked line, if there is one to show.
     fn shown(&self) -> String {
         let file = self.file.to_string_lossy();
         if self.line == 0 {
@@ -82,12 +81,12 @@ fn floor_char(text: &str, at: usize) -> usize {
     at
 }
 
-/// A message with its place, its causes and what to do next.
+/// A message with its location, its causes and hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What is wrong: a lowercase fragment without a full stop.
     pub message: String,
-    /// Where, when it is in a file of the user's.
+    /// Where, if it is in one of the user's files.
     pub at: Option<Box<Location>>,
     /// Why: each line explains the one before it.
     pub causes: Vec<String>,
@@ -96,19 +95,19 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A message alone.
+    /// Creates a message without location, causes or hints.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), at: None, causes: Vec::new(), hints: Vec::new() }
     }
 
-    /// Adds the place.
+    /// Adds the location.
     #[must_use]
     pub fn at(mut self, location: Location) -> Self {
         self.at = Some(Box::new(location));
         self
     }
 
-    /// Adds one line of what to do next.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -122,7 +121,7 @@ impl Diagnostic {
         self
     }
 
-    /// An error and its chain of sources.
+    /// Creates a message from an error and its chain of sources.
     pub fn from_error<E: Diagnose + ?Sized>(error: &E) -> Self {
         let mut causes = Vec::new();
         let mut last = error.to_string();
@@ -156,9 +155,9 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// What an error of any layer can say beyond its message.
+/// The location and hints that an error provides beyond its message.
 pub trait Diagnose: std::error::Error {
-    /// The place in a file of the user's.
+    /// Returns the location in one of the user's files.
     fn location(&self) -> Option<Location> {
         None
     }

@@ -1,16 +1,16 @@
-//! The two hashes: SHA-256 for what others publish, BLAKE3 for our own keys.
+//! The two hashes: SHA-256 for published files, BLAKE3 for crossmill's own keys.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::str::FromStr;
 
-/// The SHA-256 of a file as its publisher counts it.
+/// The SHA-256 of a file, as publishers list it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sha256([u8; 32]);
 
 /// The BLAKE3 hash over everything that determines a result.
 ///
-/// Written as 64 lowercase hexadecimal digits; [`Key::short`] is for people.
+/// Displayed as 64 lowercase hexadecimal digits; [`Key::short`] is for output.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key([u8; 32]);
 
@@ -25,17 +25,17 @@ pub struct NotAHash {
 macro_rules! hex_hash {
     ($name:ident) => {
         impl $name {
-            /// From the raw bytes of a finished hash.
+            /// Creates a key from the raw bytes of a finished hash.
             pub const fn from_bytes(bytes: [u8; 32]) -> Self {
                 Self(bytes)
             }
 
-            /// The raw bytes.
+            /// Returns the raw bytes.
             pub const fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
             }
 
-            /// The first twelve digits, enough to tell two apart by eye.
+            /// Returns the first twelve digits, enough to distinguish two keys by eye.
             pub fn short(&self) -> String {
                 self.to_string()[..12].to_owned()
             }
@@ -88,7 +88,7 @@ hex_hash!(Sha256);
 hex_hash!(Key);
 
 impl Sha256 {
-    /// The hash of `bytes`.
+    /// Returns the hash of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         use sha2::Digest as _;
         Self(sha2::Sha256::digest(bytes).into())
@@ -96,7 +96,7 @@ impl Sha256 {
 }
 
 impl Key {
-    /// The hash of `bytes`.
+    /// Returns the hash of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }

@@ -1,4 +1,4 @@
-//! Files that are either there whole or not at all.
+//! Files that either exist completely or not at all.
 
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,15 +10,14 @@ pub fn temporary(dir: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix(".tmp-").permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(dir)
 }
 
-/// Writes `content` beside `path` and renames it into place, so that a reader
-/// sees the old file or the new one and a crash leaves no half of either.
-/// The data is on the disk before the name is.
+/// Writes `content` beside `path` and renames it into place, so that a reader sees the old file or
+/// the new one, and a crash never leaves a partial file. The data is on the disk before the rename.
 pub fn write_atomic(path: &Path, content: &[u8]) -> io::Result<()> {
     write_beside(path, content, true)
 }
 
-/// As [`write_atomic`], but without waiting for the disk: for what means nothing after a power loss, or is
-/// flushed with the tree it belongs to.
+/// Does the same as [`write_atomic`] without waiting for the disk, for files that do not matter after a power loss or
+/// are flushed with the tree they belong to.
 pub fn write_unflushed(path: &Path, content: &[u8]) -> io::Result<()> {
     write_beside(path, content, false)
 }
@@ -103,8 +102,8 @@ pub fn hint(error: &io::Error) -> Option<String> {
     Some(raw.unwrap_or(kind).to_owned())
 }
 
-/// Removes a tree even when its directories were made read-only, as source
-/// trees are. It is no error if there is none.
+/// Removes a tree even when its directories were made read-only, as source trees are. A missing
+/// tree is not an error.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
     match fs_err::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -121,8 +120,8 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
     fs_err::remove_dir_all(path)
 }
 
-/// Flushes the file system that has `dir`, so that a rename that follows never publishes a tree whose files a
-/// power loss would cut short. One syncfs(2) takes a twentieth of the time of an fsync(2) for each of 400 files.
+/// Flushes the file system that has `dir`, so that a following rename never publishes a tree whose files a power loss
+/// would truncate. For 400 files, one syncfs(2) takes a twentieth of the time of one fsync(2) per file.
 pub fn flush_disk_of(dir: &Path) -> io::Result<()> {
     let named = |errno| {
         let error = io::Error::from(errno);
@@ -131,7 +130,7 @@ pub fn flush_disk_of(dir: &Path) -> io::Result<()> {
     nix::unistd::syncfs(fs_err::File::open(dir)?).map_err(named)
 }
 
-/// `path` and every directory below it, parents first; links are not followed.
+/// Returns `path` and every directory below it, parents first; links are not followed.
 pub fn directories(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![path.to_owned()];
     let mut next = 0;

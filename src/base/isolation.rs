@@ -1,10 +1,10 @@
-//! How far the steps of a stage were kept from the rest of the machine.
+//! How far the steps of a stage were isolated from the rest of the machine.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One part of the isolation, each with a mechanism of its own.
+/// A part of the isolation, each with its own kernel mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mechanism {
@@ -22,7 +22,7 @@ impl Mechanism {
     /// Every mechanism.
     pub const ALL: [Self; 4] = [Self::ReadOnlyView, Self::Network, Self::Processes, Self::Landlock];
 
-    /// What a step has with it.
+    /// Returns what a step gets from it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReadOnlyView => "read-only view",
@@ -47,10 +47,10 @@ pub enum State {
     Off,
 }
 
-/// What is kept with a result of the isolation it was built in.
+/// The isolation in which a result was built, as recorded beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Isolation {
-    /// How much.
+    /// The level.
     pub state: State,
     /// What was not available, with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -1,5 +1,5 @@
-//! Words that every layer uses. Opens no file but through [`files`], starts
-//! no process, prints nothing.
+//! Primitive types shared by all layers. Opens files only through [`files`], starts no process,
+//! prints nothing.
 
 pub mod access;
 pub mod check_result;

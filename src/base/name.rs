@@ -1,10 +1,10 @@
-//! Names that stand for one thing each, so that none is taken for another.
+//! One type for each kind of name, so that they cannot be confused.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::cmp::Ordering;
 use std::fmt;
 
-/// Not a word that can stand in a path, a URL and a make variable.
+/// A name that cannot be part of a path, a URL and a make variable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{text}` is not a valid name: lowercase letters, digits, `-`, `_`, `.` and `+`, starting with a letter or digit"
@@ -33,7 +33,7 @@ macro_rules! name {
                 Ok(Self(text.to_owned()))
             }
 
-            /// The name itself.
+            /// Returns the name.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -60,11 +60,11 @@ macro_rules! name {
 }
 
 name! {
-    /// A target of the matrix, by the kernel's word for it: `arm64`, `s390`.
+    /// The name of a target of the matrix, as in the kernel: `arm64`, `s390`.
     TargetName
 }
 name! {
-    /// A package, as its recipe calls it: `gcc`.
+    /// The name of a package, as in its recipe: `gcc`.
     PackageName
 }
 
@@ -85,12 +85,12 @@ impl Version {
         Ok(Self(text.to_owned()))
     }
 
-    /// As it was written.
+    /// Returns the version as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is `prefix` or one of its point releases (`7.2` has `7.2.13`).
+    /// Returns whether this is `prefix` or one of its point releases (`7.2` includes `7.2.13`).
     pub fn is_within(&self, prefix: &Self) -> bool {
         self.0 == prefix.0 || self.0.strip_prefix(&prefix.0).is_some_and(|rest| rest.starts_with('.'))
     }

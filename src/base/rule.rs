@@ -1,10 +1,10 @@
-//! What a checker of a format says: rules with codes that never change, and findings.
+//! Rules of format checkers, with codes that never change, and findings.
 
 use serde::Serialize;
 use std::fmt;
 
-/// Declares rules and `RULES`, the list of them all, by code:
-/// `NAME "SF001" Error "title" "explanation" source;`
+/// Declares rules and `RULES`, the list of all of them by code: `NAME "SF001" Error "title"
+/// "explanation" source;`
 macro_rules! rules {
     ($($name:ident $code:literal $severity:ident $title:literal $explanation:literal $source:expr;)*) => {
         $(
@@ -27,9 +27,9 @@ pub(crate) use rules;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Readers cope, or the format only recommends otherwise.
+    /// Readers cope with it, or the format only recommends against it.
     Warning,
-    /// The data is wrong: a reader that trusts it goes astray.
+    /// The data is wrong: a reader that trusts it fails or returns wrong results.
     Error,
 }
 
@@ -42,48 +42,48 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One rule of a format. A code, once released, keeps its meaning for ever.
+/// One rule of a format. A released code never changes its meaning.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
     /// `SF012`
     pub code: &'static str,
-    /// How bad it is to break it.
+    /// The severity of a violation.
     pub severity: Severity,
-    /// What is wrong when it is broken, in a few words: `function ranges overlap`.
+    /// The violation in a few words: `function ranges overlap`.
     pub title: &'static str,
-    /// What it means, what follows from breaking it, and what to do.
+    /// The meaning, the consequences of a violation, and what to do.
     pub explanation: &'static str,
-    /// Where the rule comes from.
+    /// The source of the rule.
     pub source: &'static str,
 }
 
-/// One place where a rule is broken.
+/// One violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Which rule.
+    /// The rule.
     pub rule: &'static Rule,
-    /// Offset into the section, bytes, where there is one.
+    /// Offset into the section in bytes, if there is one.
     pub offset: Option<u64>,
-    /// The function, type or section it is about, where one is known.
+    /// The function, type or section concerned, if known.
     pub subject: Option<String>,
-    /// What was found, with the offending value.
+    /// The message, with the offending value.
     pub message: String,
 }
 
 impl Finding {
-    /// A finding without offset and subject.
+    /// Creates a finding without offset and subject.
     pub fn new(rule: &'static Rule, message: impl Into<String>) -> Self {
         Self { rule, offset: None, subject: None, message: message.into() }
     }
 
-    /// With an offset into the section.
+    /// Sets the offset into the section.
     #[must_use]
     pub fn at(mut self, offset: u64) -> Self {
         self.offset = Some(offset);
         self
     }
 
-    /// With what it is about.
+    /// Sets the subject.
     #[must_use]
     pub fn about(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());

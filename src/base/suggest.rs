@@ -1,10 +1,10 @@
-//! "Did you mean": the valid choices beside a word that is none of them.
+//! "Did you mean": valid choices for an unknown word.
 
 /// Returns the one of `choices` that `word` was probably meant to be, if any is near enough.
 ///
-/// Near is a quarter of the shorter word's length in edits, at least one, or
-/// one being the other's beginning: `arm46` is `arm64` and `risc` is `riscv64`, but `amd64`,
-/// two letters away from `arm64`, is another architecture.
+/// Two words are near if their edit distance is at most a quarter of the shorter word's length (at
+/// least one), or if one is a prefix of the other: `arm46` is `arm64` and `risc` is `riscv64`, but
+/// `amd64`, two letters away from `arm64`, is another architecture.
 pub fn nearest<'a>(word: &str, choices: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     choices
         .into_iter()
@@ -21,8 +21,8 @@ pub fn nearest<'a>(word: &str, choices: impl IntoIterator<Item = &'a str>) -> Op
 /// More choices than this are listed only where none is near.
 const FEW: usize = 20;
 
-/// Returns the hint lines for a word that is none of `choices`: the nearest one, then all of them
-/// in order unless they are many.
+/// Returns the hints for a word that is not one of `choices`: the nearest one, then all of them in
+/// order unless there are many.
 pub fn hints<'a>(word: &str, what: &str, choices: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut choices: Vec<&str> = choices.into_iter().collect();
     choices.sort_unstable();

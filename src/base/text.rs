@@ -1,4 +1,4 @@
-//! Text from outside made safe to show.
+//! Makes text from outside safe to print.
 
 /// Returns `text` without control characters: build output must not drive a terminal.
 pub fn harmless(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! Sizes and times as people read and write them.
+//! Formatting and parsing of sizes and durations.
 
 use std::time::Duration;
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// Build toolchains and kernels, from sources to installed results
 ///
-/// What is finished is kept and never built twice. A run can be stopped at any
-/// moment, by Ctrl-C or by kill -9: the same command carries on.
+/// Finished stages are kept and never built twice. A run can be interrupted at any time, with
+/// Ctrl-C or kill -9: the same command continues it.
 #[derive(Debug, Args)]
 pub struct Build {
     #[command(flatten)]
@@ -24,7 +24,7 @@ pub struct Build {
     /// Add the results to docs/matrix.json and docs/matrix.md, as `crossmill record` does
     #[arg(long, help_heading = "Output")]
     record: bool,
-    /// Let ccache remember what the host's compilers make: pays when a target is built again after a small change
+    /// Use ccache for the host's compilers: saves time when a target is rebuilt after a small change
     #[arg(long, help_heading = "Running")]
     ccache: bool,
 }
@@ -43,10 +43,10 @@ pub struct Fetch {
 pub(super) struct RunArgs {
     #[command(flatten)]
     running: Running,
-    /// Links to the results are put here as well
+    /// Also create links to the results in this directory
     #[arg(long, short, value_name = "DIR", help_heading = "Places")]
     out: Option<PathBuf>,
-    /// The result as JSON on stdout
+    /// Print the result as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
 }
@@ -57,16 +57,16 @@ pub(super) struct Running {
     /// How many jobs run at a time, over all targets together
     #[arg(short, long, value_name = "N", help_heading = "Running")]
     jobs: Option<NonZeroUsize>,
-    /// Plan with this much memory, as `8 GiB`
+    /// Limit of memory to plan with (8GiB)
     #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes, help_heading = "Running")]
     memory: Option<u64>,
-    /// End a stage that takes longer, as `45m`
+    /// End a stage that takes longer (45m)
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration, help_heading = "Running")]
     stage_timeout: Option<Duration>,
     /// Stop everything after the first failure
     #[arg(long, conflicts_with = "keep_going", help_heading = "Running")]
     fail_fast: bool,
-    /// Let no failing target stop another (the default)
+    /// Continue with other targets after a failure (the default)
     #[arg(long, help_heading = "Running")]
     keep_going: bool,
     /// Whether steps see the machine read-only and without network
@@ -78,10 +78,10 @@ pub(super) struct Running {
     /// Skip the free-space check
     #[arg(long, help_heading = "Running")]
     ignore_space: bool,
-    /// Only failures and the table
+    /// Show only failures and the table
     #[arg(long, short, conflicts_with = "verbose", help_heading = "Output")]
     quiet: bool,
-    /// Say more
+    /// Show more
     #[arg(long, short, help_heading = "Output")]
     verbose: bool,
 }

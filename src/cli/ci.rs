@@ -101,7 +101,7 @@ fn groups(session: &Session, request: &Request) -> Result<Groups, CliError> {
     }
     let mut every_job = 0.0;
     for id in plan.ids() {
-        let (row, seconds) = (&plan.stage(id).row, forecasts[id.0 as usize].cpu);
+        let (row, seconds) = (&plan.stage(id).scope, forecasts[id.0 as usize].cpu);
         let mine = |(lender, group): &&mut (String, Group)| lender == row || group.targets.contains(row);
         match groups.iter_mut().find(mine) {
             Some((_, group)) => group.seconds += seconds,

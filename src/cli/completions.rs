@@ -14,7 +14,7 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Prints it.
+    /// Prints the output.
     pub fn run(self) -> CliResult {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "crossmill", &mut script);

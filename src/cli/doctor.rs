@@ -1,9 +1,9 @@
-//! `crossmill doctor`, and the look at the host's tools before a build.
+//! `crossmill doctor`.
 
 use super::options::Select;
 use super::{CliError, CliResult, exit};
 use crate::base::Diagnostic;
-use crate::host::tools::{self, Examination};
+use crate::host::tools::{self, HostReport};
 use crate::process::Tool;
 use crate::report::doctor as report;
 use clap::Args;
@@ -13,10 +13,10 @@ use clap::Args;
 pub struct Doctor {
     #[command(flatten)]
     select: Select,
-    /// Look for what `build --ccache` needs as well
+    /// Also check what `build --ccache` needs
     #[arg(long)]
     ccache: bool,
-    /// Install what is missing
+    /// Install missing tools
     #[arg(long)]
     install: bool,
     /// As JSON
@@ -25,7 +25,7 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    /// Examines and, where asked, installs.
+    /// Examines this machine and installs missing tools on request.
     pub fn run(self) -> CliResult {
         let session = self.select.session()?;
         let request = self.select.request(&session, true)?;
@@ -34,24 +34,24 @@ impl Doctor {
             names.extend(session.config.host_tools.cache().map(|(tool, _)| tool.name.clone()));
         }
         let host = session.machine();
-        let mut examination = tools::examine(&session.config.host_tools, &names, &host);
-        if self.install && !examination.is_good() {
-            install(&examination)?;
-            examination = tools::examine(&session.config.host_tools, &names, &host);
+        let mut host_report = tools::examine(&session.config.host_tools, &names, &host);
+        if self.install && !host_report.is_good() {
+            install(&host_report)?;
+            host_report = tools::examine(&session.config.host_tools, &names, &host);
         }
         let isolation = crate::process::isolation::support(std::path::Path::new("/proc/self/exe"))?.isolation();
         let text = if self.json {
-            report::json(&examination, &isolation).map_err(|error| CliError::usage(error.to_string()))?
+            report::json(&host_report, &isolation).map_err(|error| CliError::usage(error.to_string()))?
         } else {
-            report::text(&examination, &isolation, crate::report::Style::of(&std::io::stdout()))
+            report::text(&host_report, &isolation, crate::report::Style::of(&std::io::stdout()))
         };
         super::print(&text)?;
-        Ok(if examination.is_good() { exit::DONE } else { exit::HOST })
+        Ok(if host_report.is_good() { exit::DONE } else { exit::HOST })
     }
 }
 
-fn install(examination: &Examination) -> Result<(), CliError> {
-    let Some(command) = &examination.install else {
+fn install(host_report: &HostReport) -> Result<(), CliError> {
+    let Some(command) = &host_report.install else {
         let problem = Diagnostic::new("tools are missing, and no package manager that crossmill knows is here")
             .hint("`crossmill doctor` lists what is missing: install it by hand");
         return Err(CliError::new(exit::HOST, problem));
@@ -63,7 +63,7 @@ fn install(examination: &Examination) -> Result<(), CliError> {
     }
     let Err(said) = start(command) else { return Ok(()) };
     // One package that this distribution lacks, or that another stands in the way of, must not keep the rest away.
-    let of_tools = |word: &&String| examination.tools.iter().any(|tool| tool.packages.contains(word));
+    let of_tools = |word: &&String| host_report.tools.iter().any(|tool| tool.packages.contains(word));
     let (packages, manager): (Vec<_>, Vec<_>) = command.iter().partition(of_tools);
     if packages.len() < 2 {
         return Err(failed(said));
@@ -84,7 +84,7 @@ fn install(examination: &Examination) -> Result<(), CliError> {
 }
 
 fn failed(said: String) -> CliError {
-    CliError::new(exit::HOST, Diagnostic::new(said).hint("run it by hand to see what it says"))
+    CliError::new(exit::HOST, Diagnostic::new(said).hint("run it manually to see its output"))
 }
 
 fn start(argv: &[String]) -> Result<(), String> {

@@ -14,7 +14,7 @@ use clap::Args;
 pub struct Shell {
     #[command(flatten)]
     select: Select,
-    /// Run this instead of a shell, after `--`
+    /// The command to run instead of a shell, after `--`
     #[arg(last = true)]
     command: Vec<String>,
 }
@@ -40,7 +40,7 @@ fn variables(select: &Select) -> Result<(Target, String), CliError> {
     let plan = session.plan(&request, &store, &session.fetcher(&store))?;
     // A toolchain's own parts have less on theirs: gcc is built with binutils alone.
     let for_target = |column| session.config.recipes.get(column).is_some_and(|recipe| recipe.per == Per::Target);
-    let own = plan.stages.iter().filter(|stage| stage.row == target.name.as_str() && for_target(&stage.column));
+    let own = plan.stages.iter().filter(|stage| stage.scope == target.name.as_str() && for_target(&stage.package));
     let own = own.filter_map(|stage| stage.job());
     let Some((job, dirs)) = own.map(|job| (job, tool_dirs(job))).find(|(_, dirs)| !dirs.is_empty()) else {
         return Err(CliError::usage(format!("no recipe puts tools on the PATH of `{name}`")));
@@ -74,7 +74,7 @@ fn tool_dirs(job: &Job) -> Vec<(String, String)> {
 }
 
 impl Shell {
-    /// Becomes the shell; returns only when that fails.
+    /// Replaces this process with the shell; returns only on failure.
     pub fn run(self) -> CliResult {
         let (target, tools) = variables(&self.select)?;
         let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());

@@ -1,10 +1,9 @@
-//! `crossmill log`, `crossmill reproduce` and `crossmill timeline`: what an
-//! earlier run left.
+//! `crossmill log`, `crossmill reproduce` and `crossmill timeline`: output about earlier runs.
 
-use super::options::Place;
+use super::options::PathArgs;
 use super::{CliError, CliResult, run_log};
 use crate::base::{Diagnostic, files, suggest};
-use crate::plan::Material;
+use crate::plan::KeyInputs;
 use crate::report;
 use crate::store::Store;
 use clap::Args;
@@ -21,7 +20,7 @@ pub struct Log {
     #[arg(long)]
     path: bool,
     #[command(flatten)]
-    place: Place,
+    paths: PathArgs,
 }
 
 /// Print a shell script that runs a stage's steps by hand
@@ -33,7 +32,7 @@ pub struct Reproduce {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    place: Place,
+    paths: PathArgs,
 }
 
 /// Draw the timeline of a run, and its table, as an HTML page
@@ -45,13 +44,13 @@ pub struct Timeline {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    place: Place,
+    paths: PathArgs,
 }
 
 impl Log {
-    /// Prints it.
+    /// Prints the output.
     pub fn run(self) -> CliResult {
-        let store = self.place.session()?.store()?;
+        let store = self.paths.session()?.store()?;
         let dir = stage_dirs(&store, &self.stage)?;
         let mut logs = logs_in(&dir)?;
         if let Some(step) = &self.step {
@@ -81,8 +80,8 @@ impl Log {
     }
 }
 
-/// Copies a log without what a terminal would obey: a compiler, or a source that it quotes, may print anything.
-/// Controls are shown as `cat -v` shows them; nothing is held in memory but one piece.
+/// Copies a log without terminal control sequences: a compiler, or a source line that it quotes, may print anything.
+/// Control characters are shown as by `cat -v`; only one chunk is kept in memory.
 fn plain(mut log: impl std::io::BufRead, out: &mut dyn std::io::Write) -> std::io::Result<()> {
     let mut lead = false;
     loop {
@@ -134,7 +133,7 @@ fn step_of(log: &Path) -> String {
 impl Reproduce {
     /// Prints or writes it.
     pub fn run(self) -> CliResult {
-        let store = self.place.session()?.store()?;
+        let store = self.paths.session()?.store()?;
         let places = stage_dirs(&store, &self.stage)?;
         let scripts = places.iter().flat_map(|dir| [dir.join("reproduce.sh"), dir.join("logs/reproduce.sh")]);
         let mut script = None;
@@ -156,7 +155,7 @@ impl Reproduce {
 impl Timeline {
     /// Prints or writes it.
     pub fn run(self) -> CliResult {
-        let store = self.place.session()?.store()?;
+        let store = self.paths.session()?.store()?;
         let found = run_log::find(&store, self.run.as_deref())?;
         let page = report::timeline::html(&found.log.model);
         match self.output {
@@ -169,7 +168,7 @@ impl Timeline {
 
 // Where a stage's logs can be: its unfinished work first, for that is newer.
 fn stage_dirs(store: &Store, stage: &str) -> Result<Vec<PathBuf>, CliError> {
-    let Some(named) = store.recall::<Material>(stage)? else {
+    let Some(named) = store.recall::<KeyInputs>(stage)? else {
         let names = store.names()?;
         let stages = names.iter().map(String::as_str).filter(|name| !name.starts_with("source/"));
         let mut problem = Diagnostic::new(format!("no stage `{stage}` was ever started on this store"));

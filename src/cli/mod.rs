@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 /// Exit codes, as `crossmill --help` and README.md list them.
 pub mod exit {
-    /// Everything asked for is there.
+    /// Everything requested exists.
     pub const DONE: u8 = 0;
     /// A stage failed.
     pub const FAILED: u8 = 1;
@@ -105,7 +105,7 @@ enum Command {
     Store(store::StoreCommand),
 }
 
-/// What ends a command early: what to say, and the exit code.
+/// An error that ends a command: the message and the exit code.
 #[derive(Debug)]
 struct CliError {
     said: Vec<Diagnostic>,
@@ -183,13 +183,13 @@ impl From<crate::run::Error> for CliError {
     }
 }
 
-/// More than a screen of messages helps nobody.
+/// Print at most a screen of messages.
 const MOST_SAID: usize = 12;
 
-/// The whole program.
+/// Returns the whole program.
 pub fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    // A supervisor is this program again; it must do nothing else first.
+    // This program may have been started as a supervisor, which must not do anything else first.
     if args.next().is_some_and(|arg| arg == "__supervise") {
         return crate::process::supervise::supervise_main(args);
     }
@@ -214,7 +214,7 @@ pub fn main() -> ExitCode {
     }))
 }
 
-/// The answer to a spelling that has a new name.
+/// Returns the answer to a spelling that has a new name.
 fn renamed(old: &str, new: &str) -> CliError {
     Diagnostic::new(format!("`{old}` was renamed")).hint(format!("use `{new}`")).into()
 }

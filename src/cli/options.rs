@@ -3,15 +3,15 @@
 use super::{CliError, exit};
 use crate::base::Diagnostic;
 use crate::plan::Request;
-use crate::plan::request::Words;
+use crate::plan::request::RequestArgs;
 use crate::run::{Session, Setup};
 use clap::Args;
 use std::path::PathBuf;
 
-/// What is meant.
+/// Selects targets, profile, versions and settings.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Select {
-    /// Targets, by the kernel's word: arm64, s390, … (see `crossmill targets`)
+    /// Targets by name, alias or triple: arm64, s390, … (see `crossmill targets`)
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
     /// All targets of a group: primary, secondary, tertiary, all, or one of your own
@@ -20,19 +20,19 @@ pub struct Select {
     /// All targets of the matrix
     #[arg(long)]
     pub all: bool,
-    /// How much is built: quick, standard, release
+    /// The profile: quick, standard, release
     #[arg(long, short = 'p', value_name = "PROFILE")]
     pub profile: Option<String>,
-    /// Which versions belong together: latest, lts
+    /// The release set: latest, lts
     #[arg(long, value_name = "SET")]
     pub release_set: Option<String>,
-    /// Another version of one package
+    /// Use another version of one package
     #[arg(long, value_name = "PACKAGE=VERSION")]
     pub with: Vec<String>,
-    /// Turn a setting (see `crossmill targets --settings`)
+    /// Change a setting (see `crossmill targets --settings`)
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<String>,
-    /// What GCC compiles: c,rust; the same as `--set languages=…`
+    /// Languages of GCC: c,rust; the same as `--set languages=…`
     #[arg(long, value_name = "LANGUAGES")]
     pub languages: Option<String>,
     /// Take a package's source from a directory, an archive or `git+URL#REVISION`
@@ -42,13 +42,13 @@ pub struct Select {
     #[arg(long, value_name = "PACKAGE")]
     pub package: Vec<String>,
     #[command(flatten)]
-    pub place: Place,
+    pub paths: PathArgs,
 }
 
 impl Select {
     /// Reads the configuration.
     pub fn session(&self) -> Result<Session, CliError> {
-        self.place.session()
+        self.paths.session()
     }
 
     /// Resolves the request. With `or_all`, no target at all stands for every one.
@@ -63,7 +63,7 @@ impl Select {
             return Err(CliError::new(exit::USAGE, problem));
         }
         let set = self.settings().map_err(|problem| CliError::new(exit::USAGE, problem))?;
-        let words = Words {
+        let words = RequestArgs {
             targets: &self.targets,
             groups: &groups,
             profile: self.profile.as_deref(),
@@ -76,7 +76,7 @@ impl Select {
         Ok(Request::new(&session.config, &words)?)
     }
 
-    /// The settings that the user turned, as `NAME=VALUE`.
+    /// Returns the settings that the user turned, as `NAME=VALUE`.
     pub fn settings(&self) -> Result<Vec<String>, Diagnostic> {
         let mut set = self.set.clone();
         if let Some(languages) = &self.languages {
@@ -93,30 +93,30 @@ impl Select {
     }
 }
 
-/// Where things are.
+/// Locations of the store, the data and the configuration.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Place {
+pub struct PathArgs {
     /// The store: downloads, build trees and results
     #[arg(long, value_name = "DIR", env = "CROSSMILL_STORE", value_parser = store_path, help_heading = "Places")]
     pub store: Option<PathBuf>,
-    /// Where targets.toml and recipes/ are
+    /// Directory of targets.toml and recipes/
     #[arg(long, value_name = "DIR", env = "CROSSMILL_DATA", help_heading = "Places")]
     pub data: Option<PathBuf>,
-    /// An overlay over targets.toml; ./crossmill.toml is taken without being named
+    /// An overlay of targets.toml; ./crossmill.toml is always used
     #[arg(long, value_name = "FILE", help_heading = "Places")]
     pub config: Vec<PathBuf>,
     /// A directory of your own recipes
     #[arg(long, value_name = "DIR", help_heading = "Places")]
     pub recipes: Vec<PathBuf>,
-    /// Never touch the network
+    /// Do not use the network
     #[arg(long, help_heading = "Places")]
     pub offline: bool,
-    /// The base of a Debian mirror, instead of the one this host's apt uses
+    /// Base URL of a Debian mirror, instead of the one that apt uses
     #[arg(long, value_name = "URL", help_heading = "Places")]
     pub debian_mirror: Option<String>,
 }
 
-impl Place {
+impl PathArgs {
     /// Reads the configuration.
     pub fn session(&self) -> Result<Session, CliError> {
         Ok(Session::open(Setup {
@@ -132,7 +132,7 @@ impl Place {
 
 fn store_path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() {
-        return Err("it names no directory; for the usual store leave `--store` out and unset CROSSMILL_STORE".into());
+        return Err("the directory is empty; omit `--store` and unset CROSSMILL_STORE to use the default store".into());
     }
     Ok(text.into())
 }

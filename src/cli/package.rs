@@ -136,7 +136,7 @@ fn wanted(
             (false, Some(when)) => {
                 let said = format!("`{target}` has no `{}`: its recipe applies when `{}`", recipe.name, when.text);
                 Err(Diagnostic::new(said)
-                    .hint("leave this target out, or say what it lacks in targets.toml or by `--set`"))
+                    .hint("leave this target out, or set what it lacks in targets.toml or with `--set`"))
             }
             _ => {
                 let name = renderer.render(&contents.name)?;
@@ -149,7 +149,7 @@ fn wanted(
         });
         match name {
             Ok(name) => {
-                let stage = format!("{}/{}", instance.row(), recipe.name);
+                let stage = format!("{}/{}", instance.scope(), recipe.name);
                 // Targets that share a toolchain share its archive.
                 if found.iter().all(|other| other.stage != stage) {
                     let checks = contents.checks.iter().map(|(check, _)| format!("{target}/{check}"));

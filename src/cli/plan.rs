@@ -3,7 +3,7 @@
 use super::CliResult;
 use super::options::Select;
 use crate::plan::explain;
-use crate::plan::{Material, StageId};
+use crate::plan::{KeyInputs, StageId};
 use crate::report::plan as report;
 use crate::run::Goal;
 use crate::run::preflight::Preflight;
@@ -14,7 +14,7 @@ use clap::Args;
 pub struct Plan {
     #[command(flatten)]
     select: Select,
-    /// Say why each stage runs: what changed since it was built last
+    /// Explain why each stage runs: what changed since it was built last
     #[arg(long)]
     explain: bool,
     /// As JSON
@@ -38,13 +38,13 @@ impl Plan {
             if let Some((_, why)) = survey.damaged.iter().find(|(name, _)| *name == stage.name) {
                 return vec![why.clone()];
             }
-            match store.recall::<Material>(&stage.name) {
+            match store.recall::<KeyInputs>(&stage.name) {
                 Err(error) => vec![format!("what it was built from is not known: {error}")],
                 Ok(None) => vec!["never built here".to_owned()],
                 Ok(Some(last)) if last.key == stage.key => {
                     vec!["started before and not finished, or its result was removed".to_owned()]
                 }
-                Ok(Some(last)) => explain::differences(&last.material, &plan.material(id)),
+                Ok(Some(last)) => explain::differences(&last.inputs, &plan.key_inputs(id)),
             }
         };
         let rows = report::rows(&plan, &states, &expected, &why);

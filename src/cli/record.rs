@@ -1,11 +1,11 @@
 //! `crossmill record`, and `crossmill build --record`.
 
-use super::options::Place;
+use super::options::PathArgs;
 use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, Key, files};
-use crate::plan::Material;
+use crate::plan::KeyInputs;
 use crate::process::{Usage, probe};
-use crate::record::{self, History, Looked, Record, gather::World};
+use crate::record::{self, History, Record, StoredResult, gather::World};
 use crate::run::Session;
 use crate::run::log::{RunModel, event_log};
 use crate::store::Store;
@@ -15,33 +15,32 @@ use std::path::{Path, PathBuf};
 
 /// Keep the results of runs in docs/matrix.json and docs/matrix.md
 ///
-/// The newest proof of each target is laid over what the files already hold;
-/// a target that no run tells of keeps its older proof. Without names, all runs
-/// of the store that came to an end are read.
+/// The newest result of each target replaces the recorded one; a target without a newer run keeps
+/// its older result. Without names, all runs of the store that came to an end are read.
 #[derive(Debug, Args)]
 pub struct RecordCommand {
-    /// Runs to read, by their names (`ls $(crossmill store path)/runs`)
+    /// Names of runs to read (see `crossmill runs`)
     runs: Vec<String>,
     /// Where matrix.json and matrix.md are, instead of docs/ beside targets.toml
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Write nothing; exit 1 if the files are not what would be written
+    /// Write nothing; exit with 1 if the files are out of date
     #[arg(long)]
     check: bool,
-    /// Read no run: look at the files alone, or draw matrix.md from matrix.json again
+    /// Read no run: check the files only, or render matrix.md from matrix.json again
     #[arg(long, conflicts_with = "runs")]
     no_runs: bool,
     /// Print the record as JSON as well
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    paths: PathArgs,
 }
 
 impl RecordCommand {
     /// Writes or checks.
     pub fn run(self) -> CliResult {
-        let session = self.place.session()?;
+        let session = self.paths.session()?;
         let docs = docs(&session, self.out.as_deref())?;
         let wanted = match (self.no_runs, self.runs.is_empty()) {
             (true, _) => Wanted::None,
@@ -71,17 +70,17 @@ pub(super) fn record(session: &Session, run: &str) -> Result<(), CliError> {
     files.write(&docs).map(|_| ())
 }
 
-/// Where the files are to be; refused before an hour of building rather than after it.
+/// Returns where the files are to be; refused before an hour of building rather than after it.
 pub(super) fn docs(session: &Session, out: Option<&Path>) -> Result<PathBuf, CliError> {
     let docs = out.map_or_else(|| session.data.join("docs"), Path::to_owned);
     if docs.is_dir() {
         return Ok(docs);
     }
-    let problem = Diagnostic::new(format!("there is no directory `{}`", docs.display()));
+    let problem = Diagnostic::new(format!("directory `{}` does not exist", docs.display()));
     Err(problem.hint("`crossmill record --out DIR` writes matrix.json and matrix.md elsewhere").into())
 }
 
-/// The record that is kept beside the targets, if there is one.
+/// Returns the record that is kept beside the targets, if there is one.
 pub(super) fn kept(session: &Session) -> Result<Option<Record>, CliError> {
     read(&session.data.join("docs").join(record::JSON))
 }
@@ -144,7 +143,7 @@ impl Files {
     fn write(&self, docs: &Path) -> CliResult {
         self.tell();
         for name in &self.unknown {
-            errln!("warning: `{name}` is no target any more; its results are dropped");
+            errln!("warning: `{name}` is no longer a target; its results are dropped");
         }
         for (name, text) in self.each() {
             let path = docs.join(name);
@@ -158,7 +157,7 @@ impl Files {
         self.tell();
         let mut good = true;
         for name in &self.unknown {
-            errln!("error: {} names `{name}`, which is no target of the matrix", docs.join(record::JSON).display());
+            errln!("error: {} names `{name}`, which is not a target of the matrix", docs.join(record::JSON).display());
             good = false;
         }
         for (name, text) in self.each() {
@@ -214,18 +213,18 @@ fn chosen<'a>(
     Ok(all.iter().filter(|(name, _)| names.contains(name)).map(|(_, picture)| picture).collect())
 }
 
-fn look(store: &Store, key: &Key) -> Option<Looked> {
-    let record = store.record::<Material>(key).ok()?;
-    let tools = record.material.facts().iter().filter_map(|fact| {
-        let name = fact.what.strip_prefix("host tool `")?.strip_suffix('`')?;
-        Some((name.to_owned(), fact.value.clone()))
+fn look(store: &Store, key: &Key) -> Option<StoredResult> {
+    let record = store.record::<KeyInputs>(key).ok()?;
+    let tools = record.inputs.iter().filter_map(|input| {
+        let name = input.what.strip_prefix("host tool `")?.strip_suffix('`')?;
+        Some((name.to_owned(), input.value.clone()))
     });
     let tools = tools.collect();
     let usage = Usage { wall: record.wall, user: record.cpu, system: 0.0, max_rss_kib: record.max_rss_kib };
-    Some(Looked { usage, bytes: record.bytes, tools })
+    Some(StoredResult { usage, bytes: record.bytes, tools })
 }
 
-// What is published must not tell how this machine is laid out.
+// Published records must not contain paths of this machine.
 fn hide(store: &Store, data: &Path, text: &str) -> String {
     let home = std::env::var("HOME").ok().filter(|home| home.len() > 1);
     let mut text = text.replace(&store.root().display().to_string(), "STORE");

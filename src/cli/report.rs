@@ -1,6 +1,6 @@
 //! `crossmill report` and `crossmill diff`.
 
-use super::options::Place;
+use super::options::PathArgs;
 use super::run_log::{self, FoundRun};
 use super::{CliError, CliResult, exit, print};
 use crate::base::{Diagnostic, suggest};
@@ -30,7 +30,7 @@ pub struct ReportCommand {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
-    place: Place,
+    paths: PathArgs,
 }
 
 /// Compare two runs: what fails now, what works again, new warnings, times and sizes
@@ -51,7 +51,7 @@ pub struct Diff {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    paths: PathArgs,
 }
 
 /// A difference that is not acceptable.
@@ -120,7 +120,7 @@ impl Criterion {
 impl ReportCommand {
     /// Prints or writes it.
     pub fn run(self) -> CliResult {
-        let session = self.place.session()?;
+        let session = self.paths.session()?;
         let store = session.store()?;
         let found = run_log::find(&store, self.run.as_deref())?;
         let before = self.since.as_deref().map(|since| run_log::find(&store, Some(since))).transpose()?;
@@ -169,7 +169,7 @@ fn nothing_shared(error: &NothingShared) -> Diagnostic {
 impl Diff {
     /// Compares them.
     pub fn run(self) -> CliResult {
-        let store = self.place.session()?.store()?;
+        let store = self.paths.session()?.store()?;
         let before = run_log::find(&store, Some(&self.before))?;
         let after = run_log::find(&store, Some(&self.after))?;
         let found = compared(&store, &before, &after)?;

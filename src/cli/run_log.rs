@@ -2,7 +2,7 @@
 
 use super::{CliError, exit};
 use crate::base::{Diagnostic, files, suggest};
-use crate::plan::Material;
+use crate::plan::KeyInputs;
 use crate::run::comparison::Subject;
 use crate::run::comparison::spread::History;
 use crate::run::log::RunModel;
@@ -82,7 +82,7 @@ fn sizes(store: &Store, model: &RunModel) -> BTreeMap<String, u64> {
     let of_stage = |stage: &crate::run::log::model::Stage| {
         let from_path = stage.result.as_deref().and_then(|result| Path::new(result).parent()?.file_name()?.to_str());
         let key = from_path.and_then(|name| name.parse().ok()).unwrap_or(stage.info.key);
-        let record = store.record::<Material>(&key).ok()?;
+        let record = store.record::<KeyInputs>(&key).ok()?;
         (record.name == stage.info.name && record.bytes > 0).then_some(record.bytes)
     };
     model.stages.iter().filter_map(|(name, stage)| Some((name.clone(), of_stage(stage)?))).collect()

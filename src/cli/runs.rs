@@ -1,6 +1,6 @@
 //! `crossmill runs`.
 
-use super::options::Place;
+use super::options::PathArgs;
 use super::{CliResult, exit, print};
 use crate::base::{Diagnostic, files};
 use crate::report::runs::{self as report, Run};
@@ -16,13 +16,13 @@ pub struct Runs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: Place,
+    paths: PathArgs,
 }
 
 impl Runs {
     /// Lists them.
     pub fn run(self) -> CliResult {
-        let store = self.place.session()?.store()?;
+        let store = self.paths.session()?.store()?;
         let dir = store.root().join("runs");
         let mut runs = Vec::new();
         for name in files::names_in(&dir)? {

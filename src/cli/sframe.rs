@@ -3,7 +3,7 @@
 use crate::base::{Diagnostic, suggest};
 use crate::cli::{CliError, CliResult, exit};
 use crate::debuginfo::input::Input;
-use crate::debuginfo::sframe::compare::{self as check, Looked, Progress, Total};
+use crate::debuginfo::sframe::compare::{self as check, Progress, ScanResult, Total};
 use crate::debuginfo::sframe::{RULES, rule};
 use crate::report::Style;
 use crate::report::debuginfo::sframe as report;
@@ -100,7 +100,7 @@ impl Check {
         Ok(if total.is_good(deny_warnings) { exit::DONE } else { exit::FAILED })
     }
 
-    fn print(&self, looked: &Looked, deny_warnings: bool) -> Result<(), CliError> {
+    fn print(&self, looked: &ScanResult, deny_warnings: bool) -> Result<(), CliError> {
         let text = if self.json {
             report::json(looked, deny_warnings).map_err(|error| CliError::usage(error.to_string()))?
         } else {

@@ -1,9 +1,9 @@
 //! `crossmill store`.
 
-use super::options::Place;
+use super::options::PathArgs;
 use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, Key, files, units};
-use crate::plan::Material;
+use crate::plan::KeyInputs;
 use crate::run::log::event::Event;
 use crate::run::log::event_log;
 use crate::store::{self, Store};
@@ -20,11 +20,11 @@ pub struct StoreCommand {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Print the store's directory
-    Path(Place),
+    Path(PathArgs),
     /// Read every byte of every result and source tree and compare it with what was published
-    Verify(Place),
+    Verify(PathArgs),
     /// Remove every damaged result and source tree; the next build that needs one makes it again
-    Repair(Place),
+    Repair(PathArgs),
     /// Remove one result, by its key or its stage's name
     Discard(Discard),
     /// Remove the results and source trees that no recent run used
@@ -38,7 +38,7 @@ struct Discard {
     #[arg(value_name = "KEY|STAGE")]
     what: String,
     #[command(flatten)]
-    place: Place,
+    paths: PathArgs,
 }
 
 /// Remove the results and source trees that no recent run used
@@ -56,7 +56,7 @@ struct Gc {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    place: Place,
+    paths: PathArgs,
 }
 
 impl StoreCommand {
@@ -75,8 +75,8 @@ impl StoreCommand {
     }
 }
 
-fn verify(place: &Place) -> CliResult {
-    let store = place.session()?.store()?;
+fn verify(paths: &PathArgs) -> CliResult {
+    let store = paths.session()?.store()?;
     let (keys, sources) = (store.keys()?, store.source_keys()?);
     let looked = keys.iter().map(|key| store.verify(key).map(drop));
     let looked = looked.chain(sources.iter().map(|key| store.check_source(key, true).map(drop)));
@@ -102,8 +102,8 @@ fn verify(place: &Place) -> CliResult {
     Ok(if damaged + unread == 0 { exit::DONE } else { exit::STORE })
 }
 
-fn repair(place: &Place) -> CliResult {
-    let store = place.session()?.store()?;
+fn repair(paths: &PathArgs) -> CliResult {
+    let store = paths.session()?.store()?;
     let removed = store.repair()?;
     for (path, why) in &removed {
         super::print(&format!("removed: {}: {why}\n", path.display()))?;
@@ -113,7 +113,7 @@ fn repair(place: &Place) -> CliResult {
 }
 
 fn discard(command: &Discard) -> CliResult {
-    let store = command.place.session()?.store()?;
+    let store = command.paths.session()?.store()?;
     store.writable()?;
     let key = find_key(&store, &command.what)?;
     let Ok(_lock) = store.try_lock(&key)? else {
@@ -127,7 +127,7 @@ fn discard(command: &Discard) -> CliResult {
 // A stage's name stands for its last result; a key may be shortened as far as it stays unique.
 fn find_key(store: &Store, what: &str) -> Result<Key, CliError> {
     let keys = store.keys()?;
-    let named = store.recall_if_whole::<Material>(what)?.map(|named| named.key).filter(|key| keys.contains(key));
+    let named = store.recall_if_whole::<KeyInputs>(what)?.map(|named| named.key).filter(|key| keys.contains(key));
     if let Some(key) = named {
         return Ok(key);
     }
@@ -143,7 +143,7 @@ fn find_key(store: &Store, what: &str) -> Result<Key, CliError> {
 }
 
 fn gc(command: &Gc) -> CliResult {
-    let store = command.place.session()?.store()?;
+    let store = command.paths.session()?.store()?;
     let keep = used(&store, command)?;
     let removed = store.gc(&keep, command.dry_run)?;
     let word = if command.dry_run { "would remove" } else { "removed" };
@@ -192,9 +192,9 @@ fn used(store: &Store, command: &Gc) -> Result<BTreeSet<Key>, CliError> {
         if !used.insert(key) {
             continue;
         }
-        if let Some(record) = store.record_if_whole::<Material>(&key)? {
-            let facts = record.material.facts().iter().filter(|fact| fact.what.starts_with("result of "));
-            todo.extend(facts.filter_map(|fact| fact.value.parse::<Key>().ok()));
+        if let Some(record) = store.record_if_whole::<KeyInputs>(&key)? {
+            let results = record.inputs.iter().filter(|input| input.what.starts_with("result of "));
+            todo.extend(results.filter_map(|input| input.value.parse::<Key>().ok()));
         }
     }
     Ok(used)

@@ -1,6 +1,6 @@
 //! `crossmill targets`.
 
-use super::options::Place;
+use super::options::PathArgs;
 use super::{CliError, CliResult, record};
 use crate::report::targets::{self as report, Form};
 use clap::Args;
@@ -25,13 +25,13 @@ pub struct Targets {
     #[arg(long, conflicts_with_all = ["json", "settings"])]
     markdown: bool,
     #[command(flatten)]
-    place: Place,
+    paths: PathArgs,
 }
 
 impl Targets {
     /// Lists.
     pub fn run(self) -> CliResult {
-        let session = self.place.session()?;
+        let session = self.paths.session()?;
         let matrix = &session.config.matrix;
         let form = match (self.json, self.markdown) {
             (true, _) => Form::Json,

@@ -10,10 +10,10 @@ use std::path::{Component, Path, PathBuf};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawAccess {
-    /// Whether steps reach the network.
+    /// Whether steps have network access.
     #[serde(default)]
     pub network: bool,
-    /// Device nodes that steps open, as `/dev/kvm`.
+    /// Device nodes that steps open, such as `/dev/kvm`.
     #[serde(default)]
     pub devices: Vec<Text>,
     /// Files and directories outside of the work directory that steps write.
@@ -21,10 +21,10 @@ pub struct RawAccess {
     pub write: Vec<Text>,
 }
 
-/// What the steps of a recipe may use of the machine, beyond reading it and writing their work directory.
+/// The access of a recipe's steps beyond reading the machine and writing their work directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Access {
-    /// The network.
+    /// Network access.
     pub network: bool,
     /// Device nodes.
     pub devices: Vec<PathBuf>,
@@ -50,7 +50,7 @@ impl Access {
         Self { network: raw.network, devices: paths(&raw.devices, "/dev"), write: paths(&raw.write, "/") }
     }
 
-    /// Returns what a stage's key records of it: nothing, where a recipe declares nothing.
+    /// Returns the key inputs; none if the recipe declares no access.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let network = self.network.then(|| ("access: network", "true".to_owned()));
         let devices = self.devices.iter().map(|path| ("access: device", path.display().to_string()));
@@ -63,7 +63,8 @@ fn is_plain(path: &Path) -> bool {
     path.is_absolute() && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
 }
 
-/// Returns why `path` is not one below a directory of crossmill's own: `what` is what the path is for.
+/// Returns why `path` is not a valid relative path below one of crossmill's directories; `what` is the purpose of the
+/// path.
 pub fn stays_below(what: &str, path: &str) -> Result<(), String> {
     let plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     if path.is_empty() || !plain || path.contains('\0') {

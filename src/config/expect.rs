@@ -1,4 +1,4 @@
-//! What is expected of a check for a target, and failures that are known.
+//! Expected results of checks, and known failures.
 
 use super::file::SourceFile;
 use super::matrix_load::unknown;
@@ -11,22 +11,22 @@ use std::collections::BTreeMap;
 use std::fmt;
 use toml::Spanned;
 
-/// What a check is expected to say.
+/// The expected result of a check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Word {
-    /// That all is as it should be; so unless something else is said.
+pub enum Expected {
+    /// It passes; the default.
     #[default]
     Pass,
-    /// That the target has no such thing.
+    /// The target does not support what is checked.
     Unsupported,
 }
 
-impl Word {
-    /// All words, for messages.
+impl Expected {
+    /// All values, for messages.
     pub const ALL: [&str; 2] = ["pass", "unsupported"];
 
-    /// From TOML.
+    /// Parses a TOML value.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "pass" => Some(Self::Pass),
@@ -36,7 +36,7 @@ impl Word {
     }
 }
 
-impl fmt::Display for Word {
+impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pass => "pass",
@@ -45,50 +45,50 @@ impl fmt::Display for Word {
     }
 }
 
-/// A failure that is known: it does not fail a run until it expires.
+/// A known failure, which does not fail a run until it expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownFailure {
     /// The cause, with its upstream reference.
     pub why: String,
-    /// The day from which it counts as a failure again.
+    /// The day on which it expires.
     pub until: Option<Date>,
-    /// The versions that have it; with any other it counts as a failure.
+    /// The affected versions; any other version fails the run.
     pub versions: BTreeMap<PackageName, VersionRange>,
 }
 
-/// What is expected of one check stage, for the versions that are built.
+/// The expectation of one check stage, for the versions being built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expectation {
-    /// What the check should say.
-    pub word: Word,
-    /// A failure that is known.
-    pub known: Option<Known>,
+    /// The expected result.
+    pub word: Expected,
+    /// A known failure.
+    pub known: Option<ActiveKnownFailure>,
 }
 
-/// A known failure for the versions that are built.
+/// A known failure, for the versions being built.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct ActiveKnownFailure {
     /// The cause.
     pub why: String,
-    /// The day from which it counts as a failure again.
+    /// The day on which it expires.
     pub until: Option<Date>,
-    /// The version that is outside of what has it: `gcc 16.3.0`.
+    /// A version outside the affected range: `gcc 16.3.0`.
     pub outside: Option<String>,
 }
 
 impl KnownFailure {
-    /// This failure where `versions` are built.
-    pub fn with(&self, versions: &BTreeMap<PackageName, Version>) -> Known {
+    /// Returns this failure for the versions being built.
+    pub fn with(&self, versions: &BTreeMap<PackageName, Version>) -> ActiveKnownFailure {
         let outside = self.versions.iter().find_map(|(package, range)| {
             let version = versions.get(package)?;
             (!range.contains(version)).then(|| format!("{package} {version}"))
         });
-        Known { why: self.why.clone(), until: self.until, outside }
+        ActiveKnownFailure { why: self.why.clone(), until: self.until, outside }
     }
 }
 
-impl Known {
-    /// Why it does not hold any more, if so.
+impl ActiveKnownFailure {
+    /// Returns why it has expired, if it has.
     pub fn expired(&self, today: Date) -> Option<String> {
         if let Some(outside) = &self.outside {
             return Some(format!("it was known for other versions than {outside}"));
@@ -106,21 +106,21 @@ impl fmt::Display for Expectation {
     }
 }
 
-/// The words that a target gives; wrong ones are added to `problems`.
-pub fn words(file: &SourceFile, raw: &RawTarget, problems: &mut Vec<Diagnostic>) -> BTreeMap<PackageName, Word> {
+/// Parses the expected results of a target; problems are appended to `problems`.
+pub fn words(file: &SourceFile, raw: &RawTarget, problems: &mut Vec<Diagnostic>) -> BTreeMap<PackageName, Expected> {
     let mut words = BTreeMap::new();
     for (check, text) in &raw.expect {
-        if let Some(word) = Word::parse(text.get_ref()) {
+        if let Some(word) = Expected::parse(text.get_ref()) {
             words.insert(check.get_ref().clone(), word);
         } else {
-            let problem = unknown(file, text, "expectation", Word::ALL);
+            let problem = unknown(file, text, "expectation", Expected::ALL);
             problems.push(problem.hint("a failure is declared by `[target.NAME.known-failure.CHECK]`"));
         }
     }
     words
 }
 
-/// The known failures that a target gives; wrong ones are added to `problems`.
+/// Parses the known failures of a target; problems are appended to `problems`.
 pub fn known_failures(
     file: &SourceFile,
     raw: &RawTarget,
@@ -142,13 +142,16 @@ pub fn known_failures(
     known
 }
 
-// A failure without an end would hide for ever what it once excused.
+// A known failure that never expires would hide new failures for ever.
 fn known_failure(raw: &RawKnownFailure) -> Result<KnownFailure, (String, &'static str)> {
     const ENDS: &str = "give it `until = \"2027-01-01\"`, or `versions = { gcc = \"<17\" }`";
     let until = match &raw.until {
         Some(day) => {
             let parsed = day.get_ref().parse();
-            Some(parsed.map_err(|_| (format!("`{}` is no date", day.get_ref()), "dates are written as 2027-01-01"))?)
+            Some(
+                parsed
+                    .map_err(|_| (format!("`{}` is not a date", day.get_ref()), "dates are written as 2027-01-01"))?,
+            )
         }
         None => None,
     };

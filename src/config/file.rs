@@ -1,5 +1,4 @@
-//! A TOML file being read: its text stays at hand so that every problem found
-//! later can still name its line.
+//! A TOML file with its text, so that problems found later can be reported with their line.
 
 use super::toml_error;
 use crate::base::{Diagnostic, Location};
@@ -15,7 +14,7 @@ pub struct SourceFile {
     text: Arc<str>,
 }
 
-/// A string of a file, with its place.
+/// A string from a file, with its location.
 #[derive(Debug, Clone)]
 pub struct Placed {
     /// The string.
@@ -31,44 +30,44 @@ impl SourceFile {
         Ok(Self::from_text(path, text))
     }
 
-    /// Takes text that is there already.
+    /// Creates a file from text that has been read already.
     pub fn from_text(path: &Path, text: String) -> Self {
         Self { path: path.into(), text: text.into() }
     }
 
-    /// Where it is.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The directory that its relative paths start from.
+    /// Returns the directory that relative paths in the file are based on.
     pub fn dir(&self) -> PathBuf {
         self.path.parent().unwrap_or(Path::new(".")).to_owned()
     }
 
-    /// Reads the shape; unknown keys and wrong types are diagnosed with their line.
+    /// Deserializes the file; unknown keys and wrong types are reported with their line.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {
         toml::from_str(&self.text).map_err(|error| toml_error::diagnose(&self.path, &self.text, &error))
     }
 
-    /// The place of a byte range.
+    /// Returns the location of a byte range.
     pub fn location(&self, span: Range<usize>) -> Location {
         Location::of_span(&self.path, &self.text, span)
     }
 
-    /// A diagnostic at a value's place.
+    /// Returns a diagnostic at a value's location.
     pub fn error<T>(&self, value: &toml::Spanned<T>, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(message).at(self.location(value.span()))
     }
 
-    /// A string with its place.
+    /// Returns a string with its location.
     pub fn placed(&self, text: &toml::Spanned<String>) -> Placed {
         Placed { text: text.get_ref().clone(), file: self.clone(), span: text.span() }
     }
 }
 
 impl Placed {
-    /// A diagnostic at its place.
+    /// Returns a diagnostic at its location.
     pub fn error(&self, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(message).at(self.file.location(self.span.clone()))
     }

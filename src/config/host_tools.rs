@@ -1,5 +1,5 @@
-//! What builds need from the machine they run on, as `recipes/host-tools.toml`
-//! tells it. No tool, package or package manager is known here by name.
+//! The host tools that builds need, from `recipes/host-tools.toml`. This code knows no tool,
+//! package or package manager by name.
 
 use super::file::SourceFile;
 use crate::base::{Diagnostic, Version, suggest};
@@ -16,31 +16,32 @@ pub struct HostTools {
     pub managers: Vec<Manager>,
 }
 
-/// One thing a build needs.
+/// A tool or library that builds need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tool {
-    /// Its name for people.
+    /// Its name.
     pub name: String,
-    /// How to find it.
+    /// How it is found.
     pub find: Find,
-    /// Whether its version belongs to the keys of stages.
+    /// Whether its version is part of stage keys.
     pub identity: bool,
-    /// For a compiler cache: what it stands before.
+    /// For a compiler cache: the compilers it wraps.
     pub cache: Option<Cache>,
-    /// What it is needed for, for people.
+    /// Its purpose, as text.
     pub why: String,
-    /// What to install, by package manager.
+    /// The packages that provide it, by package manager.
     pub packages: BTreeMap<String, Vec<String>>,
 }
 
-/// What a compiler cache stands before: it changes no result and no key.
+/// The compilers that a compiler cache wraps. It changes no result and no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     /// The programs, by name.
     pub wraps: Vec<String>,
-    /// The environment variable that tells it where to keep what it remembers.
+    /// The environment variable that names the cache directory.
     pub variable: String,
-    /// The one that names the directory below which it takes paths as relative: the work directories are there.
+    /// The environment variable that names the base directory below which paths are made relative: the work
+    /// directories are there.
     pub base_variable: Option<String>,
 }
 
@@ -49,20 +50,20 @@ pub struct Cache {
 pub enum Find {
     /// A program on PATH.
     Program {
-        /// Names that will do, the best first; at least one.
+        /// Acceptable names in order of preference; at least one.
         names: Vec<String>,
-        /// Arguments that make it print its version; empty when it is not asked.
+        /// Arguments that print its version; empty if the version does not matter.
         version_args: Vec<String>,
-        /// The oldest version that will do.
+        /// The oldest supported version.
         minimum: Option<Version>,
-        /// A shell command that prints where it is, in the caller's own environment.
+        /// A shell command that prints its path, run in the caller's environment.
         locate: Option<String>,
     },
     /// A header or library: a C program that must compile and link.
     Compile {
         /// The C program.
         source: String,
-        /// Further arguments of the link.
+        /// Additional linker arguments.
         link: Vec<String>,
     },
 }
@@ -70,11 +71,11 @@ pub enum Find {
 /// A package manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manager {
-    /// As the tools' `packages` name it.
+    /// Its name, as in the tools' `packages`.
     pub name: String,
-    /// The program that tells it is there.
+    /// The program whose presence identifies it.
     pub program: String,
-    /// The command that installs; packages follow.
+    /// The install command; packages are appended.
     pub install: Vec<String>,
 }
 
@@ -116,17 +117,17 @@ impl HostTools {
         }
     }
 
-    /// The tools of these names, in the file's order.
+    /// Returns the tools of these names, in the file's order.
     pub fn named<'a>(&'a self, names: &'a [String]) -> impl Iterator<Item = &'a Tool> {
         self.tools.iter().filter(|tool| names.contains(&tool.name))
     }
 
-    /// The compiler cache, if one is described.
+    /// Returns the compiler cache, if one is described.
     pub fn cache(&self) -> Option<(&Tool, &Cache)> {
         self.tools.iter().find_map(|tool| Some((tool, tool.cache.as_ref()?)))
     }
 
-    /// The tools whose version belongs to the keys of stages.
+    /// Returns the tools whose version belongs to the keys of stages.
     pub fn identity(&self) -> impl Iterator<Item = &Tool> {
         self.tools.iter().filter(|tool| tool.identity)
     }
@@ -145,7 +146,7 @@ struct RawFile {
     manager: BTreeMap<String, Spanned<RawManager>>,
 }
 
-/// The tables as they stand in the file; the TOML reader gives them by name.
+/// The tables in the order of the file; the TOML parser sorts them by name.
 fn in_order<T>(tables: BTreeMap<String, Spanned<T>>) -> Vec<(String, Spanned<T>)> {
     let mut tables: Vec<_> = tables.into_iter().collect();
     tables.sort_by_key(|(_, table)| table.span().start);

@@ -1,5 +1,4 @@
-//! Everything a run is told, read from where it stands: `targets.toml`, the
-//! recipes, and what the user lays over both.
+//! Loads the configuration of a run: `targets.toml`, the recipes, and the user's overlays.
 
 use super::file::{Placed, SourceFile};
 use super::host_tools::HostTools;
@@ -13,13 +12,13 @@ use std::path::{Path, PathBuf};
 /// The matrix, the recipes and the host tools.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The targets and all that is named beside them.
+    /// The targets, and the settings, profiles and sets declared beside them.
     pub matrix: Matrix,
     /// The recipes by package.
     pub recipes: BTreeMap<PackageName, Recipe>,
     /// The host tools that recipes name.
     pub host_tools: HostTools,
-    /// Where recipes and their files are, the user's own directories first.
+    /// The recipe directories, the user's first.
     pub recipe_dirs: Vec<PathBuf>,
 }
 
@@ -27,9 +26,9 @@ pub struct Config {
 const HOST_TOOLS: &str = "host-tools.toml";
 
 impl Config {
-    /// Reads `data/targets.toml` and `data/recipes/`, then the overlays in
-    /// order with the recipe directories they and `extra_recipes` name.
-    /// A user's recipe replaces ours of the same name.
+    /// Reads `data/targets.toml` and `data/recipes/`, then the overlays in order, with the recipe
+    /// directories that they and `extra_recipes` name. A user's recipe replaces a shipped one of
+    /// the same name.
     pub fn load(data: &Path, overlays: &[PathBuf], extra_recipes: &[PathBuf]) -> Result<Self, Vec<Diagnostic>> {
         let mut problems = Vec::new();
         let mut files = Vec::new();
@@ -53,7 +52,7 @@ impl Config {
             for path in recipe_files(dir, &mut problems) {
                 match SourceFile::read(&path).map_err(|problem| vec![problem]).and_then(|file| Recipe::load(&file)) {
                     Ok(recipe) => {
-                        // The user's directories come first and win.
+                        // The user's directories come first and take precedence.
                         recipes.entry(recipe.name.clone()).or_insert(recipe);
                     }
                     Err(more) => problems.extend(more),
@@ -70,7 +69,7 @@ impl Config {
         }
     }
 
-    /// The recipe of a package; otherwise the nearest name.
+    /// Returns the recipe of a package, or an error that suggests the nearest name.
     pub fn recipe(&self, name: &str) -> Result<&Recipe, Diagnostic> {
         self.recipes.get(name).ok_or_else(|| {
             let mut diagnostic = Diagnostic::new(format!("unknown package `{name}`"));
@@ -79,13 +78,13 @@ impl Config {
         })
     }
 
-    /// A file that a recipe names, from the first directory that has it.
+    /// Returns the path of a file that a recipe names, from the first directory that has it.
     pub fn recipe_file(&self, name: &str) -> Option<PathBuf> {
         let inside = Path::new(name).components().all(|part| matches!(part, std::path::Component::Normal(_)));
         self.recipe_dirs.iter().map(|dir| dir.join(name)).find(|path| inside && path.is_file())
     }
 
-    // Names that one file uses and another defines.
+    // Checks names that are defined in another file.
     fn check_names(&self) -> Result<(), Vec<Diagnostic>> {
         let mut problems = Vec::new();
         for need in self.recipes.values().flat_map(|recipe| &recipe.needs) {
@@ -111,7 +110,8 @@ impl Config {
                 match self.recipe(package.as_str()) {
                     Err(problem) => problems.push(placed(at, problem)),
                     Ok(recipe) if recipe.check != (*package != archive.package.0) => {
-                        let said = if recipe.check { "is a check, which no archive is made of" } else { "is no check" };
+                        let said =
+                            if recipe.check { "is a check, and checks cannot be packaged" } else { "is not a check" };
                         problems.push(at.error(format!("`{package}` {said}")));
                     }
                     Ok(_) => {}
@@ -158,7 +158,7 @@ impl Config {
         }
     }
 
-    // What a target names itself must be there and must be its own to choose.
+    // A version pinned by a target must exist, and the target must be allowed to choose it.
     fn check_pins(&self, target: &Target, problems: &mut Vec<Diagnostic>) {
         let owner = self.matrix.targets.get(&target.toolchain).unwrap_or(target);
         for (package, pin) in target.pins.iter().filter(|(_, pin)| pin.own) {
@@ -188,12 +188,12 @@ impl Config {
     }
 }
 
-// The same problem, with the place that has it.
+// Adds a location to a problem.
 pub(super) fn placed(at: &Placed, problem: Diagnostic) -> Diagnostic {
     Diagnostic { hints: problem.hints, ..at.error(problem.message) }
 }
 
-/// The versions of a recipe, as hints beside one that it lacks.
+/// Returns hints that list the versions of a recipe, for a version it does not have.
 pub fn version_hints(recipe: &Recipe, wanted: &str) -> Vec<String> {
     let mut hints = suggest::hints(wanted, "versions", recipe.versions.iter().map(|release| release.version.as_str()));
     hints.push(format!("a local source needs no recipe entry: `--source {}=PATH`", recipe.name));

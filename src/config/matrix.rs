@@ -1,7 +1,6 @@
-//! The target matrix as the rest of the program sees it: inheritance and
-//! overlays resolved, every name checked to exist.
+//! The resolved target matrix: inheritance and overlays are applied, and every name is checked.
 
-use super::expect::{KnownFailure, Word};
+use super::expect::{Expected, KnownFailure};
 use super::file::{Placed, SourceFile};
 use super::matrix_load::Loader;
 use super::raw::RawMatrix;
@@ -10,17 +9,17 @@ use super::version_range::VersionRange;
 use crate::base::{Diagnostic, PackageName, TargetName, Version, suggest};
 use std::collections::BTreeMap;
 
-/// The `toolchain` of a target for which none is built: this machine's compiler.
+/// The `toolchain` of a target that uses this machine's compiler.
 pub const HOST: &str = "host";
 /// The tiers, as in buildall.
 pub const TIERS: [&str; 3] = ["primary", "secondary", "tertiary"];
 
-/// Everything that `targets.toml` and its overlays say.
+/// The content of `targets.toml` and its overlays.
 #[derive(Debug, Clone)]
 pub struct Matrix {
     /// The targets that can be built.
     pub targets: BTreeMap<TargetName, Target>,
-    /// Targets known by name that cannot.
+    /// Known targets that cannot be built.
     pub not_built: BTreeMap<TargetName, NotBuilt>,
     /// Named lists of targets; the tiers and `all` are among them.
     pub groups: BTreeMap<String, Vec<TargetName>>,
@@ -32,20 +31,20 @@ pub struct Matrix {
     pub profiles: BTreeMap<String, Profile>,
     /// Named sets of versions.
     pub release_sets: BTreeMap<String, ReleaseSet>,
-    /// What archives can be made of.
+    /// Kinds of archives.
     pub archives: BTreeMap<String, Archive>,
     /// The environment of every step.
     pub environment: BTreeMap<String, String>,
-    /// What is taken when the command line says nothing.
+    /// Defaults of the command line.
     pub defaults: Defaults,
-    /// Every place that names what a recipe defines, for when the recipes are known.
+    /// Every use of a name that recipes define, checked once the recipes are loaded.
     pub mentions: Vec<Mention>,
 }
 
-/// A package or a check, named in a file that does not define it.
+/// A use of a package's or check's name.
 #[derive(Debug, Clone)]
 pub struct Mention {
-    /// The name and its place.
+    /// The name and its location.
     pub at: Placed,
     /// Whether it must be a check.
     pub check: bool,
@@ -54,9 +53,9 @@ pub struct Mention {
 /// A target that can be built.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The kernel's word for it.
+    /// Its name in the kernel.
     pub name: TargetName,
-    /// One line for people.
+    /// A summary of one line.
     pub summary: String,
     /// One of [`TIERS`].
     pub tier: String,
@@ -64,43 +63,43 @@ pub struct Target {
     pub triple: String,
     /// The target whose toolchain it uses: often itself.
     pub toolchain: TargetName,
-    /// Whether none is built for it: this machine's own compiler makes its kernel.
+    /// Whether it uses this machine's compiler instead of a toolchain of its own.
     pub host_toolchain: bool,
     /// The kernel's `ARCH`.
     pub arch: String,
-    /// Other names that people type for it.
+    /// Other names for it.
     pub aliases: Vec<String>,
     /// How its kernel is built; `None` for a target that has only a toolchain.
     pub kernel: Option<Kernel>,
     /// The release set that `pins` come from, if it names one.
     pub release_set: Option<String>,
-    /// Versions that it is built from unless the user says otherwise, with their places for messages.
+    /// Versions that it is built from unless the user overrides them, with their locations for messages.
     pub pins: BTreeMap<PackageName, Pin>,
-    /// Extra words for a package's configure or make.
+    /// Additional arguments for a package's configure or make.
     pub options: BTreeMap<PackageName, Vec<ExtraOption>>,
     /// Versions that it needs.
     pub requires: Vec<Requires>,
-    /// What is expected of each check; `pass` of one that is not named.
-    pub expect: BTreeMap<PackageName, Word>,
-    /// Failures of checks that are known.
+    /// The expected result of each check; `pass` if not given.
+    pub expect: BTreeMap<PackageName, Expected>,
+    /// Known failures of checks.
     pub known_failures: BTreeMap<PackageName, KnownFailure>,
     /// A value for every declared fact.
     pub facts: BTreeMap<String, String>,
-    /// Settings that it turns whatever the profile says.
+    /// Settings that it changes regardless of the profile.
     pub set: BTreeMap<String, Value>,
-    /// What is peculiar about it beside options and versions.
-    pub peculiarities: Vec<Peculiarity>,
+    /// Differences from other targets beside options and versions.
+    pub quirks: Vec<Quirk>,
     /// Remarks.
     pub notes: Vec<String>,
 }
 
-/// How a target's kernel is built. Shapes: file names are relative to the
-/// recipe directory, `image` to the kernel's build directory.
+/// How a target's kernel is built. File names are relative to the recipe directory, `image` to the
+/// kernel's build directory.
 #[derive(Debug, Clone, Default)]
 pub struct Kernel {
-    /// The configuration target a standard build starts from.
+    /// The configuration target of a standard build.
     pub defconfig: String,
-    /// Fragments on top of it.
+    /// Fragments added to it.
     pub fragments: Vec<String>,
     /// Fragments of a tiny kernel.
     pub tiny_fragments: Vec<String>,
@@ -113,22 +112,22 @@ pub struct Kernel {
 /// A declared fact of targets.
 #[derive(Debug, Clone)]
 pub struct Fact {
-    /// What it says.
+    /// What it describes.
     pub summary: String,
-    /// What holds for a target that does not give it.
+    /// The value for targets that do not give one.
     pub default: String,
 }
 
-/// Options and why.
+/// Additional options with their reason.
 #[derive(Debug, Clone)]
 pub struct ExtraOption {
     /// The options.
     pub add: Vec<String>,
     /// The reason.
     pub why: String,
-    /// Who found out.
+    /// The source.
     pub from: Option<String>,
-    /// The package's versions they hold for.
+    /// The package versions they apply to.
     pub versions: VersionRange,
 }
 
@@ -137,35 +136,35 @@ pub struct ExtraOption {
 pub struct Pin {
     /// The version.
     pub version: Version,
-    /// Whether the target names it itself, and not its release set.
+    /// Whether the target pins it itself, and not its release set.
     pub own: bool,
     /// For messages.
     pub at: Placed,
 }
 
-/// What is different about a target, and why: told, and proven by builds.
+/// A documented difference of a target, tested by its builds.
 #[derive(Debug, Clone)]
-pub struct Peculiarity {
+pub struct Quirk {
     /// What is different.
     pub what: String,
     /// Why.
     pub why: String,
-    /// Who found out, or where it can be read.
+    /// The source: who found it, or where it is documented.
     pub from: String,
-    /// The versions that it holds for, by package.
+    /// The affected versions, by package.
     pub versions: BTreeMap<PackageName, VersionRange>,
 }
 
 /// Versions that a target needs.
 #[derive(Debug, Clone)]
 pub struct Requires {
-    /// Of which package.
+    /// The package.
     pub package: PackageName,
-    /// Which work.
+    /// The versions that work.
     pub versions: VersionRange,
-    /// Why the others do not.
+    /// Why other versions do not work.
     pub why: String,
-    /// Who found out.
+    /// The source.
     pub from: Option<String>,
     /// For messages.
     pub at: Placed,
@@ -174,9 +173,9 @@ pub struct Requires {
 /// A target known by name that cannot be built.
 #[derive(Debug, Clone)]
 pub struct NotBuilt {
-    /// Why not.
+    /// The reason.
     pub why: String,
-    /// The last versions that had it, by project.
+    /// The last versions that supported it, by project.
     pub last: BTreeMap<String, String>,
 }
 
@@ -185,7 +184,7 @@ pub struct NotBuilt {
 pub struct Profile {
     /// What it is for.
     pub summary: String,
-    /// What it turns.
+    /// The settings it changes.
     pub set: BTreeMap<String, Value>,
 }
 
@@ -194,26 +193,26 @@ pub struct Profile {
 pub struct ReleaseSet {
     /// What it is for.
     pub summary: String,
-    /// The versions, with their places for messages.
+    /// The versions, with their locations for messages.
     pub versions: BTreeMap<PackageName, (Version, Placed)>,
 }
 
-/// What an archive is made of.
+/// A kind of archive.
 #[derive(Debug, Clone)]
 pub struct Archive {
     /// What it is for.
     pub summary: String,
-    /// The package whose result it holds, with its place for messages.
+    /// The package whose result it contains, with its location for messages.
     pub package: (PackageName, Placed),
-    /// A template: the archive's name without an ending, and the name of the one directory in it.
+    /// A template: the archive's name without extension, and the name of its top-level directory.
     pub name: Placed,
-    /// The settings that its package needs.
+    /// The settings that its package requires.
     pub set: BTreeMap<String, Value>,
-    /// Checks without which it is not given out, with their places.
+    /// Checks that must pass before it is created, with their locations.
     pub checks: Vec<(PackageName, Placed)>,
 }
 
-/// What is taken when the command line says nothing.
+/// Defaults of the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Defaults {
     /// The profile.
@@ -224,11 +223,11 @@ pub struct Defaults {
     pub packages: Vec<PackageName>,
     /// Job tokens.
     pub jobs: Option<usize>,
-    /// The store's directory.
+    /// The directory of the store.
     pub store: Option<String>,
-    /// The Debian mirror's base.
+    /// The base URL of the Debian mirror.
     pub debian_mirror: Option<String>,
-    /// Settings turned by an overlay.
+    /// Settings changed by an overlay.
     pub set: BTreeMap<String, Value>,
     /// Versions chosen by an overlay.
     pub with: BTreeMap<PackageName, Version>,
@@ -258,7 +257,7 @@ impl Matrix {
         Loader::load(files)
     }
 
-    /// Returns the target that a name, an alias or a GNU triple stands for; otherwise why there is none.
+    /// Resolves a name, an alias or a GNU triple to its target.
     pub fn target(&self, name: &str) -> Result<&Target, Diagnostic> {
         if let Some(target) = self.named(name).or_else(|| self.with_triple(name)) {
             return Ok(target);
@@ -291,9 +290,9 @@ impl Matrix {
         self.targets.get(word).or_else(|| self.targets.values().find(is_alias))
     }
 
-    // `aarch64-linux`, or with a vendor and a C library as distributions write it:
-    // `aarch64-unknown-linux-gnu`. A triple of several targets is that of the target
-    // whose toolchain it is.
+    // `aarch64-linux`, or with vendor and C library as distributions write it:
+    // `aarch64-unknown-linux-gnu`. A triple shared by several targets names the target that owns
+    // the toolchain.
     fn with_triple(&self, word: &str) -> Option<&Target> {
         let own = |target: &&Target| target.toolchain == target.name && target.triple == word;
         let (cpu, system) = word.split_once('-')?;
@@ -303,7 +302,7 @@ impl Matrix {
         self.targets.values().find(own).or_else(|| self.named(cpu).filter(same_system))
     }
 
-    /// What an archive is made of.
+    /// A kind of archive.
     pub fn archive(&self, name: &str) -> Result<&Archive, Diagnostic> {
         self.archives.get(name).ok_or_else(|| {
             let mut diagnostic = Diagnostic::new(format!("no `[archive.{name}]` is declared"));
@@ -312,7 +311,7 @@ impl Matrix {
         })
     }
 
-    /// The targets of a group.
+    /// Returns the targets of a group.
     pub fn group(&self, name: &str) -> Result<&[TargetName], Diagnostic> {
         self.groups.get(name).map(Vec::as_slice).ok_or_else(|| {
             let mut diagnostic = Diagnostic::new(format!("unknown group `{name}`"));

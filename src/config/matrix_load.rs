@@ -1,11 +1,11 @@
-//! `targets.toml` and its overlays become the matrix: what is written is held
-//! against what is declared, and every problem is told, not only the first.
+//! Turns `targets.toml` and its overlays into the matrix. Values are checked against their
+//! declarations, and all problems are reported, not only the first.
 
 use super::expect;
 use super::file::SourceFile;
 use super::matrix::{
-    Archive, Defaults, ExtraOption, Fact, HOST, Kernel, Matrix, NotBuilt, Peculiarity, Pin, Profile, ReleaseSet,
-    Requires, TIERS, Target,
+    Archive, Defaults, ExtraOption, Fact, HOST, Kernel, Matrix, NotBuilt, Pin, Profile, Quirk, ReleaseSet, Requires,
+    TIERS, Target,
 };
 use super::mentions;
 use super::overlay;
@@ -17,7 +17,10 @@ use toml::Spanned;
 
 type RawGroups = BTreeMap<Spanned<String>, Vec<Spanned<TargetName>>>;
 
-/// What was read so far, and what is wrong with it.
+/// Facts that older versions had, with the present names.
+const RENAMED_FACTS: [(&str, &str); 1] = [("btf_min_all", "btf_min_complete")];
+
+/// The problems found so far.
 pub(super) struct Loader {
     problems: Vec<Diagnostic>,
 }
@@ -222,7 +225,7 @@ impl Loader {
         if !is_triple(&triple)
             && let Some(word) = &raw.triple
         {
-            let problem = file.error(word, format!("`{triple}` is no GNU triple"));
+            let problem = file.error(word, format!("`{triple}` is not a GNU triple"));
             self.problems.push(problem.hint("it is written CPU-VENDOR-OS or CPU-OS, as `aarch64-linux-gnu`"));
         }
         if !TIERS.contains(&tier.as_str())
@@ -279,14 +282,14 @@ impl Loader {
             known_failures,
             facts,
             set,
-            peculiarities: raw
-                .peculiarity
+            quirks: raw
+                .quirk
                 .into_iter()
-                .map(|told| Peculiarity {
-                    what: told.what,
-                    why: told.why,
-                    from: told.from,
-                    versions: told.versions.into_iter().map(|(name, range)| (name.into_inner(), range)).collect(),
+                .map(|quirk| Quirk {
+                    what: quirk.what,
+                    why: quirk.why,
+                    from: quirk.from,
+                    versions: quirk.versions.into_iter().map(|(name, range)| (name.into_inner(), range)).collect(),
                 })
                 .collect(),
             notes: raw.notes,
@@ -298,13 +301,19 @@ impl Loader {
             matrix.facts.iter().map(|(name, fact)| (name.clone(), fact.default.clone())).collect();
         for (name, value) in &raw.facts {
             if facts.insert(name.get_ref().clone(), value.get_ref().clone()).is_none() {
-                self.problems.push(unknown(file, name, "fact", matrix.facts.keys().map(String::as_str)));
+                let problem = match RENAMED_FACTS.iter().find(|(old, _)| old == name.get_ref()) {
+                    Some((old, new)) => {
+                        file.error(name, format!("the fact `{old}` was renamed")).hint(format!("use `{new}`"))
+                    }
+                    None => unknown(file, name, "fact", matrix.facts.keys().map(String::as_str)),
+                };
+                self.problems.push(problem);
             }
         }
         facts
     }
 
-    // What the target names itself lies over what its release set says.
+    // The target's own versions override those of its release set.
     fn pins(&mut self, matrix: &Matrix, file: &SourceFile, raw: &RawTarget) -> BTreeMap<PackageName, Pin> {
         let mut pins = BTreeMap::new();
         if let Some(name) = &raw.release_set {
@@ -325,7 +334,7 @@ impl Loader {
         pins
     }
 
-    // A toolchain is lent by the target that builds it, and by no other.
+    // Only the target that builds a toolchain can lend it.
     fn toolchains(
         &mut self,
         matrix: &Matrix,
@@ -352,7 +361,7 @@ impl Loader {
         }
     }
 
-    // An alias is one target's, and no other target's name.
+    // An alias belongs to one target and is not the name of another.
     fn aliases(
         &mut self,
         matrix: &Matrix,
@@ -405,7 +414,7 @@ fn kernel(raw: &RawKernel) -> Kernel {
     }
 }
 
-// What config.sub could know: two to four words. Whether it does, it says itself when binutils is configured.
+// A shape that config.sub may accept: two to four words. config.sub itself checks it when binutils is configured.
 fn is_triple(text: &str) -> bool {
     let word = |word: &str| {
         word.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -414,7 +423,7 @@ fn is_triple(text: &str) -> bool {
     (2..=4).contains(&text.split('-').count()) && text.split('-').all(word)
 }
 
-/// "unknown WHAT `word`" at its place, with the valid ones.
+/// Returns "unknown WHAT `word`" at its location, with the valid choices as hints.
 pub(super) fn unknown<'a>(
     file: &SourceFile,
     word: &Spanned<String>,

@@ -90,21 +90,21 @@ fn a_toolchain_is_shared_only_by_the_same_triple_and_lent_only_by_its_owner() {
 }
 
 #[test]
-fn peculiarities_are_added_to_and_pins_are_laid_over_each_other() {
+fn quirks_are_added_to_and_pins_are_overridden() {
     let base = "[release-set.old]\nsummary = \"x\"\nversions = { a = \"1\", b = \"1\" }
         [target.arm64]\nrelease-set = \"old\"
-        [[target.arm64.peculiarity]]\nwhat = \"defconfig\"\nwhy = \"x\"\nfrom = \"y\"\nversions = { c = \">=6\" }";
+        [[target.arm64.quirk]]\nwhat = \"defconfig\"\nwhy = \"x\"\nfrom = \"y\"\nversions = { c = \">=6\" }";
     let upper = "[target.arm64be]\ninherits = \"arm64\"\nwith = { b = \"2\" }
-        [[target.arm64be.peculiarity]]\nwhat = \"image\"\nwhy = \"x\"\nfrom = \"y\"";
+        [[target.arm64be.quirk]]\nwhat = \"image\"\nwhy = \"x\"\nfrom = \"y\"";
     let matrix = load(&[BASE, base, upper]).unwrap();
     let target = matrix.target("arm64be").unwrap();
     let pins: Vec<_> = target.pins.iter().map(|(name, pin)| format!("{name} {} {}", pin.version, pin.own)).collect();
     assert_eq!(pins, ["a 1 false", "b 2 true"]);
-    let told: Vec<_> = target.peculiarities.iter().map(|told| told.what.as_str()).collect();
-    assert_eq!(told, ["defconfig", "image"]);
-    assert_eq!(target.peculiarities[0].versions["c"].to_string(), ">=6");
-    let typo = "[[target.arm64.peculiarity]]\nwhat = \"x\"\nwhy = \"x\"\nform = \"y\"";
+    let quirks: Vec<_> = target.quirks.iter().map(|quirk| quirk.what.as_str()).collect();
+    assert_eq!(quirks, ["defconfig", "image"]);
+    assert_eq!(target.quirks[0].versions["c"].to_string(), ">=6");
+    let typo = "[[target.arm64.quirk]]\nwhat = \"x\"\nwhy = \"x\"\nform = \"y\"";
     assert!(refused(typo).contains("unknown key `form`"));
-    let sourceless = "[[target.arm64.peculiarity]]\nwhat = \"x\"\nwhy = \"x\"";
+    let sourceless = "[[target.arm64.quirk]]\nwhat = \"x\"\nwhy = \"x\"";
     assert!(refused(sourceless).contains("missing"), "{}", refused(sourceless));
 }

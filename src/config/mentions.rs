@@ -1,5 +1,5 @@
-//! Which packages and checks a file names. A name that nothing defines is an error wherever it is written: an
-//! option of `binutil` would otherwise be dropped without a word.
+//! Checks every use of a package's or check's name. Undefined names are errors everywhere: an option of `binutil`
+//! would otherwise be dropped silently.
 
 use super::file::SourceFile;
 use super::load::Config;
@@ -9,7 +9,7 @@ use super::raw::{RawMatrix, RawTarget};
 use crate::base::{Diagnostic, PackageName};
 use toml::Spanned;
 
-/// Collects the names of one file as written, before any overlay is applied.
+/// Collects the names in one file as written, before overlays are applied.
 pub(super) fn of(file: &SourceFile, raw: &RawMatrix) -> Vec<Mention> {
     let mut mentions = Vec::new();
     let mut note = |name: &Spanned<PackageName>, check: bool| {
@@ -32,16 +32,16 @@ fn of_target(target: &RawTarget, note: &mut dyn FnMut(&Spanned<PackageName>, boo
         note(name, true);
         failure.versions.keys().for_each(|name| note(name, false));
     }
-    target.peculiarity.iter().flat_map(|told| told.versions.keys()).for_each(|name| note(name, false));
+    target.quirk.iter().flat_map(|quirk| quirk.versions.keys()).for_each(|name| note(name, false));
 }
 
-/// Compares the names with the recipes.
+/// Checks the names against the recipes.
 pub(super) fn check(config: &Config, problems: &mut Vec<Diagnostic>) {
     for mention in &config.matrix.mentions {
         match config.recipe(&mention.at.text) {
             Err(problem) => problems.push(placed(&mention.at, problem)),
             Ok(recipe) if mention.check && !recipe.check => {
-                problems.push(mention.at.error(format!("`{}` is no check", recipe.name)));
+                problems.push(mention.at.error(format!("`{}` is not a check", recipe.name)));
             }
             Ok(_) => {}
         }

@@ -1,9 +1,9 @@
-//! How one description of a target lies over another: what the upper one
-//! gives holds, lists of options, requirements and peculiarities are added to.
+//! How one description of a target overrides another: values of the upper one win; lists of
+//! options, requirements and quirks are appended to.
 
 use super::raw::{RawKernel, RawTarget};
 
-/// `upper` over `lower`.
+/// Returns `lower` overridden by `upper`.
 pub fn target(lower: &RawTarget, upper: RawTarget) -> RawTarget {
     let mut options = lower.options.clone();
     for (package, more) in upper.options {
@@ -40,7 +40,7 @@ pub fn target(lower: &RawTarget, upper: RawTarget) -> RawTarget {
         known_failure,
         facts,
         set,
-        peculiarity: lower.peculiarity.into_iter().chain(upper.peculiarity).collect(),
+        quirk: lower.quirk.into_iter().chain(upper.quirk).collect(),
         notes: lower.notes.into_iter().chain(upper.notes).collect(),
     }
 }

@@ -1,6 +1,6 @@
-//! The shape of the target matrix, exactly as written. Every table denies
-//! unknown keys. Nothing here is trusted: [`super::matrix`] and
-//! [`super::recipe`] turn it into what the rest of the program sees.
+//! The target matrix exactly as written. Every table denies unknown keys. Nothing here is checked
+//! yet: [`super::matrix`] and [`super::recipe`] turn it into the types that the rest of the program
+//! uses.
 
 use super::file::{Placed, SourceFile};
 use super::version_range::VersionRange;
@@ -9,10 +9,10 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-/// A string and where it stands in its file.
+/// A string with its position in the file.
 pub type Text = Spanned<String>;
 
-/// `targets.toml`, and a user's `crossmill.toml` that lies over it.
+/// `targets.toml`, or a `crossmill.toml` that overrides it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawMatrix {
@@ -21,16 +21,16 @@ pub struct RawMatrix {
     /// More recipe directories, relative to the file.
     #[serde(default)]
     pub recipes: Vec<String>,
-    /// What is taken when the command line says nothing.
+    /// Defaults of the command line.
     #[serde(default)]
     pub defaults: RawDefaults,
-    /// The environment of every step, and nothing else of the caller's.
+    /// The environment of every step, which inherits nothing from the caller.
     #[serde(default)]
     pub environment: BTreeMap<Text, Text>,
-    /// Switches that recipes read and profiles, overlays and `--set` turn.
+    /// Settings, which recipes read and profiles, overlays and `--set` change.
     #[serde(default)]
     pub setting: BTreeMap<Text, RawSetting>,
-    /// What is known of targets for their checks: declared here, given by each target.
+    /// Facts about targets that checks read: declared here, given by each target.
     #[serde(default)]
     pub fact: BTreeMap<Text, RawFact>,
     /// Named sets of settings.
@@ -39,10 +39,10 @@ pub struct RawMatrix {
     /// Named sets of versions.
     #[serde(default)]
     pub release_set: BTreeMap<Text, RawReleaseSet>,
-    /// What `crossmill package` makes archives of.
+    /// Kinds of archives for `crossmill package`.
     #[serde(default)]
     pub archive: BTreeMap<Text, RawArchive>,
-    /// Named lists of targets, beside the tiers.
+    /// Named lists of targets in addition to the tiers.
     #[serde(default)]
     pub group: BTreeMap<Text, Vec<Spanned<TargetName>>>,
     /// The targets.
@@ -83,7 +83,7 @@ pub struct RawDefaults {
 pub struct RawSetting {
     /// What it does.
     pub summary: String,
-    /// Its value unless something turns it; its type is the setting's.
+    /// Its default, which also determines its type.
     pub default: Spanned<toml::Value>,
     /// The values a string setting may have.
     #[serde(default)]
@@ -94,9 +94,9 @@ pub struct RawSetting {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawFact {
-    /// What it says of a target.
+    /// What it describes.
     pub summary: String,
-    /// What holds for a target that does not give it.
+    /// The value for targets that do not give one.
     #[serde(default)]
     pub default: String,
 }
@@ -107,7 +107,7 @@ pub struct RawFact {
 pub struct RawProfile {
     /// What it is for.
     pub summary: String,
-    /// The settings it turns.
+    /// The settings it changes.
     #[serde(default)]
     pub set: BTreeMap<Text, Spanned<toml::Value>>,
 }
@@ -128,14 +128,14 @@ pub struct RawReleaseSet {
 pub struct RawArchive {
     /// What it is for.
     pub summary: String,
-    /// The package whose result it holds.
+    /// The package whose result it contains.
     pub package: Spanned<PackageName>,
-    /// The archive's name and that of the directory in it (a template).
+    /// The name of the archive and of its top-level directory (a template).
     pub name: Text,
-    /// The settings that its package needs.
+    /// The settings that its package requires.
     #[serde(default)]
     pub set: BTreeMap<Text, Spanned<toml::Value>>,
-    /// Checks without which it is not given out.
+    /// Checks that must pass before it is created.
     #[serde(default)]
     pub checks: Vec<Spanned<PackageName>>,
 }
@@ -144,9 +144,9 @@ pub struct RawArchive {
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawTarget {
-    /// One line for people.
+    /// A summary of one line.
     pub summary: Option<String>,
-    /// Take every field of this target that is not given here.
+    /// Inherit every field that is not given here from this target.
     pub inherits: Option<Spanned<TargetName>>,
     /// `primary`, `secondary` or `tertiary`, as in buildall.
     pub tier: Option<Text>,
@@ -156,44 +156,44 @@ pub struct RawTarget {
     pub toolchain: Option<Spanned<TargetName>>,
     /// The kernel's `ARCH`.
     pub arch: Option<Text>,
-    /// Other names that people type for it; never inherited.
+    /// Other names for it; never inherited.
     #[serde(default)]
     pub aliases: Vec<Text>,
-    /// The release set it is built from, where the usual one does not have it.
+    /// The release set it is built from, if the default one does not support it.
     pub release_set: Option<Text>,
-    /// Versions of single packages that it is built from.
+    /// Versions of single packages.
     #[serde(default)]
     pub with: BTreeMap<PackageName, RawPin>,
     /// How its kernel is built.
     pub kernel: Option<RawKernel>,
-    /// Extra words for a package's configure or make, each with its reason.
+    /// Additional arguments for a package's configure or make, each with its reason.
     #[serde(default)]
     pub options: BTreeMap<Spanned<PackageName>, Vec<RawOption>>,
     /// Versions that this target needs.
     #[serde(default)]
     pub requires: Vec<RawRequires>,
-    /// What is expected of each check: `pass` or `unsupported`.
+    /// The expected result of each check: `pass` or `unsupported`.
     #[serde(default)]
     pub expect: BTreeMap<Spanned<PackageName>, Text>,
-    /// Failures of checks that are known.
+    /// Known failures of checks.
     #[serde(default)]
     pub known_failure: BTreeMap<Spanned<PackageName>, RawKnownFailure>,
     /// Values of declared facts.
     #[serde(default)]
     pub facts: BTreeMap<Text, Text>,
-    /// Settings that this target turns whatever the profile says.
+    /// Settings that this target changes regardless of the profile.
     #[serde(default)]
     pub set: BTreeMap<Text, Spanned<toml::Value>>,
-    /// What is peculiar about it beside options and versions.
+    /// Differences from other targets beside options and versions.
     #[serde(default)]
-    pub peculiarity: Vec<RawPeculiarity>,
-    /// Remarks for people.
+    pub quirk: Vec<RawQuirk>,
+    /// Remarks.
     #[serde(default)]
     pub notes: Vec<String>,
 }
 
 impl RawTarget {
-    /// Notes the places of what is looked at only when it lies among others.
+    /// Records the locations of values that are checked after merging.
     pub fn place(&mut self, file: &SourceFile) {
         for requires in &mut self.requires {
             let word = &requires.package;
@@ -212,22 +212,22 @@ impl RawTarget {
 pub struct RawPin {
     /// The version.
     pub version: Spanned<Version>,
-    /// Where it stands: a span alone forgets its file when targets are laid over each other.
+    /// Its location: a span alone does not identify its file once targets are merged.
     #[serde(skip)]
     pub at: Option<Placed>,
 }
 
-/// `[[target.NAME.peculiarity]]`
+/// `[[target.NAME.quirk]]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RawPeculiarity {
+pub struct RawQuirk {
     /// What is different.
     pub what: String,
     /// Why.
     pub why: String,
-    /// Who found out, or where it can be read.
+    /// The source: who found it, or where it is documented.
     pub from: String,
-    /// The versions that it holds for, by package.
+    /// The affected versions, by package.
     #[serde(default)]
     pub versions: BTreeMap<Spanned<PackageName>, VersionRange>,
 }
@@ -256,7 +256,7 @@ pub struct RawOption {
     pub add: Vec<String>,
     /// Why this target needs them.
     pub why: String,
-    /// Who found out.
+    /// The source.
     pub from: Option<String>,
     /// The package's versions that they hold for.
     pub versions: Option<VersionRange>,
@@ -268,9 +268,9 @@ pub struct RawOption {
 pub struct RawKnownFailure {
     /// The cause, with its upstream reference.
     pub why: String,
-    /// `2027-01-01`: from this day on it counts again.
+    /// `2027-01-01`: the day on which it expires.
     pub until: Option<Text>,
-    /// The versions that have it, by package.
+    /// The affected versions, by package.
     #[serde(default)]
     pub versions: BTreeMap<Spanned<PackageName>, VersionRange>,
 }
@@ -279,15 +279,15 @@ pub struct RawKnownFailure {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawRequires {
-    /// Of which package.
+    /// The package.
     pub package: Spanned<PackageName>,
-    /// Which versions work.
+    /// The versions that work.
     pub versions: VersionRange,
-    /// Why the others do not.
+    /// Why other versions do not work.
     pub why: String,
-    /// Who found out.
+    /// The source.
     pub from: Option<String>,
-    /// Where it stands, as [`RawPin::at`].
+    /// Its location, as [`RawPin::at`].
     #[serde(skip)]
     pub at: Option<Placed>,
 }
@@ -296,9 +296,9 @@ pub struct RawRequires {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawNotBuilt {
-    /// Why not.
+    /// The reason.
     pub why: String,
-    /// The last versions that had it.
+    /// The last versions that supported it.
     #[serde(default)]
     pub last: BTreeMap<String, String>,
 }

@@ -1,5 +1,4 @@
-//! The shape of `recipes/NAME.toml`, exactly as written, as [`super::raw`] is
-//! that of the target matrix.
+//! `recipes/NAME.toml` exactly as written, as [`super::raw`] is the target matrix.
 
 use super::access::RawAccess;
 use super::limits::RawLimits;
@@ -16,15 +15,15 @@ use toml::Spanned;
 pub struct RawRecipe {
     /// The version of this format; 1.
     pub schema: u32,
-    /// The package; the file is called the same.
+    /// The package; the file has the same name.
     pub name: Spanned<PackageName>,
-    /// One line for people.
+    /// A summary of one line.
     pub summary: String,
-    /// What there is one build for: `host`, `toolchain` or `target`.
+    /// What it is built once for: `host`, `toolchain` or `target`.
     pub per: Text,
     /// `build` (the default) or `check`.
     pub kind: Option<Text>,
-    /// Only for the targets for which this holds; the others have no such stage.
+    /// A condition: other targets have no such stage.
     pub when: Option<Text>,
     /// Host tools it needs, as named in `host-tools.toml`.
     #[serde(default)]
@@ -35,19 +34,19 @@ pub struct RawRecipe {
     /// Its versions, newest first.
     #[serde(default)]
     pub version: Vec<RawVersion>,
-    /// How a source tree says which version it is.
+    /// Where a source tree records its version.
     pub version_from: Option<RawVersionFrom>,
-    /// What a checkout of its repository needs beyond a release.
+    /// What a checkout of its repository needs in addition to a release.
     pub snapshot: Option<RawSnapshot>,
-    /// Instead of versions of its own: the package whose source it is built from.
+    /// Instead of its own versions: the package whose source it is built from.
     pub source_of: Option<Spanned<PackageName>>,
-    /// Patches for whatever source was used.
+    /// Patches that apply to every candidate.
     #[serde(default)]
     pub patch: Vec<RawPatch>,
     /// Combinations that cannot work.
     #[serde(default)]
     pub refuse: Vec<RawRefuse>,
-    /// For a check: combinations with which `unsupported` is expected of every target.
+    /// For a check: combinations for which `unsupported` is expected on every target.
     #[serde(default)]
     pub unsupported: Vec<RawRefuse>,
     /// Files of the recipe directory that steps read.
@@ -59,7 +58,7 @@ pub struct RawRecipe {
     /// The steps, in order.
     #[serde(default)]
     pub step: Vec<RawStep>,
-    /// What its steps use beyond their isolation.
+    /// Access of its steps beyond their isolation.
     #[serde(default)]
     pub access: RawAccess,
     /// What its steps may use at most.
@@ -68,10 +67,10 @@ pub struct RawRecipe {
     /// What its source must have or accept.
     #[serde(default)]
     pub source_check: Vec<RawSourceCheck>,
-    /// What it leaves.
+    /// Its result.
     #[serde(default)]
     pub result: RawResult,
-    /// What it costs, roughly.
+    /// Its approximate cost.
     #[serde(default)]
     pub cost: RawCost,
 }
@@ -80,7 +79,7 @@ pub struct RawRecipe {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawSourceCheck {
-    /// Only if this holds.
+    /// A condition.
     pub when: Option<Text>,
     /// A file of the source that must exist …
     pub exists: Option<Text>,
@@ -96,7 +95,7 @@ pub struct RawSourceCheck {
 pub struct RawVersionFrom {
     /// The file of the source tree.
     pub file: String,
-    /// What the lines begin with that have the version's parts, in order.
+    /// The prefixes of the lines with the parts of the version, in order.
     pub after: Vec<String>,
 }
 
@@ -106,7 +105,7 @@ pub struct RawVersionFrom {
 pub struct RawSnapshot {
     /// A file that releases have and checkouts lack.
     pub lacks: String,
-    /// The host tools that make it and its like.
+    /// The host tools that generate it and similar files.
     pub tools: Vec<Text>,
 }
 
@@ -116,7 +115,7 @@ pub struct RawSnapshot {
 pub struct RawNeed {
     /// The package.
     pub package: Spanned<PackageName>,
-    /// Only if this holds.
+    /// A condition.
     pub when: Option<Text>,
     /// Directories of its result that go on the `PATH`.
     #[serde(default)]
@@ -131,7 +130,7 @@ pub struct RawVersion {
     pub version: Spanned<Version>,
     /// The size of its unpacked tree.
     pub unpacked: Option<Text>,
-    /// Where it can come from, in order.
+    /// Its candidates, in order of preference.
     #[serde(default)]
     pub source: Vec<Spanned<RawSource>>,
 }
@@ -148,19 +147,19 @@ pub struct RawSource {
     pub file: Option<Text>,
     /// A git repository.
     pub git: Option<Text>,
-    /// What to take from it.
+    /// The revision to use.
     pub rev: Option<Text>,
     /// The digest of the file as downloaded.
     pub sha256: Option<Sha256>,
-    /// Instead of a digest: a detached signature.
+    /// A detached signature, instead of a digest.
     pub signature: Option<RawSignature>,
-    /// Bytes.
+    /// The size in bytes.
     pub size: Option<u64>,
     /// The archive within a `.deb`.
     pub member: Option<String>,
-    /// Leading path components to drop; 1 when not given.
+    /// Leading path components to drop; 1 by default.
     pub strip: Option<u32>,
-    /// Patches this candidate alone needs.
+    /// Patches that only this candidate needs.
     #[serde(default)]
     pub patches: Vec<RawSourcePatch>,
 }
@@ -186,7 +185,7 @@ pub struct RawSourcePatch {
     pub member: Option<Text>,
     /// A file of the recipe directory.
     pub file: Option<Text>,
-    /// `patch -p`; 1 when not given.
+    /// `patch -p`; 1 by default.
     pub strip: Option<u32>,
 }
 
@@ -196,15 +195,15 @@ pub struct RawSourcePatch {
 pub struct RawPatch {
     /// A file of the recipe directory.
     pub file: Text,
-    /// `patch -p`; 1 when not given.
+    /// `patch -p`; 1 by default.
     pub strip: Option<u32>,
-    /// The versions it is for.
+    /// The versions it applies to.
     pub versions: Option<VersionRange>,
-    /// A condition: where it does not hold, the tree is the unpatched one.
+    /// A condition; targets for which it is false use the unpatched tree.
     pub when: Option<Text>,
     /// Why it is needed.
     pub why: String,
-    /// Where upstream has it.
+    /// Its upstream reference.
     pub upstream: Option<String>,
 }
 
@@ -214,7 +213,7 @@ pub struct RawPatch {
 pub struct RawRefuse {
     /// The combination.
     pub when: Text,
-    /// Why it cannot work and what to do instead.
+    /// The reason, and what to do instead.
     pub why: String,
 }
 
@@ -222,9 +221,9 @@ pub struct RawRefuse {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawStep {
-    /// Its name, in logs and on the screen.
+    /// Its name, in logs and output.
     pub name: Text,
-    /// Only if this holds.
+    /// A condition.
     pub when: Option<Text>,
     /// A program and its arguments.
     pub run: Option<Vec<Text>>,
@@ -239,10 +238,10 @@ pub struct RawStep {
     /// Additions under conditions.
     #[serde(default)]
     pub with: Vec<RawWith>,
-    /// What a run does that finds this step interrupted: `restart` the stage (the default),
+    /// What the next run does if this step was interrupted: `restart` the stage (the default),
     /// `continue` in the build tree if the stop was clean, or `redo` it with an empty destination.
     pub interrupted: Option<Text>,
-    /// The rough peak of memory, all its processes.
+    /// The approximate peak memory of all its processes.
     pub memory: Option<Text>,
 }
 
@@ -250,15 +249,15 @@ pub struct RawStep {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawWith {
-    /// If this holds …
+    /// The condition.
     pub when: Text,
-    /// … these arguments are appended …
+    /// Arguments that are appended.
     #[serde(default)]
     pub args: Vec<Text>,
-    /// … and these variables set.
+    /// Variables that are set.
     #[serde(default)]
     pub env: BTreeMap<Text, Text>,
-    /// For people.
+    /// A comment.
     pub why: Option<String>,
 }
 
@@ -266,7 +265,7 @@ pub struct RawWith {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawResult {
-    /// Files that must be there when the steps are over.
+    /// Files that must exist after the last step.
     #[serde(default)]
     pub files: Vec<Text>,
 }
@@ -275,13 +274,13 @@ pub struct RawResult {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawCost {
-    /// Processor time, on the machine this was written on.
+    /// Processor time, measured on the author's machine.
     pub time: Option<Text>,
     /// The build tree's size.
     pub build: Option<Text>,
     /// The result's size.
     pub result: Option<Text>,
-    /// Other figures under a condition; the last that holds wins.
+    /// Figures under a condition; the last one that is true is used.
     #[serde(default)]
     pub with: Vec<RawCostWith>,
 }
@@ -290,12 +289,12 @@ pub struct RawCost {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawCostWith {
-    /// If this holds …
+    /// The condition.
     pub when: Text,
-    /// … the processor time …
+    /// Processor time.
     pub time: Option<Text>,
-    /// … the build tree's size …
+    /// Size of the build tree.
     pub build: Option<Text>,
-    /// … and the result's size are these.
+    /// Size of the result.
     pub result: Option<Text>,
 }

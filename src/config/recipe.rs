@@ -1,5 +1,5 @@
-//! A recipe as the rest of the program sees it. Its templates are still text
-//! with places: [`crate::plan`] renders them for each target.
+//! A checked recipe. Its templates are still text with locations: [`crate::plan`] renders them for
+//! each target.
 
 use super::access::Access;
 use super::file::{Placed, SourceFile};
@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use toml::Spanned;
 
-/// What there is one build of a package for.
+/// What a package is built once for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Per {
-    /// This machine: the libraries that all compilers share.
+    /// This machine: libraries that all compilers share.
     Host,
     /// A toolchain, which several targets may share.
     Toolchain,
@@ -28,13 +28,13 @@ pub enum Per {
 pub struct Recipe {
     /// The package.
     pub name: PackageName,
-    /// One line for people.
+    /// A summary of one line.
     pub summary: String,
-    /// What there is one build for.
+    /// What it is built once for.
     pub per: Per,
-    /// Whether it proves something instead of building.
+    /// Whether it is a check.
     pub check: bool,
-    /// Only for targets for which this holds.
+    /// A condition on the target.
     pub when: Option<Placed>,
     /// Host tools.
     pub tools: Vec<Placed>,
@@ -42,17 +42,17 @@ pub struct Recipe {
     pub needs: Vec<Need>,
     /// Newest first; empty for a recipe without a source of its own.
     pub versions: Vec<Release>,
-    /// How a source tree says which version it is.
+    /// Where a source tree records its version.
     pub version_from: Option<VersionFrom>,
-    /// What a checkout of its repository needs beyond a release.
+    /// What a checkout of its repository needs in addition to a release.
     pub snapshot: Option<Snapshot>,
-    /// The package whose source it is built from instead, and its place for messages.
+    /// The package whose source it is built from instead, with its location for messages.
     pub source_of: Option<(PackageName, Placed)>,
-    /// Patches for whatever source was used.
+    /// Patches that apply to every candidate.
     pub patches: Vec<RecipePatch>,
     /// Combinations that cannot work, each with the reason.
     pub refuse: Vec<(Placed, String)>,
-    /// For a check: combinations with which `unsupported` is expected.
+    /// For a check: combinations for which `unsupported` is expected.
     pub unsupported: Vec<Placed>,
     /// Files that steps read (templates: a name may depend on the target).
     pub files: Vec<Placed>,
@@ -60,30 +60,30 @@ pub struct Recipe {
     pub env: Vec<(String, Placed)>,
     /// In order.
     pub steps: Vec<Step>,
-    /// What its steps use beyond their isolation.
+    /// Access of its steps beyond their isolation.
     pub access: Access,
     /// What its steps may use at most.
     pub limits: Limits,
     /// What its source must have or accept.
     pub source_checks: Vec<SourceCheck>,
-    /// Files that must be there in the end.
+    /// Files that must exist after the last step.
     pub result: Vec<Placed>,
-    /// What it costs, roughly, unless one of `cost_with` holds.
+    /// Its approximate cost, unless a condition of `cost_with` is true.
     pub cost: Cost,
-    /// What it costs under a condition; the last that holds wins.
+    /// Costs under conditions; the last one that is true is used.
     pub cost_with: Vec<(Placed, Cost)>,
     /// The file, whose directory the other files are relative to.
     pub file: SourceFile,
-    /// The place of its name, for messages about the whole.
+    /// The location of its name, for messages about the whole recipe.
     pub at: Placed,
 }
 
-/// Where a source tree says which version it is.
+/// Where a source tree records its version.
 #[derive(Debug, Clone)]
 pub struct VersionFrom {
     /// The file, relative to the tree.
     pub file: String,
-    /// What the lines begin with that have the version's parts, in order.
+    /// The prefixes of the lines with the parts of the version, in order.
     pub after: Vec<String>,
 }
 
@@ -105,14 +105,14 @@ impl VersionFrom {
 pub struct Snapshot {
     /// A file that releases have and checkouts lack.
     pub lacks: String,
-    /// The host tools that make it and its like.
+    /// The host tools that generate it and similar files.
     pub tools: Vec<Placed>,
 }
 
 /// What the source must have or accept before anything is built from it.
 #[derive(Debug, Clone)]
 pub struct SourceCheck {
-    /// Only if this holds.
+    /// A condition.
     pub when: Option<Placed>,
     /// What is asked.
     pub demand: SourceDemand,
@@ -129,12 +129,12 @@ pub enum SourceDemand {
     Run(Vec<Placed>),
 }
 
-/// A package whose result is needed.
+/// A dependency on another package's result.
 #[derive(Debug, Clone)]
 pub struct Need {
-    /// Which.
+    /// The package.
     pub package: PackageName,
-    /// Only if this holds.
+    /// A condition.
     pub when: Option<Placed>,
     /// Directories of its result that go on the `PATH`.
     pub path: Vec<String>,
@@ -142,36 +142,36 @@ pub struct Need {
     pub at: Placed,
 }
 
-/// A version and where it comes from.
+/// A version and its sources.
 #[derive(Debug, Clone)]
 pub struct Release {
     /// The version.
     pub version: Version,
-    /// Bytes of the unpacked tree, roughly.
+    /// Approximate size of the unpacked tree in bytes.
     pub unpacked: u64,
     /// In order of preference.
     pub sources: Vec<SourceSpec>,
 }
 
-/// A patch for whatever source was used.
+/// A patch that applies to every candidate.
 #[derive(Debug, Clone)]
 pub struct RecipePatch {
     /// The patch.
     pub patch: PatchSpec,
-    /// The versions it is for.
+    /// The versions it applies to.
     pub versions: VersionRange,
-    /// For which targets; all if not given.
+    /// A condition on the target; all targets if not given.
     pub when: Option<Placed>,
 }
 
-/// What becomes of a step that was running when a run was stopped.
+/// What happens to a step that was interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupted {
-    /// The stage starts anew.
+    /// The stage starts again from the beginning.
     Restart,
-    /// It goes on in the build tree, if every process ended politely.
+    /// It continues in the build tree, if all its processes ended cleanly.
     Continue,
-    /// It is done again with an empty destination.
+    /// It is repeated with an empty destination.
     Redo,
 }
 
@@ -189,41 +189,41 @@ pub enum Command {
 pub struct Step {
     /// Its name.
     pub name: Placed,
-    /// Only if this holds.
+    /// A condition.
     pub when: Option<Placed>,
     /// What it runs.
     pub command: Command,
     /// Whether the target's extra options are appended.
     pub target_options: bool,
-    /// Its environment beside the recipe's.
+    /// Its environment in addition to the recipe's.
     pub env: Vec<(String, Placed)>,
     /// Additions under conditions.
     pub with: Vec<With>,
-    /// What becomes of it when a run is stopped.
+    /// What happens to it when a run is interrupted.
     pub interrupted: Interrupted,
-    /// Bytes of memory it needs at its peak, roughly.
+    /// Approximate peak memory in bytes.
     pub memory: u64,
 }
 
-/// An addition under a condition.
+/// Arguments and variables added under a condition.
 #[derive(Debug, Clone)]
 pub struct With {
-    /// If this holds …
+    /// The condition.
     pub when: Placed,
-    /// … these are appended …
+    /// Arguments that are appended.
     pub args: Vec<Placed>,
-    /// … and these set.
+    /// Variables that are set.
     pub env: Vec<(String, Placed)>,
 }
 
-/// What a build costs, roughly.
+/// The approximate cost of a build.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
     /// Processor time.
     pub time: Duration,
-    /// Bytes of the build tree.
+    /// Size of the build tree in bytes.
     pub build: u64,
-    /// Bytes of the result.
+    /// Size of the result in bytes.
     pub result: u64,
 }
 
@@ -242,12 +242,12 @@ impl Recipe {
         if reader.problems.is_empty() { Ok(recipe) } else { Err(reader.problems) }
     }
 
-    /// The package whose source and version are its own: itself, unless it says `source-of`.
+    /// Returns the package whose source and version it uses: itself, unless it has `source-of`.
     pub fn source_package(&self) -> &PackageName {
         self.source_of.as_ref().map_or(&self.name, |(package, _)| package)
     }
 
-    /// The newest release that is `wanted` or within it (`7.2` has `7.2.13`).
+    /// Returns the newest release that is `wanted` or within it (`7.2` includes `7.2.13`).
     pub fn release(&self, wanted: &Version) -> Option<&Release> {
         let exact = self.versions.iter().find(|release| release.version == *wanted);
         exact.or_else(|| {
@@ -349,7 +349,7 @@ impl Reader<'_> {
         }
     }
 
-    // `[time, build, result]`, each as in `usual` where it is not given.
+    // Parses `[time, build, result]`; values that are not given are taken from `usual`.
     fn cost(&mut self, usual: Cost, [time, build, result]: [&Option<Spanned<String>>; 3]) -> Cost {
         Cost {
             time: time.as_ref().map_or(usual.time, |text| self.read(text, units::parse_duration)),
@@ -398,7 +398,7 @@ impl Reader<'_> {
         for name in env.keys() {
             let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
             if name.get_ref().is_empty() || !name.get_ref().chars().all(fits) {
-                self.problems.push(self.file.error(name, format!("`{}` is no variable's name", name.get_ref())));
+                self.problems.push(self.file.error(name, format!("`{}` is not a valid variable name", name.get_ref())));
             }
         }
         env.iter().map(|(name, value)| (name.get_ref().clone(), self.file.placed(value))).collect()

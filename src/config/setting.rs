@@ -1,17 +1,17 @@
-//! Settings: declared switches that recipes read.
+//! Settings, which are declared in the matrix and read by recipes.
 
 use crate::base::suggest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The value of a setting; its kind is that of the declared default.
+/// The value of a setting; its type is that of the declared default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Value {
     /// `true` or `false`
     Switch(bool),
-    /// A word or a line.
+    /// A string.
     Text(String),
-    /// Several words.
+    /// A list of strings.
     List(Vec<String>),
 }
 
@@ -20,14 +20,14 @@ pub enum Value {
 pub struct Setting {
     /// What it does.
     pub summary: String,
-    /// Its value unless something turns it.
+    /// Its default.
     pub default: Value,
-    /// What a text may be; empty for anything.
+    /// The allowed values of a string; empty if any value is allowed.
     pub choices: Vec<String>,
 }
 
 impl Value {
-    /// From TOML; numbers, tables and dates are no setting's value.
+    /// Parses a TOML value; numbers, tables and dates are not valid.
     pub fn from_toml(value: &toml::Value) -> Result<Self, String> {
         match value {
             toml::Value::Boolean(on) => Ok(Self::Switch(*on)),
@@ -51,7 +51,7 @@ impl Value {
 }
 
 impl Setting {
-    /// Holds `value` against the declaration.
+    /// Checks `value` against the declaration.
     pub fn check(&self, value: &Value) -> Result<(), (String, Vec<String>)> {
         if std::mem::discriminant(value) != std::mem::discriminant(&self.default) {
             return Err((format!("expected {}, found {}", self.default.kind(), value.kind()), Vec::new()));
@@ -66,7 +66,7 @@ impl Setting {
         Ok(())
     }
 
-    /// Reads the right-hand side of `--set name=value`.
+    /// Parses the right-hand side of `--set name=value`.
     pub fn parse(&self, text: &str) -> Result<Value, (String, Vec<String>)> {
         let value = match (&self.default, text) {
             (Value::Switch(_), "true" | "yes" | "on" | "1") => Value::Switch(true),

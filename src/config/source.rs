@@ -1,18 +1,18 @@
-//! Where a version's source may come from, as its recipe declares it.
+//! The sources of a version, as declared by its recipe.
 //!
-//! Every candidate carries its own pin, because a distributor's repacked
-//! archive has another digest than the publisher's.
+//! Every candidate has its own pin, because a distributor's repacked archive has a digest different
+//! from the publisher's.
 
 use crate::base::Sha256;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// One place a source may come from, with what proves it is the right one.
+/// A candidate for a source, with the pin that verifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceSpec {
-    /// Where it is.
+    /// The path.
     pub from: Origin,
-    /// What must hold of the bytes that arrive.
+    /// The pin that the downloaded bytes must match.
     pub pin: Pin,
     /// The archive's size in bytes, for the progress display and the disk check.
     pub size: Option<u64>,
@@ -32,20 +32,20 @@ pub struct SourceSpec {
 pub enum Origin {
     /// A URL of the publisher or a mirror of it (https, or http to the loopback in tests).
     Url(String),
-    /// A path below the base of the Debian mirror this host's apt uses: `pool/main/g/gmp/…`.
+    /// A path below the base of the Debian mirror that this host's apt uses: `pool/main/g/gmp/…`.
     Debian(String),
     /// A file or a directory on this machine.
     Local(PathBuf),
-    /// A git repository (a URL or a path) and what to take from it: a commit, tag or branch.
+    /// A git repository (a URL or a path) and a revision: a commit, tag or branch.
     Git {
-        /// What `git clone` takes.
+        /// The argument of `git clone`.
         url: String,
-        /// What `git rev-parse` takes.
+        /// The argument of `git rev-parse`.
         rev: String,
     },
 }
 
-/// What proves that the right bytes arrived.
+/// What identifies the correct bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pin {
@@ -60,7 +60,7 @@ pub enum Pin {
         /// Whether the signature is over the decompressed archive, as kernel.org's are.
         uncompressed: bool,
     },
-    /// Nothing: what the user named on the command line is taken as it is, and its digest recorded.
+    /// Nothing: a source given on the command line is used as it is, and its digest is recorded.
     AsFound,
 }
 
@@ -76,14 +76,14 @@ pub struct Keyring {
 /// A patch and how to apply it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PatchSpec {
-    /// Where the patch text is.
+    /// Where the text is.
     pub from: PatchFrom,
     /// `patch -p`.
     pub strip: u32,
 }
 
 impl PatchSpec {
-    /// Its file's name without directory and extension.
+    /// Returns its file's name without directory and extension.
     pub fn stem(&self) -> String {
         let path = match &self.from {
             PatchFrom::Member(member) => Path::new(member),
@@ -109,7 +109,7 @@ pub enum PatchFrom {
 }
 
 impl SourceSpec {
-    /// How the summary names this candidate: `https://…`, `debian:pool/…`, a path, `git+…`.
+    /// Returns the candidate's name in the summary: `https://…`, `debian:pool/…`, a path, `git+…`.
     pub fn label(&self) -> String {
         match &self.from {
             Origin::Url(url) => url.clone(),

@@ -1,8 +1,8 @@
-//! Templates and conditions of recipes: Jinja's syntax, strict, so that an
-//! unknown variable is an error with its place and never an empty word.
+//! Templates and conditions of recipes: Jinja syntax in strict mode, so that an unknown variable is
+//! an error with its location and never an empty string.
 //!
-//! Paths that differ between machines are rendered as [`token`]s and replaced
-//! only when a step runs, so that no key depends on where the store is.
+//! Paths that differ between machines are rendered as [`placeholder`]s and replaced when a step
+//! runs, so that keys do not depend on the location of the store.
 
 use super::file::Placed;
 use crate::base::{Diagnostic, Version, suggest};
@@ -10,14 +10,13 @@ use crate::config::version_range::VersionRange;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use std::collections::BTreeMap;
 
-/// The mark in rendered text that stands for a path of this machine:
-/// `token("dest")` is `@{dest}`.
-pub fn token(name: &str) -> String {
+/// Returns the placeholder for a path of this machine: `placeholder("dest")` is `@{dest}`.
+pub fn placeholder(name: &str) -> String {
     format!("@{{{name}}}")
 }
 
-/// Replaces the tokens in `text` by what `path` has for their names.
-/// A token that `path` does not know stays as it is.
+/// Replaces the placeholders in `text` by the values that `path` returns for their names. A
+/// placeholder unknown to `path` is left unchanged.
 pub fn fill(text: &str, path: &dyn Fn(&str) -> Option<String>) -> String {
     let mut filled = String::with_capacity(text.len());
     let mut rest = text;
@@ -38,7 +37,7 @@ pub fn fill(text: &str, path: &dyn Fn(&str) -> Option<String>) -> String {
     filled
 }
 
-/// A variable that holds others by name.
+/// Returns a variable that contains others by name.
 pub fn map<N: Into<String>>(pairs: impl IntoIterator<Item = (N, Value)>) -> Value {
     Value::from(pairs.into_iter().map(|(name, value)| (name.into(), value)).collect::<BTreeMap<String, Value>>())
 }
@@ -51,7 +50,7 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// With these variables; nested ones are maps.
+    /// Creates a renderer with these variables; nested ones are maps.
     pub fn new(variables: BTreeMap<String, Value>) -> Self {
         let mut env = Environment::new();
         env.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -66,7 +65,7 @@ impl Renderer {
         Self { env, variables: context, tree: variables }
     }
 
-    /// The text with every `{{ … }}` replaced.
+    /// Returns the text with every `{{ … }}` replaced.
     pub fn render(&self, template: &Placed) -> Result<String, Diagnostic> {
         if !template.text.contains('{') {
             return Ok(template.text.clone());
@@ -82,7 +81,7 @@ impl Renderer {
         Ok(text)
     }
 
-    /// Whether the condition holds.
+    /// Returns whether the condition is true.
     pub fn holds(&self, condition: &Placed) -> Result<bool, Diagnostic> {
         let refuse = |error: &minijinja::Error| self.explain(condition, error);
         let compiled = self.env.compile_expression(&condition.text).map_err(|error| refuse(&error))?;
@@ -94,8 +93,8 @@ impl Renderer {
         Ok(value.is_true())
     }
 
-    // Names are looked up before rendering: the engine's own message does not
-    // say which name was unknown.
+    // Names are looked up before rendering, because the engine's own message does not name the
+    // unknown variable.
     fn known(&self, place: &Placed, names: impl IntoIterator<Item = String>) -> Result<(), Diagnostic> {
         let mut names: Vec<String> = names.into_iter().collect();
         names.sort();
@@ -178,7 +177,7 @@ mod tests {
         Renderer::new(BTreeMap::from([
             ("target".to_owned(), target),
             ("versions".to_owned(), versions),
-            ("dest".to_owned(), Value::from(token("dest"))),
+            ("dest".to_owned(), Value::from(placeholder("dest"))),
         ]))
     }
 

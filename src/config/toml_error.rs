@@ -1,14 +1,17 @@
-//! One shape for every mistake the TOML reader finds: the place, and for a
-//! word that is not known the valid ones with the nearest first.
+//! Turns errors of the TOML parser into diagnostics: the location, and for an unknown word the
+//! valid ones, the nearest first.
 
 use crate::base::{Diagnostic, Location, suggest};
 use std::path::Path;
 
-/// What `error`, met while reading `text` of `file`, says to a person.
+/// Keys that older versions had, with the present names.
+const RENAMED: [(&str, &str); 1] = [("peculiarity", "quirk")];
+
+/// Returns the diagnostic of `error`, which occurred while parsing `text` of `file`.
 ///
-/// serde knows the valid keys but tells them only in its message
-/// (``unknown field `x`, expected one of `a`, `b` ``), so they are read back
-/// from there; a message of another form is passed on as it is.
+/// serde knows the valid keys but lists them only in its message (``unknown field `x`, expected one
+/// of `a`, `b` ``), so they are read back from there; a message of another form is passed on as it
+/// is.
 pub fn diagnose(file: &Path, text: &str, error: &toml::de::Error) -> Diagnostic {
     let at = match error.span() {
         // serde reports a missing field at the whole table; its first line says which.
@@ -23,11 +26,14 @@ fn is_missing(message: &str) -> bool {
     message.starts_with("missing field ")
 }
 
-/// The message and its hints, without a place.
+/// Returns the message and its hints, without a location.
 fn explain(message: &str) -> Diagnostic {
     let message = message.trim_end().replace('\n', ", ");
     for (lead, singular, plural) in [("unknown field ", "key", "keys"), ("unknown variant ", "value", "values")] {
         let Some((word, rest)) = message.strip_prefix(lead).and_then(quoted) else { continue };
+        if let Some((_, new)) = RENAMED.iter().find(|(old, _)| *old == word) {
+            return Diagnostic::new(format!("the {singular} `{word}` was renamed")).hint(format!("use `{new}`"));
+        }
         let choices = all_quoted(rest);
         let said = Diagnostic::new(format!("unknown {singular} `{word}`"));
         if choices.is_empty() {
@@ -41,10 +47,10 @@ fn explain(message: &str) -> Diagnostic {
     Diagnostic::new(message)
 }
 
-/// The word in backquotes at the start of `text` and what follows it.
+/// Returns the word in backquotes at the start of `text`, and the rest.
 ///
-/// A key may contain a backquote itself, so the word ends where serde's own
-/// wording goes on or where the text ends.
+/// A key may contain a backquote itself, so the word ends where serde's own wording continues or
+/// the text ends.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     let text = text.strip_prefix('`')?;
     let end = text
@@ -54,7 +60,7 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
     Some((&text[..end], &text[end + 1..]))
 }
 
-/// Every word in backquotes.
+/// Returns every word in backquotes.
 fn all_quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }

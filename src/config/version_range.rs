@@ -1,10 +1,10 @@
-//! Which versions something holds for: `>=14, <15`.
+//! Ranges of versions: `>=14, <15`.
 
 use crate::base::Version;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt;
 
-/// Comparisons that must all hold; none at all holds for every version.
+/// Comparisons that must all be true; an empty range contains every version.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VersionRange(Vec<(Compare, Version)>);
 
@@ -14,13 +14,13 @@ enum Compare {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
-    /// `=7.2` also takes the point releases of 7.2.
+    /// `=7.2` also contains the point releases of 7.2.
     Within,
     NotWithin,
 }
 
 impl VersionRange {
-    /// Reads comparisons separated by commas.
+    /// Parses comparisons separated by commas.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut range = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
@@ -42,7 +42,7 @@ impl VersionRange {
         Ok(Self(range))
     }
 
-    /// Whether `version` is one of them.
+    /// Returns whether `version` is in the range.
     pub fn contains(&self, version: &Version) -> bool {
         self.0.iter().all(|(compare, bound)| match compare {
             Compare::Less => version < bound,

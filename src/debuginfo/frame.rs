@@ -67,7 +67,7 @@ impl Row {
     /// The outermost frame: there is no caller.
     pub const OUTERMOST: Self = Self { cfa: Cfa::Unknown, ra: Place::Undefined, fp: Place::Same, mangled: false };
 
-    /// The row with equal things said in one way: `*(rsp+8)` is `*(CFA-8)` where the CFA is `rsp+16`.
+    /// Returns the row with equal things said in one way: `*(rsp+8)` is `*(CFA-8)` where the CFA is `rsp+16`.
     #[must_use]
     pub fn normal(mut self) -> Self {
         let cfa = self.cfa;
@@ -84,7 +84,7 @@ impl Row {
         self
     }
 
-    /// Whether two rows find the same caller.
+    /// Returns whether two rows find the same caller.
     #[must_use]
     pub fn agrees(self, other: Self) -> bool {
         if self.ra == Place::Undefined || other.ra == Place::Undefined {
@@ -93,7 +93,7 @@ impl Row {
         self.normal() == other.normal()
     }
 
-    /// Whether it has a part that cannot be compared.
+    /// Returns whether it has a part that cannot be compared.
     #[must_use]
     pub fn is_opaque(&self) -> bool {
         // Without a rule for the CFA (`.cfi_startproc simple`) only an undefined return address has a meaning.
@@ -122,7 +122,7 @@ impl Named {
         }
     }
 
-    /// The CFA alone: `sp+16`, `*(r6-8)`.
+    /// Returns the CFA alone: `sp+16`, `*(r6-8)`.
     #[must_use]
     pub fn cfa(self) -> String {
         match self.row.cfa {
@@ -145,13 +145,13 @@ impl Named {
         }
     }
 
-    /// The return address alone; `[s]` where it is signed.
+    /// Returns the return address alone; `[s]` where it is signed.
     #[must_use]
     pub fn ra(self) -> String {
         self.place(self.row.ra) + if self.row.mangled { "[s]" } else { "" }
     }
 
-    /// The frame pointer alone.
+    /// Returns the frame pointer alone.
     #[must_use]
     pub fn fp(self) -> String {
         self.place(self.row.fp)

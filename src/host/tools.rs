@@ -11,22 +11,23 @@ use std::path::{Path, PathBuf};
 
 /// What is asked of a machine.
 pub trait Host {
-    /// Where a program is on PATH.
+    /// Returns where a program is on PATH.
     fn find_program(&self, name: &str) -> Option<PathBuf>;
-    /// The program that a shell command of the caller's own environment prints, if it is one.
+    /// Returns the program that a shell command of the caller's own environment prints, if it is
+    /// one.
     fn locate(&self, command: &str) -> Option<PathBuf>;
     /// What a command prints (stdout, then stderr), or why it did not run or succeed.
     fn run(&self, argv: &[String]) -> Result<String, String>;
     /// Whether a C program compiles and links, or what the compiler said.
     fn compile(&self, source: &str, link: &[String]) -> Result<(), String>;
-    /// Whether the user may install packages without `sudo`.
+    /// Returns whether the user may install packages without `sudo`.
     fn is_root(&self) -> bool;
 }
 
 /// How one tool was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
-pub enum Status {
+pub enum ToolState {
     /// It is there and will do.
     Found {
         /// Where the program is; `None` for what is compiled.
@@ -59,29 +60,29 @@ pub enum Status {
 
 /// One tool and how it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Examined {
+pub struct ToolStatus {
     /// Its name.
     pub name: String,
     /// What it is needed for.
     pub why: String,
     /// How it was found.
-    pub status: Status,
+    pub status: ToolState,
     /// The packages that bring it, of the package manager found.
     pub packages: Vec<String>,
 }
 
-impl Examined {
-    /// Whether it will do.
+impl ToolStatus {
+    /// Returns whether it will do.
     pub fn is_good(&self) -> bool {
-        matches!(self.status, Status::Found { .. })
+        matches!(self.status, ToolState::Found { .. })
     }
 }
 
 /// All tools, and the command that installs what is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Examination {
+pub struct HostReport {
     /// In the file's order.
-    pub tools: Vec<Examined>,
+    pub tools: Vec<ToolStatus>,
     /// The package manager found on this machine.
     pub manager: Option<String>,
     /// One command for all that is missing or too old; `None` if nothing is,
@@ -89,21 +90,21 @@ pub struct Examination {
     pub install: Option<Vec<String>>,
 }
 
-impl Examination {
-    /// Whether everything is there.
+impl HostReport {
+    /// Returns whether everything is there.
     pub fn is_good(&self) -> bool {
-        self.tools.iter().all(Examined::is_good)
+        self.tools.iter().all(ToolStatus::is_good)
     }
 }
 
 /// Examines the tools that `needs` names.
-pub fn examine(tools: &HostTools, needs: &[String], host: &dyn Host) -> Examination {
+pub fn examine(tools: &HostTools, needs: &[String], host: &dyn Host) -> HostReport {
     let manager = tools.managers.iter().find(|manager| host.find_program(&manager.program).is_some());
-    let examined: Vec<Examined> = tools.named(needs).map(|tool| one(tool, manager, host)).collect();
-    Examination {
-        install: manager.and_then(|manager| install(&examined, manager, host)),
+    let tools_found: Vec<ToolStatus> = tools.named(needs).map(|tool| one(tool, manager, host)).collect();
+    HostReport {
+        install: manager.and_then(|manager| install(&tools_found, manager, host)),
         manager: manager.map(|manager| manager.name.clone()),
-        tools: examined,
+        tools: tools_found,
     }
 }
 
@@ -120,7 +121,7 @@ pub fn identity(tools: &HostTools, host: &dyn Host) -> Vec<(String, String)> {
     tools.identity().filter_map(line).collect()
 }
 
-/// The directory of each tool that is found elsewhere than on the PATH of steps.
+/// Returns the directory of each tool that is found elsewhere than on the PATH of steps.
 pub fn places(tools: &HostTools, needs: &[String], host: &dyn Host) -> BTreeMap<String, PathBuf> {
     let dir = |tool: &Tool| {
         let Find::Program { locate: Some(command), .. } = &tool.find else { return None };
@@ -130,48 +131,48 @@ pub fn places(tools: &HostTools, needs: &[String], host: &dyn Host) -> BTreeMap<
     tools.named(needs).filter_map(dir).collect()
 }
 
-fn one(tool: &Tool, manager: Option<&Manager>, host: &dyn Host) -> Examined {
+fn one(tool: &Tool, manager: Option<&Manager>, host: &dyn Host) -> ToolStatus {
     let packages = manager.and_then(|manager| tool.packages.get(&manager.name)).cloned().unwrap_or_default();
-    Examined { name: tool.name.clone(), why: tool.why.clone(), status: status(&tool.find, host), packages }
+    ToolStatus { name: tool.name.clone(), why: tool.why.clone(), status: status(&tool.find, host), packages }
 }
 
-fn status(find: &Find, host: &dyn Host) -> Status {
+fn status(find: &Find, host: &dyn Host) -> ToolState {
     match find {
         Find::Compile { source, link } => match host.compile(source, link) {
-            Ok(()) => Status::Found { path: None, version: None },
-            Err(said) => Status::Missing { why: first_error(&said) },
+            Ok(()) => ToolState::Found { path: None, version: None },
+            Err(said) => ToolState::Missing { why: first_error(&said) },
         },
         Find::Program { names, version_args, minimum, locate } => {
             // Another of the names may be new enough where the first is not.
             let mut refused = None;
             for path in found(names, locate.as_deref(), host) {
                 match program(path, version_args, minimum.as_ref(), host) {
-                    good @ Status::Found { .. } => return good,
+                    good @ ToolState::Found { .. } => return good,
                     bad => refused = refused.or(Some(bad)),
                 }
             }
-            refused.unwrap_or_else(|| Status::Missing { why: format!("no {} on PATH", names.join(" or ")) })
+            refused.unwrap_or_else(|| ToolState::Missing { why: format!("no {} on PATH", names.join(" or ")) })
         }
     }
 }
 
-fn program(path: PathBuf, version_args: &[String], minimum: Option<&Version>, host: &dyn Host) -> Status {
+fn program(path: PathBuf, version_args: &[String], minimum: Option<&Version>, host: &dyn Host) -> ToolState {
     if version_args.is_empty() {
-        return Status::Found { path: Some(path), version: None };
+        return ToolState::Found { path: Some(path), version: None };
     }
     let said = match ask(&path, version_args, host) {
         Ok(said) => said,
-        Err(why) => return Status::Broken { path, why: first_error(&why) },
+        Err(why) => return ToolState::Broken { path, why: first_error(&why) },
     };
     let version = version_in(&said);
     match (version, minimum) {
         (Some(version), Some(minimum)) if version < *minimum => {
-            Status::TooOld { path, version: version.to_string(), minimum: minimum.to_string() }
+            ToolState::TooOld { path, version: version.to_string(), minimum: minimum.to_string() }
         }
         (None, Some(minimum)) => {
-            Status::Broken { path, why: format!("no version in what it prints, {minimum} or newer is needed") }
+            ToolState::Broken { path, why: format!("no version in what it prints, {minimum} or newer is needed") }
         }
-        (version, _) => Status::Found { path: Some(path), version: version.map(|version| version.to_string()) },
+        (version, _) => ToolState::Found { path: Some(path), version: version.map(|version| version.to_string()) },
     }
 }
 
@@ -187,8 +188,8 @@ fn ask(path: &Path, version_args: &[String], host: &dyn Host) -> Result<String, 
     host.run(&argv)
 }
 
-/// The version in what a program prints: the first number with a dot, outside
-/// of brackets, where distributors put their own; else within them.
+/// Returns the version in what a program prints: the first number with a dot, outside of brackets,
+/// where distributors put their own; else within them.
 ///
 /// `gcc (Debian 12.2.0-14+deb12u1) 12.2.0`, `v1.24`, `This is perl 5, version
 /// 36, subversion 0 (v5.36.0)`, `GNU Awk 5.2.1, API 3.2`.
@@ -224,9 +225,9 @@ fn first_error(said: &str) -> String {
     line.unwrap_or("it does not run").trim().to_owned()
 }
 
-fn install(examined: &[Examined], manager: &Manager, host: &dyn Host) -> Option<Vec<String>> {
+fn install(tools_found: &[ToolStatus], manager: &Manager, host: &dyn Host) -> Option<Vec<String>> {
     let mut packages: Vec<String> = Vec::new();
-    for package in examined.iter().filter(|tool| !tool.is_good()).flat_map(|tool| &tool.packages) {
+    for package in tools_found.iter().filter(|tool| !tool.is_good()).flat_map(|tool| &tool.packages) {
         if !packages.contains(package) {
             packages.push(package.clone());
         }

@@ -115,23 +115,23 @@ fn needs() -> Vec<String> {
 fn a_machine_with_everything_needs_nothing() {
     let programs = BTreeMap::from([("gcc", GCC), ("mawk", ""), ("apt-get", "")]);
     let host = Fake { programs, headers: vec!["libelf.h"], ..Fake::default() };
-    let examination = examine(&tools(), &needs(), &host);
-    assert!(examination.is_good(), "{examination:?}");
-    assert_eq!(examination.install, None);
+    let host_report = examine(&tools(), &needs(), &host);
+    assert!(host_report.is_good(), "{host_report:?}");
+    assert_eq!(host_report.install, None);
     let version = Some("12.2.0".to_owned());
     let path = Some(PathBuf::from("/usr/bin/gcc"));
-    assert_eq!(examination.tools[0].status, Status::Found { path, version });
+    assert_eq!(host_report.tools[0].status, ToolState::Found { path, version });
     assert_eq!(identity(&tools(), &host), [("cc".to_owned(), "gcc (Debian 12.2.0-14+deb12u1) 12.2.0".to_owned())]);
 }
 
 #[test]
 fn one_command_installs_all_that_is_missing() {
     let host = Fake { programs: BTreeMap::from([("apt-get", "")]), ..Fake::default() };
-    let examination = examine(&tools(), &needs(), &host);
-    let command = examination.install.unwrap().join(" ");
+    let host_report = examine(&tools(), &needs(), &host);
+    let command = host_report.install.unwrap().join(" ");
     assert_eq!(command, "sudo apt-get install -y gcc libc6-dev gawk libelf-dev");
-    assert_eq!(examination.tools[1].status, Status::Missing { why: "no gawk or mawk on PATH".to_owned() });
-    let Status::Missing { why } = &examination.tools[2].status else { panic!("{:?}", examination.tools) };
+    assert_eq!(host_report.tools[1].status, ToolState::Missing { why: "no gawk or mawk on PATH".to_owned() });
+    let ToolState::Missing { why } = &host_report.tools[2].status else { panic!("{:?}", host_report.tools) };
     assert_eq!(why, "t.c:1:10: fatal error: libelf.h: No such file or directory");
 }
 
@@ -145,9 +145,9 @@ fn the_packages_are_those_of_the_manager_found() {
 
 #[test]
 fn without_a_known_manager_there_is_no_command() {
-    let examination = examine(&tools(), &needs(), &Fake::default());
-    assert!(!examination.is_good());
-    assert_eq!((examination.manager, examination.install), (None, None));
+    let host_report = examine(&tools(), &needs(), &Fake::default());
+    assert!(!host_report.is_good());
+    assert_eq!((host_report.manager, host_report.install), (None, None));
 }
 
 #[test]
@@ -163,9 +163,9 @@ fn an_old_and_a_broken_program_are_told_apart() {
         let host = Fake { programs: BTreeMap::from([("gcc", said)]), ..Fake::default() };
         examine(&tools(), &needs(), &host).tools.swap_remove(0).status
     };
-    assert!(matches!(with("gcc (GCC) 4.8.5 20150623"), Status::TooOld { version, .. } if version == "4.8.5"));
-    assert!(matches!(with(""), Status::Broken { why, .. } if why.contains("cannot execute")));
-    assert!(matches!(with("hello"), Status::Broken { why, .. } if why.contains("no version")));
+    assert!(matches!(with("gcc (GCC) 4.8.5 20150623"), ToolState::TooOld { version, .. } if version == "4.8.5"));
+    assert!(matches!(with(""), ToolState::Broken { why, .. } if why.contains("cannot execute")));
+    assert!(matches!(with("hello"), ToolState::Broken { why, .. } if why.contains("no version")));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_located_program_comes_before_one_on_the_path() {
     let (needs, at) = (["x".to_owned()], "/home/user/toolchain/bin/x");
     let located = BTreeMap::from([("where x", at)]);
     let host = Fake { programs: BTreeMap::from([("x", "x 2.1")]), located, ..Fake::default() };
-    let found = Status::Found { path: Some(at.into()), version: Some("2.1".to_owned()) };
+    let found = ToolState::Found { path: Some(at.into()), version: Some("2.1".to_owned()) };
     assert_eq!(examine(&tools, &needs, &host).tools[0].status, found);
     assert_eq!(places(&tools, &needs, &host), BTreeMap::from([("x".to_owned(), "/home/user/toolchain/bin".into())]));
     assert_eq!(identity(&tools, &host), [("x".to_owned(), "x 2.1".to_owned())]);
@@ -215,9 +215,9 @@ fn versions_are_read_as_programs_print_them() {
 fn the_compiler_of_this_machine_is_found() {
     let text = include_str!("../../recipes/host-tools.toml");
     let tools = parse(text);
-    let examination = examine(&tools, &["cc", "libc-headers", "make", "ld"].map(str::to_owned), &Real);
+    let host_report = examine(&tools, &["cc", "libc-headers", "make", "ld"].map(str::to_owned), &Real);
     for name in ["cc", "libc-headers", "make", "ld"] {
-        let tool = examination.tools.iter().find(|tool| tool.name == name).unwrap();
+        let tool = host_report.tools.iter().find(|tool| tool.name == name).unwrap();
         assert!(tool.is_good(), "{tool:?}");
     }
     assert!(identity(&tools, &Real).iter().all(|(_, line)| version_in(line).is_some()));

@@ -1,32 +1,31 @@
-//! Makes the graph: from what was asked for down to the sources, each stage
-//! once however many need it.
+//! Builds the graph from the requested stages down to their sources. A stage that several others
+//! need is added once.
 
 use super::context::{self, CROSSMILL};
 use super::graph::{Chosen, Plan, SourceId, SourceSet, Stage, StageId, Work};
 use super::instance::Instance;
 use super::job::{Dep, Job, JobStep, SourceCheck, SourceDemand};
-use super::material::Material;
+use super::key_inputs::KeyInputs;
 use super::request::{HostFacts, Request};
 use super::versions::{self, Versions};
 use crate::base::{Diagnostic, Key, PackageName};
-use crate::config::expect::{Expectation, Word};
+use crate::config::expect::{Expectation, Expected};
 use crate::config::file::Placed;
 use crate::config::load::version_hints;
 use crate::config::matrix::Target;
 use crate::config::recipe::{Command, Cost, Need, Per, Recipe, Snapshot, Step};
 use crate::config::source::{Origin, SourceSpec};
-use crate::config::template::{Renderer, token};
+use crate::config::template::{Renderer, placeholder};
 use crate::config::{Config, access, recipe};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Unpacking's share of processor time for a byte of the unpacked tree.
+/// Processor time of unpacking, per byte of the unpacked tree.
 const UNPACK_BYTES_A_SECOND: u64 = 60 << 20;
 
-/// Plans `request`. `known` says which candidate of a source is at hand (or
-/// served last time) so that keys are final wherever they can be.
-/// Every problem is reported, not only the first.
+/// Plans `request`. `known` returns the cached candidate of a source (or the one of the last run),
+/// so that keys are final wherever possible. All problems are reported, not only the first.
 pub fn plan(
     config: &Config,
     request: &Request,
@@ -61,7 +60,7 @@ pub fn plan(
     if !planner.problems.is_empty() {
         let mut problems = Vec::new();
         for problem in planner.problems {
-            // The same template fails alike for each target.
+            // The same template fails in the same way for each target.
             if !problems.contains(&problem) {
                 problems.push(problem);
             }
@@ -79,8 +78,7 @@ struct Planner<'a> {
     known: &'a dyn Fn(&str, &[SourceSpec]) -> Option<Chosen>,
     plan: Plan,
     done: BTreeMap<(PackageName, Instance), Option<StageId>>,
-    // Targets may be built from different versions of one package.
-    // By label.
+    // Targets may use different versions of a package, so sources are indexed by label.
     trees: BTreeMap<String, StageId>,
     versions: BTreeMap<Instance, Rc<Versions>>,
     path: Vec<(PackageName, Instance)>,
@@ -88,8 +86,8 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    // What a target cannot be built with is refused before anything starts;
-    // that holds for a toolchain that it borrows too.
+    // Versions that a target cannot be built with are refused before anything starts, including
+    // those of a borrowed toolchain.
     fn requirements(&mut self) {
         let matrix = &self.config.matrix;
         let mut seen = Vec::new();
@@ -100,7 +98,7 @@ impl Planner<'_> {
                 if seen.contains(&&target.name) {
                     continue;
                 }
-                // Asked for itself, the owner is looked at whole.
+                // If the owner is requested too, it is checked completely.
                 if !lends || !self.request.targets.contains(&target.name) {
                     seen.push(&target.name);
                     self.requirements_of(target, lends);
@@ -135,8 +133,7 @@ impl Planner<'_> {
         }
     }
 
-    // The recursion is over recipes, as deep as the longest chain of needs; a
-    // chain that comes back to itself is refused.
+    // The depth of the recursion is the longest chain of needs; cycles are refused.
     fn stage(&mut self, recipe: &Recipe, instance: &Instance) -> Option<StageId> {
         let node = (recipe.name.clone(), instance.clone());
         if let Some(done) = self.done.get(&node) {
@@ -158,14 +155,14 @@ impl Planner<'_> {
 
     fn make(&mut self, recipe: &Recipe, instance: &Instance) -> Option<StageId> {
         let before = self.problems.len();
-        // Conditions on needs cannot speak of the needs themselves.
+        // Conditions on needs cannot refer to the needs themselves.
         let early = self.renderer(recipe, instance, &[]);
         let needs = self.needs(recipe, instance, &early);
         let packages: Vec<_> = needs.iter().map(|(need, _)| need.package.clone()).collect();
         let renderer = self.renderer(recipe, instance, &packages);
         for (when, why) in &recipe.refuse {
             if self.holds(&renderer, when) {
-                let said = format!("{}/{}: this combination cannot work", instance.row(), recipe.name);
+                let said = format!("{}/{}: this combination cannot work", instance.scope(), recipe.name);
                 self.problems.push(when.error(said).cause(why.clone()));
             }
         }
@@ -176,13 +173,13 @@ impl Planner<'_> {
         if self.problems.len() > before {
             return None;
         }
-        let own = self.material(recipe, version.as_deref(), &job);
+        let own = self.key_inputs(recipe, version.as_deref(), &job);
         let needs = source.into_iter().chain(needs.iter().map(|(_, stage)| *stage)).collect();
         let expect = if recipe.check { Some(self.expectation(recipe, instance)) } else { None };
         Some(self.push(Stage {
-            name: format!("{}/{}", instance.row(), recipe.name),
-            row: instance.row().to_owned(),
-            column: recipe.name.clone(),
+            name: format!("{}/{}", instance.scope(), recipe.name),
+            scope: instance.scope().to_owned(),
+            package: recipe.name.clone(),
             version: version.unwrap_or_default(),
             needs,
             own,
@@ -229,7 +226,7 @@ impl Planner<'_> {
             match instance.of(below.per, &config.matrix) {
                 Some(instance) if !self.exists(below, &instance) => {
                     let said =
-                        format!("{}: there is no `{}`, which `{}` needs", instance.row(), below.name, recipe.name);
+                        format!("{}: `{}` does not exist, which `{}` needs", instance.scope(), below.name, recipe.name);
                     self.problems.push(need.at.error(said).hint("give both recipes the same `when`"));
                 }
                 Some(instance) => found.extend(self.stage(below, &instance).map(|stage| (need, stage))),
@@ -269,8 +266,8 @@ impl Planner<'_> {
         cost
     }
 
-    // The unpack stage of the recipe's source and its version. `None` after a
-    // problem; `Some((None, None))` for a recipe without a source.
+    // Returns the unpack stage of the recipe's source, and the version. `None` after a problem;
+    // `Some((None, None))` for a recipe without a source.
     fn source(
         &mut self,
         recipe: &Recipe,
@@ -292,10 +289,11 @@ impl Planner<'_> {
             self.problems.push(problem);
             return None;
         };
-        // A patch for some targets makes a tree of its own, named by it: the others keep theirs.
+        // A patch that applies to some targets creates a separate tree, named after the patch:
+        // other targets keep theirs.
         let mut label = format!("{}-{version}", recipe.name);
         let mut patches = Vec::new();
-        // The caller's own source is built as it is.
+        // A user's own source is never patched.
         let own = self.request.sources.contains_key(&recipe.name);
         for patch in recipe.patches.iter().filter(|patch| !own && patch.versions.contains(&version)) {
             if let Some(when) = &patch.when {
@@ -327,11 +325,11 @@ impl Planner<'_> {
         self.plan.sources.push(set);
         let stage = |kind: &str, needs: Vec<StageId>, work: Work, seconds: u64| Stage {
             name: format!("{kind}/{label}"),
-            row: "sources".to_owned(),
-            column: recipe.name.clone(),
+            scope: "sources".to_owned(),
+            package: recipe.name.clone(),
             version: version.to_string(),
             needs,
-            own: Material::new(),
+            own: KeyInputs::new(),
             work,
             expect: None,
             cost: Duration::from_secs(seconds),
@@ -344,7 +342,7 @@ impl Planner<'_> {
         Some((Some(unpack), Some(version.to_string())))
     }
 
-    // Whether the user's source is a checkout; of an archive that is not known before it is unpacked.
+    // Whether the user's source is a checkout; unknown for an archive until it is unpacked.
     fn is_snapshot(&self, recipe: &Recipe, snapshot: &Snapshot) -> bool {
         let owner = recipe.source_of.as_ref().map_or(&recipe.name, |(owner, _)| owner);
         match self.request.sources.get(owner).map(|source| &source.from) {
@@ -474,7 +472,7 @@ impl Planner<'_> {
                     .into()
             }
         };
-        // A word that a condition in it left empty is no argument.
+        // An argument that renders to an empty string is dropped.
         argv.retain(|word| !word.is_empty());
         if step.target_options {
             let versions = self.versions(instance);
@@ -502,47 +500,47 @@ impl Planner<'_> {
         let none = recipe.unsupported.iter().any(|when| self.holds(&renderer, when));
         let word = target.and_then(|target| target.expect.get(&recipe.name)).copied().unwrap_or_default();
         Expectation {
-            word: if none { Word::Unsupported } else { word },
+            word: if none { Expected::Unsupported } else { word },
             known: target
                 .and_then(|target| target.known_failures.get(&recipe.name))
                 .map(|failure| failure.with(&versions)),
         }
     }
 
-    fn material(&self, recipe: &Recipe, version: Option<&str>, job: &Job) -> Material {
-        let mut material = Material::new();
-        material.add("recipe", recipe.name.as_str());
-        material.add("per", if recipe.per == Per::Host { "host" } else { "target" });
+    fn key_inputs(&self, recipe: &Recipe, version: Option<&str>, job: &Job) -> KeyInputs {
+        let mut inputs = KeyInputs::new();
+        inputs.add("recipe", recipe.name.as_str());
+        inputs.add("per", if recipe.per == Per::Host { "host" } else { "target" });
         if let Some(version) = version {
-            material.add("version", version);
+            inputs.add("version", version);
         }
         for tool in &job.tools {
             if let Some(identity) = self.host.tools.get(tool) {
-                material.add(format!("host tool `{tool}`"), identity);
+                inputs.add(format!("host tool `{tool}`"), identity);
             }
         }
-        let own = token(CROSSMILL);
+        let own = placeholder(CROSSMILL);
         let of_step = |step: &JobStep| {
             step.argv.iter().chain(step.env.iter().map(|(_, value)| value)).any(|text| text.contains(&own))
         };
         if job.steps.iter().any(of_step) {
-            material.add("crossmill", &self.host.crossmill);
+            inputs.add("crossmill", &self.host.crossmill);
         }
         for step in &job.steps {
             let name = &step.name;
             for word in &step.argv {
-                material.add(format!("step `{name}`: argument"), word);
+                inputs.add(format!("step `{name}`: argument"), word);
             }
             for (variable, value) in &step.env {
-                material.add(format!("step `{name}`: variable {variable}"), value);
+                inputs.add(format!("step `{name}`: variable {variable}"), value);
             }
         }
         for (name, content) in &job.files {
-            material.add(format!("file `{name}`"), content);
+            inputs.add(format!("file `{name}`"), content);
         }
         for (what, value) in job.access.facts() {
-            material.add(what, value);
+            inputs.add(what, value);
         }
-        material
+        inputs
     }
 }

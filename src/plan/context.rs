@@ -1,5 +1,5 @@
-//! The variables that a recipe's templates see. What a recipe builds once for
-//! all targets sees no target, so that it cannot come to depend on one.
+//! The variables of a recipe's templates. A recipe that is built once for all targets has no target
+//! variables, so that it cannot depend on a target.
 
 use super::instance::Instance;
 use super::request::{HostFacts, Request};
@@ -8,14 +8,14 @@ use crate::base::{PackageName, Version};
 use crate::config::matrix::{Matrix, Target};
 use crate::config::recipe::{Per, Recipe};
 use crate::config::setting::Value as Setting;
-use crate::config::template::{Renderer, map, token};
+use crate::config::template::{Renderer, map, placeholder};
 use minijinja::Value;
 use std::collections::BTreeMap;
 
-/// The variable that stands for this program.
+/// The variable that expands to the path of this program.
 pub const CROSSMILL: &str = "crossmill";
 
-/// The renderer for `recipe` built for `instance`, which needs `deps`.
+/// Returns the renderer of `recipe` for `instance` with the dependencies `deps`.
 pub fn renderer(
     request: &Request,
     matrix: &Matrix,
@@ -28,14 +28,14 @@ pub fn renderer(
     let mut variables: BTreeMap<String, Value> = BTreeMap::new();
     let mut add = |name: &str, value: Value| variables.insert(name.to_owned(), value);
     for place in ["source", "build", "dest", "files", "work", CROSSMILL] {
-        add(place, Value::from(token(place)));
+        add(place, Value::from(placeholder(place)));
     }
-    // What was there before must not determine what is built.
+    // Earlier results must not determine what is built.
     if recipe.check {
-        add("previous", Value::from(token("previous")));
+        add("previous", Value::from(placeholder("previous")));
     }
-    add("deps", map(deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("dep:{name}")))))));
-    add("keys", map(deps.iter().map(|name| (name.to_string(), Value::from(token(&format!("key:{name}")))))));
+    add("deps", map(deps.iter().map(|name| (name.to_string(), Value::from(placeholder(&format!("dep:{name}")))))));
+    add("keys", map(deps.iter().map(|name| (name.to_string(), Value::from(placeholder(&format!("key:{name}")))))));
     add("package", Value::from(recipe.name.as_str()));
     add("profile", Value::from(request.profile.as_str()));
     add("version", Value::from(versions.get(recipe.source_package()).map(Version::as_str).unwrap_or_default()));
@@ -61,7 +61,8 @@ pub fn renderer(
     Renderer::new(variables)
 }
 
-/// The extra words that `target` gives to the package whose source `recipe` takes, those that hold for its version.
+/// Returns the extra words that `target` gives to the package whose source `recipe` takes, those that hold for its
+/// version.
 pub fn options(target: Option<&Target>, recipe: &Recipe, versions: &Versions) -> Vec<String> {
     let version = versions.get(recipe.source_package());
     let given = target.and_then(|target| target.options.get(recipe.source_package())).into_iter().flatten();

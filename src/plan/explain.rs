@@ -1,57 +1,57 @@
-//! Why a stage runs again: the difference between what determined an earlier
-//! result and what determines the next, in words.
+//! Why a stage runs again: the differences between the inputs of its last key
+//! and those of its new one, as text.
 
-use super::material::{Fact, Material};
+use super::key_inputs::{KeyInput, KeyInputs};
 use std::collections::BTreeMap;
 
-/// The differences, one line each, in the order of the new material.
-pub fn differences(old: &Material, new: &Material) -> Vec<String> {
+/// Returns the differences, one line each, in the order of the new inputs.
+pub fn differences(old: &KeyInputs, new: &KeyInputs) -> Vec<String> {
     let (mut gone, mut come) = (count(old), count(new));
-    for (fact, times) in &mut gone {
-        if let Some(there) = come.get_mut(fact) {
+    for (input, times) in &mut gone {
+        if let Some(there) = come.get_mut(input) {
             let both = (*times).min(*there);
             *times -= both;
             *there -= both;
         }
     }
-    let left = |facts: &BTreeMap<&Fact, usize>, of: &Material| -> Vec<Fact> {
+    let left = |inputs: &BTreeMap<&KeyInput, usize>, of: &KeyInputs| -> Vec<KeyInput> {
         let mut seen = Vec::new();
-        for fact in of.facts() {
-            if facts.get(fact).is_some_and(|times| *times > 0) && !seen.contains(fact) {
-                seen.push(fact.clone());
+        for input in of.iter() {
+            if inputs.get(input).is_some_and(|times| *times > 0) && !seen.contains(input) {
+                seen.push(input.clone());
             }
         }
         seen
     };
     let (mut gone, come) = (left(&gone, old), left(&come, new));
     let mut lines = Vec::new();
-    for fact in come {
-        // One value that took another's place reads best as a change; options
-        // are paired by the word before `=`.
-        let paired = gone.iter().position(|old| old.what == fact.what && stem(&old.value) == stem(&fact.value));
+    for input in come {
+        // A replaced value is shown as one change; options are paired by their
+        // name before `=`.
+        let paired = gone.iter().position(|old| old.what == input.what && stem(&old.value) == stem(&input.value));
         let paired = paired.or_else(|| {
-            let alone = |facts: &Material| facts.facts().iter().filter(|other| other.what == fact.what).count() == 1;
-            if alone(old) && alone(new) { gone.iter().position(|old| old.what == fact.what) } else { None }
+            let alone = |inputs: &KeyInputs| inputs.iter().filter(|other| other.what == input.what).count() == 1;
+            if alone(old) && alone(new) { gone.iter().position(|old| old.what == input.what) } else { None }
         });
         match paired {
             Some(at) => {
                 let before = gone.remove(at);
-                lines.push(changed(&fact.what, &before.value, &fact.value));
+                lines.push(changed(&input.what, &before.value, &input.value));
             }
-            None => lines.push(format!("{} {} added", fact.what, shown(&fact.value))),
+            None => lines.push(format!("{} {} added", input.what, shown(&input.value))),
         }
     }
-    lines.extend(gone.into_iter().map(|fact| format!("{} {} removed", fact.what, shown(&fact.value))));
+    lines.extend(gone.into_iter().map(|input| format!("{} {} removed", input.what, shown(&input.value))));
     if lines.is_empty() && old != new {
         lines.push("the order of its options changed".to_owned());
     }
     lines
 }
 
-fn count(material: &Material) -> BTreeMap<&Fact, usize> {
+fn count(inputs: &KeyInputs) -> BTreeMap<&KeyInput, usize> {
     let mut counts = BTreeMap::new();
-    for fact in material.facts() {
-        *counts.entry(fact).or_default() += 1;
+    for input in inputs.iter() {
+        *counts.entry(input).or_default() += 1;
     }
     counts
 }
@@ -74,16 +74,16 @@ fn shown(value: &str) -> String {
 mod tests {
     use super::*;
 
-    fn material(facts: &[(&str, &str)]) -> Material {
-        let mut material = Material::default();
-        facts.iter().for_each(|(what, value)| material.add(*what, *value));
-        material
+    fn inputs(pairs: &[(&str, &str)]) -> KeyInputs {
+        let mut inputs = KeyInputs::default();
+        pairs.iter().for_each(|(what, value)| inputs.add(*what, *value));
+        inputs
     }
 
     #[test]
-    fn what_came_went_and_changed_is_said() {
-        let old = material(&[("version", "16.1.0"), ("option", "--with-cpu=a"), ("option", "--nls"), ("option", "-x")]);
-        let new = material(&[("version", "16.2.0"), ("option", "--with-cpu=b"), ("option", "-x"), ("option", "--new")]);
+    fn additions_removals_and_changes_are_listed() {
+        let old = inputs(&[("version", "16.1.0"), ("option", "--with-cpu=a"), ("option", "--nls"), ("option", "-x")]);
+        let new = inputs(&[("version", "16.2.0"), ("option", "--with-cpu=b"), ("option", "-x"), ("option", "--new")]);
         insta::assert_snapshot!(differences(&old, &new).join("\n"), @r#"
         version changed from `16.1.0` to `16.2.0`
         option changed from `--with-cpu=a` to `--with-cpu=b`
@@ -91,7 +91,7 @@ mod tests {
         option `--nls` removed
         "#);
         assert!(differences(&old, &old).is_empty());
-        let swapped = material(&[("option", "b"), ("option", "a")]);
-        insta::assert_snapshot!(differences(&material(&[("option", "a"), ("option", "b")]), &swapped).join("\n"), @r#"the order of its options changed"#);
+        let swapped = inputs(&[("option", "b"), ("option", "a")]);
+        insta::assert_snapshot!(differences(&inputs(&[("option", "a"), ("option", "b")]), &swapped).join("\n"), @r#"the order of its options changed"#);
     }
 }

@@ -1,8 +1,8 @@
-//! The graph of stages. Stages stand in topological order: what a stage needs
-//! comes before it, so one pass from the front computes every key.
+//! The graph of stages in topological order: a stage comes after the stages it needs, so one
+//! forward pass computes every key.
 
 use super::job::Job;
-use super::material::Material;
+use super::key_inputs::KeyInputs;
 pub use super::stage_id::StageId;
 use crate::base::{Key, PackageName};
 use crate::config::expect::Expectation;
@@ -17,11 +17,11 @@ pub struct SourceId(pub u32);
 /// All stages of a request.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// What a stage needs comes before it.
+    /// In topological order.
     pub stages: Vec<Stage>,
-    /// The sources that fetch and unpack stages are about.
+    /// The sources of fetch and unpack stages.
     pub sources: Vec<SourceSet>,
-    /// The stages that were asked for.
+    /// The requested stages.
     pub goals: Vec<StageId>,
 }
 
@@ -30,55 +30,56 @@ pub struct Plan {
 pub struct Stage {
     /// `arm64/gcc`, `fetch/gcc-16.2.0`
     pub name: String,
-    /// The row of the table: a target, `host` or `sources`.
-    pub row: String,
-    /// The column of the table: a package.
-    pub column: PackageName,
+    /// What it belongs to: a target, `host` or `sources`.
+    pub scope: String,
+    /// The package.
+    pub package: PackageName,
     /// The version, empty for a recipe without a source.
     pub version: String,
-    /// What it needs.
+    /// The stages it needs.
     pub needs: Vec<StageId>,
-    /// What determines its result, without its source and needs.
-    pub own: Material,
+    /// Its key inputs, without its source and needs.
+    pub own: KeyInputs,
     /// What it does.
     pub work: Work,
-    /// For a check: what is expected of it. No part of the key: a wish changes no result.
+    /// For a check: the expected result. Not part of the key, because it does not affect the
+    /// result.
     pub expect: Option<Expectation>,
-    /// The processor time it takes by its recipe.
+    /// The processor time declared by its recipe.
     pub cost: Duration,
-    /// The key as far as the sources are known.
+    /// The key; provisional while a source below it is unknown.
     pub key: Key,
 }
 
 /// What a stage does.
 #[derive(Debug, Clone)]
 pub enum Work {
-    /// Brings a source's archive into the cache.
+    /// Downloads a source's archive into the cache.
     Fetch(SourceId),
     /// Unpacks and patches it.
     Unpack(SourceId),
     /// Runs steps and publishes what they install.
     Build(Job),
-    /// Runs steps to prove something.
+    /// Runs the steps of a check.
     Check(Job),
 }
 
-/// A source with its candidates and, once known, the one that is used.
+/// A source with its candidates and, once known, the chosen one.
 #[derive(Debug, Clone)]
 pub struct SourceSet {
-    /// `gcc-16.2.0`; with what is patched for some targets only, `gcc-16.2.0+NAME-OF-THE-PATCH`
+    /// `gcc-16.2.0`; with a patch for some targets only, `gcc-16.2.0+NAME-OF-THE-PATCH`
     pub label: String,
     /// In order of preference.
     pub candidates: Vec<SourceSpec>,
-    /// Patches of the recipe, for each of the candidates.
+    /// Patches of the recipe, which apply to every candidate.
     pub patches: Vec<PatchSpec>,
     /// Bytes of the unpacked tree, roughly.
     pub unpacked: u64,
-    /// The candidate used and the digest of what it served.
+    /// The chosen candidate and the digest of its file.
     pub chosen: Option<Chosen>,
 }
 
-/// The candidate that is used.
+/// The chosen candidate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chosen {
     /// Its index.
@@ -88,7 +89,7 @@ pub struct Chosen {
 }
 
 impl Stage {
-    /// `fetch`, `unpack`, `build` or `check`.
+    /// Returns `fetch`, `unpack`, `build` or `check`.
     pub fn kind(&self) -> &'static str {
         match self.work {
             Work::Fetch(_) => "fetch",
@@ -116,17 +117,17 @@ impl Stage {
 }
 
 impl Plan {
-    /// A stage.
+    /// Returns a stage.
     pub fn stage(&self, id: StageId) -> &Stage {
         &self.stages[id.0 as usize]
     }
 
-    /// A source.
+    /// Returns a source.
     pub fn source(&self, id: SourceId) -> &SourceSet {
         &self.sources[id.0 as usize]
     }
 
-    /// Every stage's id, what is needed first.
+    /// Returns the ids of all stages in topological order.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = StageId> + use<> {
         (0..self.stages.len() as u32).map(StageId)
     }
@@ -149,34 +150,34 @@ impl Plan {
         }
     }
 
-    /// Everything that determines a stage's result.
-    pub fn material(&self, id: StageId) -> Material {
+    /// Returns everything that determines a stage's result.
+    pub fn key_inputs(&self, id: StageId) -> KeyInputs {
         let stage = self.stage(id);
-        let mut material = stage.own.clone();
+        let mut inputs = stage.own.clone();
         match &stage.work {
             Work::Fetch(source) | Work::Unpack(source) => {
                 let set = self.source(*source);
                 match &set.chosen {
-                    Some(chosen) => material.add("source", &chosen.digest),
-                    // Not a digest: such a key is never looked up in a store.
-                    None => material.add("source", format!("not yet known: {}", set.label)),
+                    Some(chosen) => inputs.add("source", &chosen.digest),
+                    // Not a digest: a provisional key is never looked up in a store.
+                    None => inputs.add("source", format!("not yet known: {}", set.label)),
                 }
                 if let Work::Unpack(_) = stage.work {
-                    unpack_facts(&mut material, set);
+                    add_unpack_inputs(&mut inputs, set);
                 }
             }
             Work::Build(_) | Work::Check(_) => {}
         }
         for need in &stage.needs {
             let need = self.stage(*need);
-            material.add(format!("result of `{}` ({})", need.column, need.kind()), need.key.to_string());
+            inputs.add(format!("result of `{}` ({})", need.package, need.kind()), need.key.to_string());
         }
-        material
+        inputs
     }
 
     /// Returns a short name of what a stage runs, whatever its version, source and needs: times are kept by it.
     pub fn configuration(&self, id: StageId) -> String {
-        let mut rendered = Material::default();
+        let mut rendered = KeyInputs::default();
         if let Some(job) = self.stage(id).job() {
             for step in &job.steps {
                 rendered.add(&step.name, step.argv.join("\0"));
@@ -206,25 +207,25 @@ impl Plan {
     }
 
     fn compute_key(&mut self, id: StageId) {
-        let key = self.material(id).key();
+        let key = self.key_inputs(id).key();
         self.stages[id.0 as usize].key = key;
     }
 }
 
-// How the tree is made from the archive: what differs by candidate.
-fn unpack_facts(material: &mut Material, set: &SourceSet) {
+// Adds how the tree is unpacked from the archive, which differs by candidate.
+fn add_unpack_inputs(inputs: &mut KeyInputs, set: &SourceSet) {
     use crate::config::source::PatchFrom;
     let spec = set.chosen.as_ref().and_then(|chosen| set.candidates.get(chosen.candidate));
     if let Some(spec) = spec {
         if let Some(member) = &spec.member {
-            material.add("archive member", member);
+            inputs.add("archive member", member);
         }
-        material.add("leading path components dropped", spec.strip.to_string());
+        inputs.add("leading path components dropped", spec.strip.to_string());
     }
     for patch in spec.into_iter().flat_map(|spec| &spec.patches).chain(&set.patches) {
         match &patch.from {
-            PatchFrom::Member(member) => material.add("patch", format!("-p{} {member}", patch.strip)),
-            PatchFrom::File { text, .. } => material.add("patch", format!("-p{}\n{text}", patch.strip)),
+            PatchFrom::Member(member) => inputs.add("patch", format!("-p{} {member}", patch.strip)),
+            PatchFrom::File { text, .. } => inputs.add("patch", format!("-p{}\n{text}", patch.strip)),
         }
     }
 }

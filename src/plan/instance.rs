@@ -16,7 +16,7 @@ pub enum Instance {
 }
 
 impl Instance {
-    /// The instance of a recipe that `self` needs.
+    /// Returns the instance of a recipe that `self` needs.
     pub fn of(&self, per: Per, matrix: &Matrix) -> Option<Self> {
         match (per, self) {
             (Per::Host, _) => Some(Self::Host),
@@ -24,20 +24,20 @@ impl Instance {
             (Per::Toolchain, Self::Target(name)) => {
                 matrix.targets.get(name).map(|target| Self::Toolchain(target.toolchain.clone()))
             }
-            // What serves several cannot need what is made for one.
+            // A stage shared by several targets cannot need one that is built for a single target.
             (Per::Toolchain, Self::Host) | (Per::Target, Self::Host | Self::Toolchain(_)) => None,
         }
     }
 
-    /// The row of the table, and the first half of a stage's name.
-    pub fn row(&self) -> &str {
+    /// Returns the scope: the first half of a stage's name.
+    pub fn scope(&self) -> &str {
         match self {
             Self::Host => "host",
             Self::Toolchain(name) | Self::Target(name) => name.as_str(),
         }
     }
 
-    /// The target whose options and settings hold: for a toolchain its owner.
+    /// Returns the target whose options and settings apply: for a toolchain its owner.
     pub fn target<'a>(&self, matrix: &'a Matrix) -> Option<&'a Target> {
         match self {
             Self::Host => None,

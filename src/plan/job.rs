@@ -1,5 +1,5 @@
-//! The rendered work of a build stage: nothing of it depends on where on this
-//! machine anything is. Paths stand as tokens, see [`crate::config::template`].
+//! The rendered steps of a stage, independent of paths on this machine: these are placeholders, see
+//! [`crate::config::template`].
 
 use super::stage_id::StageId;
 use crate::base::PackageName;
@@ -11,27 +11,27 @@ use serde::Serialize;
 /// What a build or check stage does.
 #[derive(Debug, Clone, Serialize)]
 pub struct Job {
-    /// In order, each with its own whole environment.
+    /// In order, each with its complete environment.
     pub steps: Vec<JobStep>,
-    /// The results it needs, seen at `deps/PACKAGE` in its work directory.
+    /// The results it needs, available as `deps/PACKAGE` in its work directory.
     pub deps: Vec<Dep>,
-    /// The source tree it needs, seen at `source`.
+    /// The source tree it needs, available as `source`.
     pub source: Option<StageId>,
-    /// Files it reads, seen below `files`: name and content.
+    /// Files it reads, available below `files`: name and content.
     pub files: Vec<(String, String)>,
     /// Host tools it needs, by their names in `host-tools.toml`.
     pub tools: Vec<String>,
-    /// What its steps use beyond their isolation.
+    /// Access beyond the isolation of its steps.
     pub access: Access,
     /// What each of its steps may use at most.
     pub limits: Limits,
     /// What its source must have or accept; no part of the key, since it decides only whether the stage starts.
     pub source_checks: Vec<SourceCheck>,
-    /// Files that must be there in the end, relative to the result.
+    /// Files that must exist when it is finished, relative to the result.
     pub result: Vec<String>,
-    /// Bytes the build tree takes, roughly.
+    /// Approximate size of the build tree in bytes.
     pub build_bytes: u64,
-    /// Bytes the result takes, roughly.
+    /// Approximate size of the result in bytes.
     pub result_bytes: u64,
 }
 
@@ -53,12 +53,12 @@ pub enum SourceDemand {
     Run(Vec<String>),
 }
 
-/// A result that is needed.
+/// A dependency on another stage's result.
 #[derive(Debug, Clone, Serialize)]
 pub struct Dep {
-    /// The package, the name below `deps`.
+    /// The package: the name below `deps`.
     pub package: PackageName,
-    /// The stage that makes it.
+    /// The stage that builds it.
     pub stage: StageId,
 }
 
@@ -67,14 +67,15 @@ pub struct Dep {
 pub struct JobStep {
     /// Its name.
     pub name: String,
-    /// The program and its arguments, with tokens.
+    /// The program and its arguments, with placeholders.
     pub argv: Vec<String>,
-    /// The whole environment but for what the engine adds (job tokens, HOME, TMPDIR), with tokens.
+    /// The complete environment, with placeholders, except for the variables that the runner adds
+    /// (job server, HOME, TMPDIR).
     pub env: Vec<(String, String)>,
-    /// What becomes of it when a run is stopped.
+    /// What happens to it when a run is interrupted.
     #[serde(serialize_with = "interrupted")]
     pub interrupted: Interrupted,
-    /// Bytes of memory at its peak, roughly.
+    /// Approximate peak memory in bytes.
     pub memory: u64,
 }
 

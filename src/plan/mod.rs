@@ -1,5 +1,5 @@
-//! Targets x recipes as one graph of stages, each with the key that names its
-//! result. Pure: no process, no network; files only of the recipe directory.
+//! Turns targets and recipes into one graph of stages, each with the key of its result. Pure:
+//! starts no process, uses no network, reads files of the recipe directories only.
 
 pub mod build;
 pub mod context;
@@ -7,12 +7,12 @@ pub mod explain;
 pub mod graph;
 pub mod instance;
 pub mod job;
-pub mod material;
+pub mod key_inputs;
 pub mod request;
 pub mod stage_id;
 pub mod versions;
 
 pub use build::plan;
 pub use graph::{Plan, Stage, StageId, Work};
-pub use material::Material;
+pub use key_inputs::KeyInputs;
 pub use request::{HostFacts, Request};

@@ -1,4 +1,4 @@
-//! What is to be built, as the command line and the overlays decided it.
+//! The resolved request: what to build, from the command line and the overlays.
 
 use crate::base::suggest;
 use crate::base::{Diagnostic, PackageName, TargetName, Version};
@@ -9,12 +9,12 @@ use crate::config::source::{Origin, Pin, SourceSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What is to be built.
+/// What to build.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// In the order given, without repeats.
     pub targets: Vec<TargetName>,
-    /// What is built for each.
+    /// The packages to build for each target.
     pub packages: Vec<PackageName>,
     /// The profile's name.
     pub profile: String,
@@ -22,11 +22,11 @@ pub struct Request {
     pub release_set: String,
     /// A value for every declared setting.
     pub settings: BTreeMap<String, Value>,
-    /// The settings the user turned, which no target may turn back.
+    /// The settings given by the user, which no target may override.
     pub fixed: Vec<String>,
     /// The version of each package that has versions, where a target does not name its own: [`super::versions`].
     pub versions: BTreeMap<PackageName, Version>,
-    /// The packages whose version or source the user named, which no target may change.
+    /// The packages whose version or source the user gave, which no target may override.
     pub fixed_versions: Vec<PackageName>,
     /// Whether the user named the release set.
     pub set_named: bool,
@@ -34,9 +34,9 @@ pub struct Request {
     pub sources: BTreeMap<PackageName, SourceSpec>,
 }
 
-/// What the command line says, as words.
+/// The arguments of the command line, not yet resolved.
 #[derive(Debug, Clone, Default)]
-pub struct Words<'a> {
+pub struct RequestArgs<'a> {
     /// Target names.
     pub targets: &'a [String],
     /// Group names.
@@ -49,36 +49,37 @@ pub struct Words<'a> {
     pub with: &'a [String],
     /// `--set name=value`
     pub set: &'a [String],
-    /// `--source package=place`
+    /// `--source package=location`
     pub source: &'a [String],
     /// `--package`
     pub packages: &'a [String],
 }
 
-/// What must be known of this machine to plan for it.
+/// What planning needs to know of this machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFacts {
-    /// The processor, by GNU's word: `x86_64`.
+    /// The processor architecture, as in GNU triples: `x86_64`.
     pub arch: String,
-    /// Identity of each host tool that belongs to keys: `gcc (Debian …) 12.2.0 x86_64-linux-gnu`.
+    /// Identity of each host tool that is part of keys: `gcc (Debian …) 12.2.0 x86_64-linux-gnu`.
     pub tools: BTreeMap<String, String>,
-    /// Identity of this program: a check that it makes itself is made again by another.
+    /// Identity of this program: a check that crossmill itself performs is repeated by another
+    /// version.
     pub crossmill: String,
 }
 
 impl Request {
-    /// Holds the words against the configuration.
-    pub fn new(config: &Config, words: &Words<'_>) -> Result<Self, Vec<Diagnostic>> {
+    /// Resolves the arguments against the configuration.
+    pub fn new(config: &Config, args: &RequestArgs<'_>) -> Result<Self, Vec<Diagnostic>> {
         let mut problems = Vec::new();
         let matrix = &config.matrix;
         let mut targets = Vec::new();
-        for group in words.groups {
+        for group in args.groups {
             match matrix.group(group) {
                 Ok(members) => targets.extend(members.iter().cloned()),
                 Err(problem) => problems.push(problem),
             }
         }
-        for name in words.targets {
+        for name in args.targets {
             match matrix.target(name) {
                 Ok(target) => targets.push(target.name.clone()),
                 Err(problem) => problems.push(problem),
@@ -92,7 +93,7 @@ impl Request {
             }
         });
         let mut packages = Vec::new();
-        for name in words.packages {
+        for name in args.packages {
             match config.recipe(name) {
                 Ok(recipe) => packages.push(recipe.name.clone()),
                 Err(problem) => problems.push(problem),
@@ -105,7 +106,7 @@ impl Request {
             let problem = Diagnostic::new("no package is named: `[defaults]` `packages` is empty");
             problems.push(problem.hint("list some there, or name them with `--package PACKAGE`"));
         }
-        let profile = words.profile.unwrap_or(&matrix.defaults.profile).to_owned();
+        let profile = args.profile.unwrap_or(&matrix.defaults.profile).to_owned();
         let mut settings: BTreeMap<_, _> =
             matrix.settings.iter().map(|(name, setting)| (name.clone(), setting.default.clone())).collect();
         match matrix.profiles.get(&profile) {
@@ -114,7 +115,7 @@ impl Request {
         }
         settings.extend(matrix.defaults.set.clone());
         let mut fixed: Vec<String> = matrix.defaults.set.keys().cloned().collect();
-        for word in words.set {
+        for word in args.set {
             match set_one(config, word) {
                 Ok((name, value)) => {
                     fixed.push(name.clone());
@@ -123,7 +124,7 @@ impl Request {
                 Err(problem) => problems.push(problem),
             }
         }
-        let release_set = words.release_set.unwrap_or(&matrix.defaults.release_set).to_owned();
+        let release_set = args.release_set.unwrap_or(&matrix.defaults.release_set).to_owned();
         let mut versions = BTreeMap::new();
         match matrix.release_sets.get(&release_set) {
             Some(set) => {
@@ -133,7 +134,7 @@ impl Request {
         }
         versions.extend(matrix.defaults.with.clone());
         let mut fixed_versions: Vec<PackageName> = matrix.defaults.with.keys().cloned().collect();
-        for word in words.with {
+        for word in args.with {
             match with_one(config, word) {
                 Ok((name, version)) => {
                     fixed_versions.push(name.clone());
@@ -143,7 +144,7 @@ impl Request {
             }
         }
         let mut sources = BTreeMap::new();
-        for word in words.source {
+        for word in args.source {
             match source_one(config, word) {
                 Ok((name, source)) => {
                     match version_of(config, &name, &source, fixed_versions.contains(&name).then(|| &versions[&name])) {
@@ -156,8 +157,8 @@ impl Request {
                 Err(problem) => problems.push(problem),
             }
         }
-        // A prefix such as `7.2` becomes the release it means, so that names
-        // and keys are the same whichever way it was written.
+        // A prefix such as `7.2` is replaced by its release, so that names and keys do not depend
+        // on the spelling.
         for (name, version) in &mut versions {
             let Some(recipe) = config.recipes.get(name) else { continue };
             match recipe.release(version) {
@@ -180,7 +181,7 @@ impl Request {
                 fixed,
                 versions,
                 fixed_versions,
-                set_named: words.release_set.is_some(),
+                set_named: args.release_set.is_some(),
                 sources,
             })
         } else {
@@ -224,8 +225,8 @@ fn with_one(config: &Config, word: &str) -> Result<(PackageName, Version), Diagn
     Ok((recipe.name.clone(), version))
 }
 
-// The version that a directory says it is. What the user names must agree with it: conditions of the recipe
-// depend on the version, and a wrong one builds wrongly.
+// Reads the version of a source directory. A version given by the user must agree with it, because the recipe's
+// conditions depend on it.
 fn version_of(
     config: &Config,
     name: &PackageName,
@@ -241,12 +242,12 @@ fn version_of(
     let file = dir.join(&from.file);
     let text = match fs_err::read_to_string(&file) {
         Ok(text) => text,
-        // A tree that does not say it: the version is the one that was asked for.
+        // The tree does not record its version: use the requested one.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Diagnostic::new(error.to_string())),
     };
     let Some(version) = from.read(&text) else {
-        return Err(Diagnostic::new(format!("`{}` does not say which version of `{name}` it is", file.display())));
+        return Err(Diagnostic::new(format!("`{}` does not contain the version of `{name}`", file.display())));
     };
     match named {
         Some(named) if !version.is_within(named) && version != *named => {

@@ -1,6 +1,5 @@
-//! Which version of each package is built for what. A run has one version of
-//! a package, but for the targets that name their own; what several targets
-//! share has the versions of the one that owns it.
+//! Selects the version of each package. A run uses one version of a package, except for targets
+//! that pin their own; a shared stage uses the versions of the target that owns it.
 
 use super::instance::Instance;
 use super::request::Request;
@@ -10,17 +9,17 @@ use crate::config::matrix::Target;
 use crate::config::recipe::{Per, Recipe};
 use std::collections::BTreeMap;
 
-/// The version of each package that has one.
+/// Versions by package.
 pub type Versions = BTreeMap<PackageName, Version>;
 
-/// The versions with which things are built for `instance`.
+/// Returns the versions used for `instance`.
 pub fn of(config: &Config, request: &Request, instance: &Instance) -> Versions {
     let mut versions = request.versions.clone();
     let Some(target) = instance.target(&config.matrix) else { return versions };
     let owner = config.matrix.targets.get(&target.toolchain).unwrap_or(target);
     for recipe in config.recipes.values() {
         let decides = match recipe.per {
-            // One build serves every target, whatever a release set of one of them says.
+            // One build serves every target, regardless of their release sets.
             Per::Host => continue,
             Per::Toolchain => owner,
             Per::Target => target,
@@ -32,9 +31,8 @@ pub fn of(config: &Config, request: &Request, instance: &Instance) -> Versions {
     versions
 }
 
-// What the user named holds. A release set named for the whole run holds as
-// far as the target can be built from it: `--all --release-set lts` is a wish
-// about the targets that have a choice.
+// The user's choice takes precedence. A release set given for the whole run applies to targets that
+// can be built from it: `--all --release-set lts` concerns the targets that have a choice.
 fn pinned(request: &Request, recipe: &Recipe, target: &Target) -> Option<Version> {
     let pin = target.pins.get(&recipe.name)?;
     if request.fixed_versions.contains(&recipe.name) {
@@ -48,6 +46,6 @@ fn pinned(request: &Request, recipe: &Recipe, target: &Target) -> Option<Version
     {
         return None;
     }
-    // A prefix such as `7.2` means a release; that there is one is checked where the recipes are read.
+    // A prefix such as `7.2` means a release, whose existence is checked when the recipes are loaded.
     Some(recipe.release(&pin.version).map_or_else(|| pin.version.clone(), |release| release.version.clone()))
 }

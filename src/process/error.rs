@@ -1,4 +1,4 @@
-//! What can go wrong between crossmill and its children.
+//! Errors between crossmill and its child processes.
 
 use super::wire;
 use crate::base::{Diagnose, files, units};
@@ -78,7 +78,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The outcome has been asked for again after an error was told.
-    #[error("the outcome of step `{step}` was told already")]
+    #[error("the outcome of step `{step}` was already reported")]
     Told {
         /// The step.
         step: String,
@@ -177,7 +177,7 @@ impl Diagnose for Error {
             Self::Supervisor { .. } => {
                 "was crossmill's own file replaced or removed during the run? start it again".to_owned()
             }
-            Self::ProbeFailed { stderr, .. } if !stderr.is_empty() => format!("it said: {stderr}"),
+            Self::ProbeFailed { stderr, .. } if !stderr.is_empty() => format!("its output: {stderr}"),
             _ => return Vec::new(),
         };
         vec![hint]

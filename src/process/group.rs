@@ -72,7 +72,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The supervisor's process id: all processes of the step are below it.
+    /// Returns the supervisor's process id: all processes of the step are below it.
     pub fn pid(&self) -> u32 {
         self.supervisor
     }
@@ -179,7 +179,7 @@ pub fn spawn(supervisor_exe: &Path, command: &Command, jobs: Option<&JobServer>)
     Ok(Running { control, outcome: Some(outcome), told: None, supervisor: pid, step: command.step.clone() })
 }
 
-/// The file to execute, and that directory and file are there.
+/// Returns the file to execute, and that directory and file are there.
 fn find(command: &Command) -> Result<PathBuf, Error> {
     let Some(name) = command.argv.first() else {
         return Err(Error::EmptyCommand { step: command.step.clone() });

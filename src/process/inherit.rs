@@ -1,4 +1,4 @@
-//! Descriptors that one child inherits and no other.
+//! File descriptors that exactly one child inherits.
 //!
 //! Everything crossmill opens is close-on-exec from its first moment. The flag
 //! is taken off between `fork` and `exec`, in the child, so that children
@@ -64,7 +64,7 @@ pub(super) fn in_child(command: &mut Command, action: impl FnMut() -> io::Result
     unsafe { command.pre_exec(action) };
 }
 
-/// The path under which a process opens its descriptor `fd` anew.
+/// Returns the path under which a process opens its descriptor `fd` anew.
 pub(super) fn path_of(fd: impl AsRawFd) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }

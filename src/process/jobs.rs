@@ -59,7 +59,7 @@ pub struct Token {
 }
 
 impl JobServer {
-    /// A job server with `count` tokens, 1 to [`MOST`].
+    /// Returns a job server with `count` tokens, 1 to [`MOST`].
     ///
     /// # Errors
     /// When the count is out of range or the pipe cannot be made.
@@ -74,7 +74,7 @@ impl JobServer {
         Ok(Self(Arc::new(pipe)))
     }
 
-    /// The number of tokens.
+    /// Returns the number of tokens.
     pub fn total(&self) -> usize {
         self.0.total
     }
@@ -96,7 +96,7 @@ impl JobServer {
         }
     }
 
-    /// A token if one is free now.
+    /// Returns a token if one is free now.
     ///
     /// # Errors
     /// When the pipe fails, which is a defect.
@@ -135,7 +135,7 @@ impl JobServer {
         format!(" -j{} --jobserver-auth={read},{write}", self.0.total)
     }
 
-    /// The numbers under which children inherit the two ends.
+    /// Returns the numbers under which children inherit the two ends.
     pub(super) fn descriptors(&self) -> [RawFd; 2] {
         [self.0.read.as_raw_fd(), self.0.write.as_raw_fd()]
     }
@@ -153,7 +153,7 @@ impl JobServer {
         Ok(())
     }
 
-    /// How many tokens are free now.
+    /// Returns how many tokens are free now.
     ///
     /// # Errors
     /// When the pipe fails, which is a defect.
@@ -288,7 +288,7 @@ impl Drop for Token {
     }
 }
 
-/// The same end of the same pipe with flags of its own.
+/// Returns the same end of the same pipe with flags of its own.
 fn reopen(end: &OwnedFd, flags: OFlag) -> io::Result<OwnedFd> {
     let mode = nix::sys::stat::Mode::empty();
     Ok(nix::fcntl::open(inherit::path_of(end.as_fd()).as_str(), flags | OFlag::O_CLOEXEC, mode)?)

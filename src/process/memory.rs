@@ -1,7 +1,6 @@
-//! How much memory there is, and how much a set of processes uses.
+//! Available memory, and the memory used by a set of processes.
 //!
-//! The numbers are the kernel's at one moment; whoever plans with them leaves
-//! room.
+//! The numbers are the kernel's at one moment; callers must leave a margin.
 
 use super::error::Error;
 use super::tree;
@@ -40,7 +39,7 @@ impl Memory {
     }
 }
 
-/// The memory of one control group, if it has a bound.
+/// Returns the memory of one control group, if it has a bound.
 fn group_memory(dir: &Path) -> Option<Memory> {
     let text = |name: &str| fs_err::read_to_string(dir.join(name)).ok();
     parse_group(&text("memory.max")?, &text("memory.current")?, &text("memory.stat").unwrap_or_default())
@@ -56,7 +55,7 @@ fn parse_meminfo(text: &str) -> Option<Memory> {
     Some(Memory { total: field("MemTotal")?, available: field("MemAvailable")? })
 }
 
-/// The path of the version 2 group in `/proc/<pid>/cgroup` (cgroups(7)).
+/// Returns the path of the version 2 group in `/proc/<pid>/cgroup` (cgroups(7)).
 fn parse_cgroup(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::"))
 }
@@ -78,7 +77,7 @@ pub struct RssSampler {
 }
 
 impl RssSampler {
-    /// A sampler that has seen nothing.
+    /// Returns a sampler that has seen nothing.
     pub fn new() -> Self {
         Self::default()
     }
@@ -106,7 +105,7 @@ impl RssSampler {
         Ok(kib)
     }
 
-    /// The most that any sample saw, KiB.
+    /// Returns the most that any sample saw, KiB.
     pub fn peak_kib(&self) -> u64 {
         self.peak
     }

@@ -1,8 +1,8 @@
-//! Children in groups that never outlive their run.
+//! Child processes in groups that never outlive their run.
 //!
-//! Every step runs below a supervisor of its own: crossmill itself, started
-//! again as `crossmill __supervise`. The supervisor is what keeps the promise
-//! when crossmill is killed, because it sees its control pipe close:
+//! Every step runs below a supervisor of its own: crossmill itself, started again as `crossmill
+//! __supervise`. The supervisor guarantees this when crossmill is killed, because it sees its
+//! control pipe close:
 //!
 //! ```text
 //! crossmill ── control pipe ──> supervisor ── group ──> make ──> cc1 …

@@ -1,4 +1,4 @@
-//! Short questions to programs of this machine: a version, a search path.
+//! Short queries of programs on this machine: a version, a search path.
 
 use super::error::Error;
 use nix::sys::signal::{Signal, killpg};
@@ -53,14 +53,14 @@ pub fn probe(program: &str, args: &[&str], env: &BTreeMap<String, String>, timeo
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The first executable file `name` in the directories of `path_var`, as
-/// `execvp` finds it; an empty entry is the current directory.
+/// Returns the first executable file `name` in the directories of `path_var`, as `execvp` finds it;
+/// an empty entry is the current directory.
 pub fn find_program(name: &str, path_var: &str) -> Option<PathBuf> {
     find_below(name, path_var, Path::new(""))
 }
 
-/// The same for a program that will run in `dir`. The result is relative to
-/// `dir` where the entry of `path_var` is, and always has a slash.
+/// Returns the same for a program that will run in `dir`. The result is relative to `dir` where the
+/// entry of `path_var` is, and always has a slash.
 pub(super) fn find_below(name: &str, path_var: &str, dir: &Path) -> Option<PathBuf> {
     if name.is_empty() || name.contains('/') || path_var.is_empty() {
         return None;
@@ -69,13 +69,13 @@ pub(super) fn find_below(name: &str, path_var: &str, dir: &Path) -> Option<PathB
     candidates.into_iter().find(|file| is_executable(&dir.join(file)))
 }
 
-/// Whether this is a file that this user may execute.
+/// Returns whether this is a file that this user may execute.
 pub(super) fn is_executable(file: &Path) -> bool {
     file.is_file() && access(file, AccessFlags::X_OK).is_ok()
 }
 
-/// How many processors this process may use, by its affinity and its cgroup's
-/// quota; 1 if that cannot be found out.
+/// Returns how many processors this process may use, by its affinity and its cgroup's quota; 1 if
+/// that cannot be found out.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
@@ -102,7 +102,7 @@ mod tests {
         let error = probe("sh", &["-c", "echo no such flag >&2; exit 3"], &env("/usr/bin:/bin"), LONG).unwrap_err();
         insta::assert_snapshot!(crate::base::Diagnostic::from_error(&error), @r"
         error: `sh -c echo no such flag >&2; exit 3` failed with exit status: 3
-        hint: it said: no such flag
+        hint: its output: no such flag
         ");
         let error = probe("as-of-nowhere", &[], &env("/nowhere"), LONG).unwrap_err();
         insta::assert_snapshot!(crate::base::Diagnostic::from_error(&error), @r"

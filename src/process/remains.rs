@@ -56,7 +56,8 @@ fn working_in(work: &Path) -> std::io::Result<Vec<i32>> {
     Ok(found)
 }
 
-/// Whether this process was started with `signal` ignored, as `nohup` does. Ask before any handler is installed.
+/// Returns whether this process was started with `signal` ignored, as `nohup` does. Ask before any handler is
+/// installed.
 pub fn inherited_ignored(signal: Signal) -> bool {
     let Ok(status) = fs_err::read_to_string("/proc/self/status") else { return false };
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

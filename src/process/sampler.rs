@@ -1,5 +1,4 @@
-//! What running steps use at the moment: memory and processor time of all
-//! their processes.
+//! Samples the current memory and processor time of all processes of running steps.
 
 use super::{Error, RssSampler, tree};
 
@@ -21,7 +20,7 @@ pub struct UsageSampler {
 }
 
 impl UsageSampler {
-    /// A sampler.
+    /// Returns a sampler.
     pub fn new() -> Self {
         let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
         Self { rss: RssSampler::new(), ticks_a_second: ticks as f64 }

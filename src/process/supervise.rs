@@ -442,7 +442,7 @@ impl Supervisor {
     }
 }
 
-/// All below this process that have not ended.
+/// Returns all below this process that have not ended.
 fn living() -> Vec<Process> {
     // Without /proc there is nobody to be found; the supervisor then waits.
     let all = tree::snapshot().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Helper programs that crossmill waits for itself: git, patch, gpgv, a
-//! package manager, the user's shell.
+//! Helper programs that crossmill runs directly: git, patch, gpgv, a package manager, the user's
+//! shell.
 //!
 //! Unlike a step, such a program is short, needs no supervisor, and has
 //! crossmill's own environment unless told otherwise.
@@ -23,7 +23,7 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// A name without a slash is looked up in `PATH`.
+    /// Returns a name without a slash is looked up in `PATH`.
     pub fn new(program: impl Into<OsString>) -> Self {
         Self { program: program.into(), args: Vec::new(), env: Vec::new(), clean: false, dir: None }
     }
@@ -71,7 +71,7 @@ impl Tool {
         self
     }
 
-    /// The directory it runs in.
+    /// Returns the directory it runs in.
     #[must_use]
     pub fn dir(mut self, dir: &Path) -> Self {
         self.dir = Some(dir.to_owned());
@@ -131,8 +131,8 @@ impl Tool {
         command.stdin(Stdio::null()).kill_on_drop(true).output().await
     }
 
-    /// Its output, to be read while it runs; it has no input. It is killed
-    /// when the stream is dropped.
+    /// Returns its output, to be read while it runs; it has no input. It is killed when the stream
+    /// is dropped.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -180,8 +180,8 @@ pub struct ToolStream {
 }
 
 impl ToolStream {
-    /// How it ended and what it wrote to stderr; none while it runs, which it
-    /// does until its output was read to the end.
+    /// Returns how it ended and what it wrote to stderr; none while it runs, which it does until
+    /// its output was read to the end.
     ///
     /// # Errors
     /// When that cannot be found out.

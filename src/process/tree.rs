@@ -14,7 +14,7 @@ pub(super) struct Process {
     pub alive: bool,
 }
 
-/// All processes of the machine that this one sees.
+/// Returns all processes of the machine that this one sees.
 pub(super) fn snapshot() -> io::Result<Vec<Process>> {
     let mut all = Vec::new();
     for entry in fs_err::read_dir("/proc")? {
@@ -50,7 +50,7 @@ fn parse_stat(stat: &[u8]) -> Option<Process> {
     })
 }
 
-/// The processes below `roots`, without the roots themselves, parents first.
+/// Returns the processes below `roots`, without the roots themselves, parents first.
 pub(super) fn descendants(all: &[Process], roots: &[i32]) -> Vec<Process> {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
     for process in all {

@@ -1,5 +1,5 @@
-//! What crossmill and a supervisor tell each other, and what a stopped step
-//! leaves behind for the next run.
+//! The messages between crossmill and a supervisor, and the record that a stopped step leaves for
+//! the next run.
 //!
 //! All of it is JSON: the command in a memory file the supervisor inherits, so
 //! that its size is not bounded by what fits into an `execve`; the reports one
@@ -29,7 +29,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Whether it exited with 0.
+    /// Returns whether it exited with 0.
     pub fn success(self) -> bool {
         self == Self::Exited(0)
     }

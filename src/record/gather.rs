@@ -6,7 +6,7 @@ use crate::base::Key;
 use crate::config::Config;
 use crate::config::recipe::Per;
 use crate::run::log::event::{Kind, StageOutcome, Usage};
-use crate::run::log::model::{Phase, RunModel, Stage};
+use crate::run::log::model::{RunModel, Stage, StagePhase};
 use std::collections::BTreeMap;
 
 /// What one run proved.
@@ -26,7 +26,7 @@ pub struct Gathered {
 
 /// What the store keeps beside a result.
 #[derive(Debug, Clone, Default)]
-pub struct Looked {
+pub struct StoredResult {
     /// What it took, should no log tell.
     pub usage: Usage,
     /// Bytes of the result.
@@ -42,7 +42,7 @@ pub struct World<'a> {
     /// Who made what.
     pub history: &'a History,
     /// What the store has of a key.
-    pub look: &'a dyn Fn(&Key) -> Option<Looked>,
+    pub look: &'a dyn Fn(&Key) -> Option<StoredResult>,
     /// Takes paths of this machine out of a text.
     pub hide: &'a dyn Fn(&str) -> String,
     /// Cores of this machine.
@@ -57,7 +57,7 @@ pub fn gather(picture: &RunModel, world: &World<'_>) -> Gathered {
         if matches!(stage.info.kind, Kind::Build | Kind::Check)
             && let Some(proof) = proof_of(stage, picture, world, &mut tools)
         {
-            rows.entry(stage.info.row.clone()).or_default().push(proof);
+            rows.entry(stage.info.scope.clone()).or_default().push(proof);
         }
     }
     let host = rows.remove("host").unwrap_or_default();
@@ -76,11 +76,11 @@ pub fn gather(picture: &RunModel, world: &World<'_>) -> Gathered {
         // Those of a shared toolchain stand in the owner's row.
         let owner = target.toolchain.as_str();
         let versions = picture.stages.values().filter(|stage| {
-            let here = stage.info.row == row || stage.info.row == owner && per(world, stage) == "toolchain";
-            let told = matches!(&stage.phase, Phase::Over(state) if *state != StageOutcome::Interrupted);
+            let here = stage.info.scope == row || stage.info.scope == owner && per(world, stage) == "toolchain";
+            let told = matches!(&stage.phase, StagePhase::Over(state) if *state != StageOutcome::Interrupted);
             here && told && stage.info.kind == Kind::Build && !stage.info.version.is_empty()
         });
-        let versions = versions.map(|stage| (stage.info.column.clone(), stage.info.version.clone()));
+        let versions = versions.map(|stage| (stage.info.package.clone(), stage.info.version.clone()));
         let chosen = picture.run.choice.clone().unwrap_or_default();
         let proof = Proof {
             triple: target.triple.clone(),
@@ -111,11 +111,11 @@ fn word_of(command: &[String], options: &[&str]) -> Option<String> {
 }
 
 fn per(world: &World<'_>, stage: &Stage) -> &'static str {
-    match world.config.recipes.get(stage.info.column.as_str()).map(|recipe| recipe.per) {
+    match world.config.recipes.get(stage.info.package.as_str()).map(|recipe| recipe.per) {
         Some(Per::Host) => "host",
         Some(Per::Toolchain) => "toolchain",
         Some(Per::Target) => "target",
-        None if stage.info.row == "host" => "host",
+        None if stage.info.scope == "host" => "host",
         None => "target",
     }
 }
@@ -127,11 +127,11 @@ fn proof_of(
     world: &World<'_>,
     tools: &mut BTreeMap<String, String>,
 ) -> Option<StageProof> {
-    let Phase::Over(state) = &stage.phase else { return None };
+    let StagePhase::Over(state) = &stage.phase else { return None };
     let check = stage.info.kind == Kind::Check;
     let (state, why) = match state {
-        StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared if check => (Outcome::Pass, None),
-        StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared => (Outcome::Built, None),
+        StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere if check => (Outcome::Pass, None),
+        StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere => (Outcome::Built, None),
         StageOutcome::Failed { why } => (Outcome::Failed, Some(why)),
         StageOutcome::Blocked { by } => (Outcome::Blocked, Some(by)),
         StageOutcome::Unsupported { why } => (Outcome::Unsupported, Some(why)),
@@ -154,7 +154,7 @@ fn proof_of(
     }
     let account = stage.account.as_ref();
     Some(StageProof {
-        package: stage.info.column.clone(),
+        package: stage.info.package.clone(),
         per: per(world, stage).to_owned(),
         check,
         version: stage.info.version.clone(),

@@ -3,7 +3,7 @@
 
 use crate::base::Key;
 use crate::run::log::event::{StageOutcome, Usage};
-use crate::run::log::model::{Phase, RunModel, Stage};
+use crate::run::log::model::{RunModel, Stage, StagePhase};
 use std::collections::BTreeMap;
 
 /// What runs made, by key.
@@ -32,7 +32,7 @@ impl History {
                 let key = key_of(stage);
                 let Some(first) = stage.steps.first() else {
                     // Every step was done by a run that then missed something in the result.
-                    if stage.phase == Phase::Over(StageOutcome::Done)
+                    if stage.phase == StagePhase::Over(StageOutcome::Done)
                         && let Some((_, usage)) = stopped.remove(&key)
                     {
                         history.made.insert(key, Made { run: picture.run.name.clone(), usage });
@@ -47,7 +47,7 @@ impl History {
                     began_with = name;
                 }
                 match &stage.phase {
-                    Phase::Over(StageOutcome::Done | StageOutcome::Unsupported { .. }) => {
+                    StagePhase::Over(StageOutcome::Done | StageOutcome::Unsupported { .. }) => {
                         history.made.insert(key, Made { run: picture.run.name.clone(), usage });
                     }
                     // Stopped, killed or failed; what a failed step left is never continued, and its first step tells.
@@ -60,14 +60,14 @@ impl History {
         history
     }
 
-    /// How a result was made, if a log tells.
+    /// Returns how a result was made, if a log tells.
     pub fn get(&self, key: &Key) -> Option<&Made> {
         self.made.get(key)
     }
 }
 
-/// The key a stage had in the end. The one announced is provisional where a
-/// source was not yet here; the directories of its logs and result are named by the final one.
+/// Returns the key a stage had in the end. The one announced is provisional where a source was not
+/// yet here; the directories of its logs and result are named by the final one.
 pub fn key_of(stage: &Stage) -> Key {
     let paths = stage.result.iter().chain(stage.steps.iter().map(|step| &step.log));
     let named = paths.flat_map(|path| path.split('/')).find_map(|part| part.parse().ok());

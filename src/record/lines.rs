@@ -5,7 +5,7 @@ use super::Record;
 use serde_json::Value;
 use std::fmt::Write as _;
 
-/// The record as JSON, ending in a newline.
+/// Returns the record as JSON, ending in a newline.
 pub fn text(record: &Record) -> serde_json::Result<String> {
     let value = serde_json::to_value(record)?;
     let mut out = String::new();

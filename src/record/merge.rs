@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
     let mut told = Vec::new();
     for row in &run.unknown {
-        told.push(format!("{}: `{row}` is no target of the matrix", run.run));
+        told.push(format!("{}: `{row}` is not a target of the matrix", run.run));
     }
     lay(&mut record.host, run.host);
     for (name, new) in run.targets {
@@ -29,7 +29,7 @@ pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
             }
             Some(old) if covers(&new, old) => *old = new,
             Some(old) => told.push(format!(
-                "{}: `{name}` keeps its proof of {}, which was made with other versions or settings and tells more",
+                "{}: `{name}` keeps its result of {}, which is from other versions or settings and has more stages",
                 run.run, old.run
             )),
         }

@@ -14,7 +14,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub use gather::{Gathered, Looked, gather};
+pub use gather::{Gathered, StoredResult, gather};
 pub use history::History;
 pub use lines::text;
 pub use merge::merge;
@@ -192,7 +192,7 @@ impl Record {
         if record.schema == SCHEMA { Ok(record) } else { Err(format!("its schema is {}, not {SCHEMA}", record.schema)) }
     }
 
-    /// Every stage, with the row it belongs to.
+    /// Returns every stage, with the row it belongs to.
     pub fn stages(&self) -> impl Iterator<Item = (&str, &StageProof)> {
         let targets = self.targets.iter().flat_map(|(name, proof)| proof.stages.iter().map(|s| (name.as_str(), s)));
         self.host.iter().map(|stage| ("host", stage)).chain(targets)

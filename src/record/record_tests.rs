@@ -18,8 +18,8 @@ fn run(name: &str, steps: &[(&str, bool)], state: Option<StageOutcome>) -> RunMo
     let info = StageInfo {
         name: "a/tool".into(),
         kind: Kind::Build,
-        row: "a".into(),
-        column: "tool".into(),
+        scope: "a".into(),
+        package: "tool".into(),
         version: "1".into(),
         key: Key::of(b"key"),
         expected: 1.0,
@@ -38,7 +38,7 @@ fn run(name: &str, steps: &[(&str, bool)], state: Option<StageOutcome>) -> RunMo
             jobs: 1,
             memory: 1,
             stages: vec![info],
-            shared: Vec::new(),
+            borrowed: Vec::new(),
             choice: None,
         },
     )];
@@ -184,7 +184,7 @@ fn the_newest_proof_has_the_last_word_and_nothing_else_is_lost() {
     assert_eq!(
         told,
         [
-            "2026-01-04: `a` keeps its proof of 2026-01-03, which was made with other versions or settings and tells more"
+            "2026-01-04: `a` keeps its result of 2026-01-03, which is from other versions or settings and has more stages"
         ]
     );
     merge(&mut record, gathered("2026-01-05", whole(), "standard"));

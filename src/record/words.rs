@@ -11,7 +11,7 @@ pub struct Standing {
     pub day: String,
 }
 
-/// How the target of a proof stands.
+/// Returns how the target of a proof stands.
 pub fn standing(proof: &Proof) -> Standing {
     let of = |check: bool, wanted: &[Outcome]| -> Vec<&StageProof> {
         proof.stages.iter().filter(|stage| stage.check == check && wanted.contains(&stage.state)).collect()
@@ -40,7 +40,7 @@ pub fn standing(proof: &Proof) -> Standing {
     Standing { state: parts.join(", "), day: day(&proof.proven).to_owned() }
 }
 
-/// The day of a moment.
+/// Returns the day of a moment.
 pub(super) fn day(moment: &str) -> &str {
     moment.split('T').next().unwrap_or_default()
 }

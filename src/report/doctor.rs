@@ -1,31 +1,31 @@
-//! How the examination of a machine looks.
+//! How the host_report of a machine looks.
 
 use super::style::{Style, Tone, harmless, pad, pad_left};
 use crate::base::isolation::Isolation;
-use crate::host::tools::{Examination, Examined, Status};
+use crate::host::tools::{HostReport, ToolState, ToolStatus};
 use serde::Serialize;
 use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
-/// The number of the JSON form.
+/// The schema version of the JSON output.
 pub const SCHEMA: u32 = 1;
 
 /// For people, ending in a newline.
-pub fn text(examination: &Examination, isolation: &Isolation, style: Style) -> String {
-    let wide = examination.tools.iter().map(|tool| tool.name.width()).max().unwrap_or(0);
+pub fn text(host_report: &HostReport, isolation: &Isolation, style: Style) -> String {
+    let wide = host_report.tools.iter().map(|tool| tool.name.width()).max().unwrap_or(0);
     let mut out = String::new();
-    for tool in &examination.tools {
+    for tool in &host_report.tools {
         let (word, tone, more) = match &tool.status {
-            Status::Found { path, version } => {
+            ToolState::Found { path, version } => {
                 let path = path.as_ref().map(|path| path.display().to_string());
                 let words: Vec<String> = version.clone().into_iter().chain(path).collect();
                 ("found", Tone::Good, words.join("  "))
             }
-            Status::TooOld { path, version, minimum } => {
+            ToolState::TooOld { path, version, minimum } => {
                 ("too old", Tone::Bad, format!("{version}, {minimum} or newer is needed  {}", path.display()))
             }
-            Status::Broken { path, why } => ("broken", Tone::Bad, format!("{}  {}", harmless(why), path.display())),
-            Status::Missing { why } => ("missing", Tone::Bad, harmless(why)),
+            ToolState::Broken { path, why } => ("broken", Tone::Bad, format!("{}  {}", harmless(why), path.display())),
+            ToolState::Missing { why } => ("missing", Tone::Bad, harmless(why)),
         };
         let lead = style.paint(tone, &pad_left(word, 7));
         let line = format!("{lead}  {}  {more}", style.paint(Tone::Strong, &pad(&tool.name, wide)));
@@ -36,14 +36,14 @@ pub fn text(examination: &Examination, isolation: &Isolation, style: Style) -> S
     }
     out.push('\n');
     let _ = writeln!(out, "isolation of steps: {}", harmless(&isolation.to_string()));
-    let bad = examination.tools.iter().filter(|tool| !tool.is_good()).count();
-    let _ = match (&examination.install, bad) {
-        (_, 0) => writeln!(out, "everything is there: {} tools", examination.tools.len()),
+    let bad = host_report.tools.iter().filter(|tool| !tool.is_good()).count();
+    let _ = match (&host_report.install, bad) {
+        (_, 0) => writeln!(out, "everything is there: {} tools", host_report.tools.len()),
         (Some(command), _) => {
             writeln!(
                 out,
                 "{bad} of {} are missing or too old; this installs them:\n  {}",
-                examination.tools.len(),
+                host_report.tools.len(),
                 command.join(" ")
             )
         }
@@ -51,7 +51,7 @@ pub fn text(examination: &Examination, isolation: &Isolation, style: Style) -> S
             writeln!(
                 out,
                 "{bad} of {} are missing or too old, and no known package manager is here",
-                examination.tools.len()
+                host_report.tools.len()
             )
         }
     };
@@ -62,20 +62,20 @@ pub fn text(examination: &Examination, isolation: &Isolation, style: Style) -> S
 struct Form<'a> {
     schema: u32,
     ok: bool,
-    tools: &'a [Examined],
+    tools: &'a [ToolStatus],
     manager: Option<&'a str>,
     install: Option<&'a [String]>,
     isolation: &'a Isolation,
 }
 
 /// As JSON, ending in a newline.
-pub fn json(examination: &Examination, isolation: &Isolation) -> serde_json::Result<String> {
+pub fn json(host_report: &HostReport, isolation: &Isolation) -> serde_json::Result<String> {
     let form = Form {
         schema: SCHEMA,
-        ok: examination.is_good(),
-        tools: &examination.tools,
-        manager: examination.manager.as_deref(),
-        install: examination.install.as_deref(),
+        ok: host_report.is_good(),
+        tools: &host_report.tools,
+        manager: host_report.manager.as_deref(),
+        install: host_report.install.as_deref(),
         isolation,
     };
     serde_json::to_string_pretty(&form).map(|text| text + "\n")
@@ -87,18 +87,18 @@ mod tests {
     use crate::base::isolation::{Mechanism, State};
     use std::path::PathBuf;
 
-    fn examination() -> Examination {
-        let tool = |name: &str, status: Status, packages: &[&str]| Examined {
+    fn sample() -> HostReport {
+        let tool = |name: &str, status: ToolState, packages: &[&str]| ToolStatus {
             name: name.into(),
             why: format!("what {name} is for"),
             status,
             packages: packages.iter().map(|name| (*name).to_owned()).collect(),
         };
-        let found = Status::Found { path: Some(PathBuf::from("/usr/bin/gcc")), version: Some("12.2.0".into()) };
+        let found = ToolState::Found { path: Some(PathBuf::from("/usr/bin/gcc")), version: Some("12.2.0".into()) };
         let old =
-            Status::TooOld { path: PathBuf::from("/usr/bin/make"), version: "3.81".into(), minimum: "4.0".into() };
-        let missing = Status::Missing { why: "t.c:1:10: fatal error: libelf.h: No such file or directory".into() };
-        Examination {
+            ToolState::TooOld { path: PathBuf::from("/usr/bin/make"), version: "3.81".into(), minimum: "4.0".into() };
+        let missing = ToolState::Missing { why: "t.c:1:10: fatal error: libelf.h: No such file or directory".into() };
+        HostReport {
             tools: vec![
                 tool("cc", found, &["gcc"]),
                 tool("make", old, &["make"]),
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn an_examination_reads_as_text_and_json() {
-        insta::assert_snapshot!("text", text(&examination(), &isolation(), Style::PLAIN));
-        insta::assert_snapshot!("json", json(&examination(), &isolation()).unwrap());
+        insta::assert_snapshot!("text", text(&sample(), &isolation(), Style::PLAIN));
+        insta::assert_snapshot!("json", json(&sample(), &isolation()).unwrap());
     }
 }

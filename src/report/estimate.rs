@@ -1,11 +1,11 @@
-//! How long a run will still take.
+//! Estimates the remaining time of a run.
 //!
 //! The rest of a running stage is what its log shows: the pieces of work done, of
 //! those that its last build had, along the curve that they followed then. The
 //! rate is the share of a processor that a job really gets on this machine.
 
 use crate::run::log::event::{StageOutcome, StepTime};
-use crate::run::log::model::{Phase, RunModel, Stage, cpu};
+use crate::run::log::model::{RunModel, Stage, StagePhase, cpu};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl RunModel {
     /// It is the larger of two: all the processor time that remains, at the rate of all
     /// jobs; and the longest chain of stages, each on the processors that it can use.
     pub fn time_left(&self, now_ms: u64) -> Option<Duration> {
-        let unfinished = |stage: &Stage| !matches!(stage.phase, Phase::Over(_));
+        let unfinished = |stage: &Stage| !matches!(stage.phase, StagePhase::Over(_));
         if !self.stages.values().any(unfinished) {
             return Some(Duration::ZERO);
         }
@@ -74,7 +74,7 @@ impl RunModel {
         for stage in self.stages.values().filter(|stage| stage.has_run()) {
             if stage.info.steps.is_empty() {
                 let used: f64 = stage.steps.iter().map(|step| cpu(&step.usage)).sum();
-                if matches!(stage.phase, Phase::Over(StageOutcome::Done)) && used > 0.0 && expected(stage) > 0.0 {
+                if matches!(stage.phase, StagePhase::Over(StageOutcome::Done)) && used > 0.0 && expected(stage) > 0.0 {
                     real += used;
                     thought += expected(stage);
                 }
@@ -171,8 +171,8 @@ mod tests {
             .map(|number| StageInfo {
                 name: format!("s{number}"),
                 kind: Kind::Build,
-                row: format!("r{number}"),
-                column: "c".into(),
+                scope: format!("r{number}"),
+                package: "c".into(),
                 version: "1".into(),
                 key: Key::of(b""),
                 expected: 100.0,
@@ -194,7 +194,7 @@ mod tests {
                 jobs: 2,
                 memory: 0,
                 stages,
-                shared: Vec::new(),
+                borrowed: Vec::new(),
                 choice: None,
             },
         );

@@ -1,11 +1,10 @@
-//! A failure as a person reads it: which step, what it said, where the rest
-//! is and what to type next.
+//! Renders a failure: the step, an excerpt of its output, its log, and the next command to run.
 
 use super::style::{Style, Tone, harmless};
 use crate::run::log::event::{Class, Failure, StageOutcome};
 use crate::run::log::model::Stage;
 
-/// All lines of a failed stage's failure, without a newline at the end.
+/// Returns all lines of a failed stage's failure, without a newline at the end.
 pub fn render(stage: &str, failure: &Failure, style: Style) -> String {
     let class = match failure.class {
         Class::Other => String::new(),
@@ -29,9 +28,9 @@ pub fn render(stage: &str, failure: &Failure, style: Style) -> String {
     lines.join("\n")
 }
 
-/// The failure of `stage`, if it failed: in full, or the reason alone where no step ran.
+/// Returns the failure of `stage`, if it failed: in full, or the reason alone where no step ran.
 pub fn of_stage(stage: &Stage, style: Style) -> Option<String> {
-    let crate::run::log::model::Phase::Over(StageOutcome::Failed { why }) = &stage.phase else { return None };
+    let crate::run::log::model::StagePhase::Over(StageOutcome::Failed { why }) = &stage.phase else { return None };
     Some(match &stage.failure {
         Some(failure) => render(&stage.info.name, failure, style),
         None => {
@@ -41,12 +40,12 @@ pub fn of_stage(stage: &Stage, style: Style) -> Option<String> {
     })
 }
 
-/// The command that shows a stage's log.
+/// Returns the command that shows a stage's log.
 pub fn log_command(stage: &str) -> String {
     format!("crossmill log {stage}")
 }
 
-/// The command that writes a script which runs the failed step again.
+/// Returns the command that writes a script which runs the failed step again.
 pub fn reproduce_command(stage: &str) -> String {
     format!("crossmill reproduce {stage}")
 }

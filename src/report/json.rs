@@ -1,14 +1,14 @@
-//! The final result as one JSON object; `docs/json.md` is its description.
+//! The final result as one JSON object, documented in `docs/json.md`.
 
-use crate::run::log::event::{Failure, Kind, RunEnd, SharedCell, StageOutcome, Usage};
-use crate::run::log::model::{Phase, RunModel, Stage};
+use crate::run::log::event::{BorrowedToolchain, Failure, Kind, RunEnd, StageOutcome, Usage};
+use crate::run::log::model::{RunModel, Stage, StagePhase};
 use serde::Serialize;
 
-/// The number of the form. A field may be added without a change of it; none
-/// is removed or given another meaning without one.
-pub const SCHEMA: u32 = 1;
+/// The schema version. Fields may be added without changing it; it changes when a field is removed
+/// or its meaning changes.
+pub const SCHEMA: u32 = 2;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Serialize)]
 pub struct RunResult<'a> {
     schema: u32,
@@ -22,7 +22,7 @@ pub struct RunResult<'a> {
     exit: Option<u8>,
     totals: Option<Totals>,
     stages: Vec<StageEntry<'a>>,
-    shared: &'a [SharedCell],
+    borrowed_toolchains: &'a [BorrowedToolchain],
     warnings: Vec<Warning<'a>>,
 }
 
@@ -41,8 +41,8 @@ struct Totals {
 struct StageEntry<'a> {
     name: &'a str,
     kind: Kind,
-    row: &'a str,
-    column: &'a str,
+    scope: &'a str,
+    package: &'a str,
     version: &'a str,
     key: String,
     state: &'static str,
@@ -95,14 +95,16 @@ struct Warning<'a> {
     text: &'a str,
 }
 
-/// The result of the run in `picture`, finished or not.
+/// Returns the result of the run in `picture`, finished or not.
 pub fn outcome(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_> {
     let stages: Vec<_> = picture.stages.values().map(stage).collect();
     let good = |stage: &Stage| {
-        use StageOutcome::{Cached, Done, KnownFailure, Shared, Skipped, Unsupported};
+        use StageOutcome::{BuiltElsewhere, Cached, Done, KnownFailure, Skipped, Unsupported};
         matches!(
             &stage.phase,
-            Phase::Over(Done | Cached | Shared | Unsupported { .. } | Skipped { .. } | KnownFailure { .. })
+            StagePhase::Over(
+                Done | Cached | BuiltElsewhere | Unsupported { .. } | Skipped { .. } | KnownFailure { .. }
+            )
         )
     };
     let end = picture.totals.map(|totals| totals.end);
@@ -118,7 +120,7 @@ pub fn outcome(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_>
         exit: end.map(exit_code),
         totals: totals(picture),
         stages,
-        shared: &picture.run.shared,
+        borrowed_toolchains: &picture.run.borrowed,
         warnings: picture
             .notices
             .iter()
@@ -128,7 +130,7 @@ pub fn outcome(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_>
     }
 }
 
-/// The result as text, ending in a newline.
+/// Returns the result as text, ending in a newline.
 pub fn text(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&outcome(picture, exit_code)).map(|text| text + "\n")
 }
@@ -150,15 +152,15 @@ fn totals(picture: &RunModel) -> Option<Totals> {
 
 fn stage(stage: &Stage) -> StageEntry<'_> {
     let why = match &stage.phase {
-        Phase::Over(outcome) => outcome.why(),
-        Phase::Waiting { what } => Some(what.as_str()),
+        StagePhase::Over(outcome) => outcome.why(),
+        StagePhase::Waiting { what } => Some(what.as_str()),
         _ => None,
     };
     StageEntry {
         name: &stage.info.name,
         kind: stage.info.kind,
-        row: &stage.info.row,
-        column: &stage.info.column,
+        scope: &stage.info.scope,
+        package: &stage.info.package,
         version: &stage.info.version,
         key: stage.info.key.to_string(),
         state: stage.phase.as_str(),

@@ -1,5 +1,5 @@
-//! How far something is that takes longer than a second: on a terminal one
-//! line that moves and goes, elsewhere a line every ten seconds.
+//! Progress of operations that take longer than a second: on a terminal one transient line,
+//! elsewhere a line every ten seconds.
 
 use super::ticker::Ticker;
 use std::io::{IsTerminal as _, Write as _};
@@ -20,7 +20,7 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Says `what` is being done.
+    /// Shows what is being done.
     #[must_use]
     pub fn start(what: &'static str) -> Self {
         let moves = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
@@ -44,7 +44,7 @@ impl Meter {
         Self { share, moves, ticker: Some(ticker) }
     }
 
-    /// Takes how much of it is done.
+    /// Updates the progress.
     pub fn set(&self, done: u64, total: u64) {
         let share = u128::from(done) * 1000 / u128::from(total.max(1));
         self.share.fetch_max(u64::try_from(share).unwrap_or(1000), Ordering::Relaxed);

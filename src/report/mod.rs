@@ -1,6 +1,6 @@
-//! How a run looks: on a terminal, in a plain log, as a table, as JSON, as a
-//! timeline. Everything is drawn from events alone, so a finished run can be
-//! drawn again from its event log. Data goes to stdout, everything else to stderr.
+//! Renders runs: on a terminal, as plain log, table, JSON or timeline. Everything is derived from
+//! events, so a finished run can be rendered again from its event log. Data goes to stdout,
+//! everything else to stderr.
 
 pub mod ci_jobs;
 pub mod ci_log;
@@ -29,19 +29,19 @@ use std::io::IsTerminal as _;
 pub use crate::run::log::{RunModel, Sink};
 pub use style::Style;
 
-/// How much is told.
+/// The verbosity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     /// Failures and warnings only.
     Quiet,
-    /// What a person follows.
+    /// Progress for a person to follow.
     #[default]
     Normal,
     /// Every step, with its log.
     Verbose,
 }
 
-/// The sink that suits stderr: moving lines on a terminal, plain lines elsewhere.
+/// Returns the sink that suits stderr: moving lines on a terminal, plain lines elsewhere.
 pub fn for_stderr(verbosity: Verbosity) -> Box<dyn Sink + Send> {
     // A dumb terminal cannot move its cursor.
     let moves = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");

@@ -1,4 +1,4 @@
-//! Plain time-stamped lines for a file or a CI log: no carriage returns, no colours.
+//! Plain lines with timestamps for a file or a CI log: no carriage returns, no colours.
 
 use super::failure;
 use super::style::{Style, harmless};
@@ -6,14 +6,14 @@ use super::ticker::Ticker;
 use super::{Sink, Verbosity};
 use crate::base::units;
 use crate::run::log::event::{Event, StageOutcome, Stamped, Usage};
-use crate::run::log::model::{Phase, RunModel, Stage};
+use crate::run::log::model::{RunModel, Stage, StagePhase};
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The longest silence while something runs.
 const HEARTBEAT_MS: u64 = 60_000;
-/// The most heartbeats told in a row: a log may claim any time.
+/// The most consecutive heartbeats: a log may contain any time.
 const MOST_BEATS: usize = 120;
 /// The most stages a heartbeat names.
 const NAMED: usize = 8;
@@ -45,7 +45,7 @@ impl Sink for Plain {
 
     fn finish(&mut self) {
         self.ticker = None;
-        // Nobody reads a closed pipe; the run itself goes on.
+        // A closed pipe has no reader; the run continues.
         let _ = lock(&self.state).out.flush();
     }
 }
@@ -154,7 +154,7 @@ impl Lines {
     }
 
     fn ended(&self, stage: &Stage) -> Option<String> {
-        let Phase::Over(state) = &stage.phase else { return None };
+        let StagePhase::Over(state) = &stage.phase else { return None };
         if let Some(failure) = failure::of_stage(stage, Style::PLAIN) {
             return Some(failure);
         }
@@ -167,7 +167,7 @@ impl Lines {
         Some(match state {
             StageOutcome::Done => format!("{name}: done{}{} {so_far}", used(&stage.usage), summary(stage)),
             StageOutcome::Cached => format!("{name}: finished already{} {so_far}", summary(stage)),
-            StageOutcome::Shared => format!("{name}: built by another crossmill {so_far}"),
+            StageOutcome::BuiltElsewhere => format!("{name}: built by another crossmill {so_far}"),
             StageOutcome::Blocked { by } => format!("{name}: blocked by {by} {so_far}"),
             StageOutcome::Interrupted => format!("{name}: interrupted"),
             StageOutcome::Unsupported { why } => format!("{name}: unsupported: {} {so_far}", harmless(why)),
@@ -178,7 +178,7 @@ impl Lines {
     }
 }
 
-// What a check found, in its own words.
+// The findings of a check.
 fn summary(stage: &Stage) -> String {
     let summary = stage.account.as_ref().and_then(|account| account.summary.as_deref());
     summary.map(|summary| format!(": {}", harmless(summary))).unwrap_or_default()
@@ -189,7 +189,7 @@ fn used(usage: &Usage) -> String {
     if wall.is_zero() { String::new() } else { format!(" in {}", units::duration(wall)) }
 }
 
-/// Which steps run and how long it may still take.
+/// Returns which steps run and how long it may still take.
 fn heartbeat(picture: &RunModel, now_ms: u64) -> Option<String> {
     let running = picture.running();
     if running.is_empty() {
@@ -197,7 +197,7 @@ fn heartbeat(picture: &RunModel, now_ms: u64) -> Option<String> {
     }
     let name = |stage: &&Stage| {
         let doing = match (&stage.phase, stage.step(), &stage.download) {
-            (Phase::Waiting { what }, ..) => format!(" waiting for {}", harmless(what)),
+            (StagePhase::Waiting { what }, ..) => format!(" waiting for {}", harmless(what)),
             (_, Some(step), _) => format!(" {}", step.name),
             (_, None, Some(download)) => format!(" {}", units::bytes(download.done)),
             _ => String::new(),

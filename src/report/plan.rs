@@ -1,9 +1,8 @@
-//! A plan on paper: what is cached, what runs and why; as text, JSON, or a
-//! graph for Graphviz.
+//! Renders a plan: what is cached, what runs and why; as text, JSON, or a graph for Graphviz.
 
 use crate::base::{Key, units};
 use crate::plan::{Plan, StageId};
-use crate::run::states::{States, Status};
+use crate::run::states::{SchedulerState, States};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -30,7 +29,7 @@ pub struct Row {
     pub why: Vec<String>,
 }
 
-/// The rows of a plan, what is needed first.
+/// Returns the rows of a plan, what is needed first.
 pub fn rows(
     plan: &Plan,
     states: &States,
@@ -41,8 +40,8 @@ pub fn rows(
     let row = |id: StageId| {
         let stage = plan.stage(id);
         let state = match states.get(id) {
-            Status::Cached => "cached",
-            Status::Unneeded => "not needed",
+            SchedulerState::Cached => "cached",
+            SchedulerState::Unneeded => "not needed",
             _ => "run",
         };
         let explained = state == "run" && stage.job().is_some();
@@ -61,7 +60,7 @@ pub fn rows(
     plan.ids().map(row).collect()
 }
 
-/// A table, with reasons below each row where they are asked for.
+/// Returns a table, with reasons below each row where they are asked for.
 pub fn text(rows: &[Row], explain: bool) -> String {
     let width = rows.iter().map(|row| row.stage.len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -89,7 +88,7 @@ pub fn json(rows: &[Row]) -> String {
     format!("{value:#}\n")
 }
 
-/// A graph for `dot -Tsvg`.
+/// Returns a graph for `dot -Tsvg`.
 pub fn dot(plan: &Plan, rows: &[Row]) -> String {
     let mut text =
         "digraph crossmill {\n  rankdir=LR;\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n".to_owned();

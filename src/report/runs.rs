@@ -8,11 +8,11 @@ use serde_json::json;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// A run of the store, or why its log cannot be read.
+/// A run in the store, or the reason why its log cannot be read.
 pub struct Run {
-    /// Its name: also its directory's.
+    /// Its name, which is also that of its directory.
     pub name: String,
-    /// What its event log holds.
+    /// The model of its event log.
     pub model: Result<RunModel, Diagnostic>,
 }
 

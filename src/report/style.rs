@@ -1,4 +1,4 @@
-//! Colours and widths, so that text fits a terminal and a pipe gets none of it.
+//! Colours and text widths for terminals.
 
 pub use crate::base::text::harmless;
 use std::io::IsTerminal;
@@ -10,16 +10,16 @@ pub struct Style {
     coloured: bool,
 }
 
-/// What a piece of text means, which decides its colour.
+/// The meaning of a piece of text, which determines its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// As it is.
+    /// Plain.
     Plain,
-    /// It went well.
+    /// Success.
     Good,
-    /// It went wrong.
+    /// Failure.
     Bad,
-    /// It deserves a look.
+    /// Warning.
     Warn,
     /// Less important.
     Dim,
@@ -75,7 +75,7 @@ impl Line {
         self.pieces.iter().map(|(_, text)| text.width()).sum()
     }
 
-    /// The line in at most `width` columns.
+    /// Returns the line in at most `width` columns.
     pub fn fit(&self, width: usize, style: Style) -> String {
         let mut left = width;
         let mut shown = String::new();

@@ -1,17 +1,17 @@
-//! The final table: a row for each target, a column for each package, in each
-//! cell how it went and how long it took; the totals below.
+//! The final table: a row per target, a column per package, each cell with outcome and time; totals
+//! below.
 
 use super::failure;
 use super::style::{Style, Tone, harmless, pad};
 use crate::base::text::escape;
 use crate::base::units;
 use crate::run::log::event::{Kind, StageOutcome};
-use crate::run::log::model::{Phase, RunModel, Stage};
+use crate::run::log::model::{RunModel, Stage, StagePhase};
 use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
-/// The table as data: what is in each cell, before it is drawn.
+/// The content of the table before rendering.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// Packages in order of first appearance.
@@ -23,20 +23,20 @@ pub struct Table {
 /// One cell.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
-    /// What it says: `done 3m05s`, `= x86_64`.
+    /// Its text: `done 3m05s`, `= x86_64`.
     pub text: String,
-    /// How it went.
+    /// The tone of its outcome.
     pub tone: Tone,
 }
 
 impl Table {
-    /// The table of a run.
+    /// Returns the table of a run.
     pub fn of(picture: &RunModel) -> Self {
         let mut columns: Vec<String> = Vec::new();
         let mut rows: Vec<String> = Vec::new();
-        let announced = picture.stages.values().map(|stage| (&stage.info.row, &stage.info.column));
-        let shared = picture.run.shared.iter().map(|shared| (&shared.row, &shared.column));
-        for (row, column) in announced.chain(shared) {
+        let announced = picture.stages.values().map(|stage| (&stage.info.scope, &stage.info.package));
+        let borrowed = picture.run.borrowed.iter().map(|borrowed| (&borrowed.scope, &borrowed.package));
+        for (row, column) in announced.chain(borrowed) {
             if !rows.contains(row) {
                 rows.push(row.clone());
             }
@@ -55,20 +55,21 @@ impl Table {
     }
 }
 
-/// A cell stands for every stage of its row and column: fetching and unpacking share one.
+/// Returns a cell stands for every stage of its row and column: fetching and unpacking share one.
 fn cell(picture: &RunModel, row: &str, column: &str) -> Option<Cell> {
     let here: Vec<&Stage> =
-        picture.stages.values().filter(|stage| stage.info.row == row && stage.info.column == column).collect();
-    // The worst of them speaks for all.
+        picture.stages.values().filter(|stage| stage.info.scope == row && stage.info.package == column).collect();
+    // The worst outcome is shown.
     let Some(worst) = here.iter().max_by_key(|stage| weight(&stage.phase)) else {
-        let shared = picture.run.shared.iter().find(|shared| shared.row == row && shared.column == column)?;
-        return Some(Cell { text: format!("= {}", shared.with), tone: Tone::Dim });
+        let borrowed =
+            picture.run.borrowed.iter().find(|borrowed| borrowed.scope == row && borrowed.package == column)?;
+        return Some(Cell { text: format!("= {}", borrowed.owner), tone: Tone::Dim });
     };
     let took: Duration =
         here.iter().filter(|stage| stage.has_run()).map(|stage| stage.elapsed(picture.latest_ms)).sum();
     let (word, tone) = word(&worst.phase);
     if worst.info.kind == Kind::Check
-        && let Phase::Over(state) = &worst.phase
+        && let StagePhase::Over(state) = &worst.phase
     {
         let passed = state.has_result();
         let summary = worst.account.as_ref().and_then(|account| account.summary.as_deref());
@@ -77,44 +78,44 @@ fn cell(picture: &RunModel, row: &str, column: &str) -> Option<Cell> {
             (false, _) => Cell { text: word.to_owned(), tone },
         });
     }
-    let timed = !took.is_zero() && !matches!(worst.phase, Phase::Over(StageOutcome::Blocked { .. }));
+    let timed = !took.is_zero() && !matches!(worst.phase, StagePhase::Over(StageOutcome::Blocked { .. }));
     let text = if timed { format!("{word} {}", units::duration(took)) } else { word.to_owned() };
     Some(Cell { text, tone })
 }
 
-fn weight(phase: &Phase) -> u8 {
+fn weight(phase: &StagePhase) -> u8 {
     match phase {
-        Phase::Over(StageOutcome::Cached) => 0,
-        Phase::Over(StageOutcome::Shared) => 1,
-        Phase::Over(StageOutcome::Done) => 2,
-        Phase::Over(
+        StagePhase::Over(StageOutcome::Cached) => 0,
+        StagePhase::Over(StageOutcome::BuiltElsewhere) => 1,
+        StagePhase::Over(StageOutcome::Done) => 2,
+        StagePhase::Over(
             StageOutcome::Unsupported { .. } | StageOutcome::Skipped { .. } | StageOutcome::KnownFailure { .. },
         ) => 3,
-        Phase::Pending => 4,
-        Phase::Waiting { .. } => 5,
-        Phase::Running => 6,
-        Phase::Over(StageOutcome::Interrupted) => 7,
-        Phase::Over(StageOutcome::Blocked { .. }) => 8,
-        Phase::Over(StageOutcome::Failed { .. }) => 9,
+        StagePhase::Pending => 4,
+        StagePhase::Waiting { .. } => 5,
+        StagePhase::Running => 6,
+        StagePhase::Over(StageOutcome::Interrupted) => 7,
+        StagePhase::Over(StageOutcome::Blocked { .. }) => 8,
+        StagePhase::Over(StageOutcome::Failed { .. }) => 9,
     }
 }
 
 /// Returns the word for a stage's phase, a failure's in capitals, and its tone.
-pub(super) fn word(phase: &Phase) -> (&'static str, Tone) {
+pub(super) fn word(phase: &StagePhase) -> (&'static str, Tone) {
     let tone = match phase {
-        Phase::Over(StageOutcome::Done | StageOutcome::Shared) => Tone::Good,
-        Phase::Over(StageOutcome::Cached | StageOutcome::Unsupported { .. }) => Tone::Dim,
-        Phase::Over(StageOutcome::Failed { .. }) => return ("FAILED", Tone::Bad),
-        Phase::Over(StageOutcome::Blocked { .. }) => Tone::Bad,
-        Phase::Pending | Phase::Running | Phase::Waiting { .. } => Tone::Warn,
-        Phase::Over(StageOutcome::Interrupted | StageOutcome::Skipped { .. } | StageOutcome::KnownFailure { .. }) => {
-            Tone::Warn
-        }
+        StagePhase::Over(StageOutcome::Done | StageOutcome::BuiltElsewhere) => Tone::Good,
+        StagePhase::Over(StageOutcome::Cached | StageOutcome::Unsupported { .. }) => Tone::Dim,
+        StagePhase::Over(StageOutcome::Failed { .. }) => return ("FAILED", Tone::Bad),
+        StagePhase::Over(StageOutcome::Blocked { .. }) => Tone::Bad,
+        StagePhase::Pending | StagePhase::Running | StagePhase::Waiting { .. } => Tone::Warn,
+        StagePhase::Over(
+            StageOutcome::Interrupted | StageOutcome::Skipped { .. } | StageOutcome::KnownFailure { .. },
+        ) => Tone::Warn,
     };
     (phase.as_str(), tone)
 }
 
-/// The table and the totals for a terminal or a plain log, ending in a newline.
+/// Returns the table and the totals for a terminal or a plain log, ending in a newline.
 pub fn text(picture: &RunModel, style: Style) -> String {
     let table = Table::of(picture);
     let mut out = String::new();
@@ -175,7 +176,7 @@ fn draw(table: &Table, style: Style, out: &mut String) {
     }
 }
 
-/// The table and the totals as GitHub-flavoured Markdown.
+/// Returns the table and the totals as GitHub-flavoured Markdown.
 pub fn markdown(picture: &RunModel) -> String {
     let table = Table::of(picture);
     let mut out = String::new();
@@ -202,18 +203,18 @@ pub fn markdown(picture: &RunModel) -> String {
     out
 }
 
-/// Every failed stage and why.
+/// Every failed stage with its reason.
 fn troubles(picture: &RunModel) -> Vec<(&str, String)> {
     picture
         .failed()
         .filter_map(|stage| match &stage.phase {
-            Phase::Over(StageOutcome::Failed { why }) => Some((stage.info.name.as_str(), harmless(why))),
+            StagePhase::Over(StageOutcome::Failed { why }) => Some((stage.info.name.as_str(), harmless(why))),
             _ => None,
         })
         .collect()
 }
 
-/// The lines below the table: time, processors, memory, sources.
+/// Returns the lines below the table: time, processors, memory, sources.
 pub(super) fn totals(picture: &RunModel) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(totals) = &picture.totals {
@@ -241,7 +242,7 @@ fn share(cpu: f64, wall: f64, cores: f64) -> Option<String> {
     (wall > 0.0 && share.is_finite()).then(|| format!("{share:.0} %"))
 }
 
-/// Which source served, where it came over the network or was not the first asked.
+/// Returns which source served, where it came over the network or was not the first asked.
 fn sources(picture: &RunModel) -> Vec<String> {
     let mut lines = Vec::new();
     for stage in picture.stages.values() {
@@ -249,7 +250,7 @@ fn sources(picture: &RunModel) -> Vec<String> {
         if used.cached && stage.retries.is_empty() {
             continue;
         }
-        let mut line = format!("source {} {}: {}", stage.info.column, stage.info.version, harmless(&used.source));
+        let mut line = format!("source {} {}: {}", stage.info.package, stage.info.version, harmless(&used.source));
         if !used.cached {
             let _ = write!(line, ", {}", units::bytes(used.bytes));
         }

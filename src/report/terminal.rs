@@ -1,4 +1,4 @@
-//! A run on a terminal: what is finished scrolls by, what runs moves below it.
+//! A run on a terminal: finished stages scroll by, running stages are updated below.
 //!
 //! The moving lines are composed here to the terminal's width and drawn by one
 //! indicatif bar as a whole, at most eight times a second.
@@ -10,7 +10,7 @@ use super::ticker::Ticker;
 use super::{Sink, Verbosity};
 use crate::base::units;
 use crate::run::log::event::{Event, StageOutcome, Stamped};
-use crate::run::log::model::{Phase, RunModel, Stage};
+use crate::run::log::model::{RunModel, Stage, StagePhase};
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,7 +58,7 @@ impl Sink for Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // A run that ends early leaves no half of a picture behind.
+        // Remove partial output if the run ends early.
         self.finish();
     }
 }
@@ -125,7 +125,7 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
     if let Some(failure) = failure::of_stage(stage, style) {
         return Some(failure);
     }
-    let Phase::Over(state) = &stage.phase else { return None };
+    let StagePhase::Over(state) = &stage.phase else { return None };
     let (word, tone) = word(&stage.phase);
     let lead = style.paint(tone, &pad_left(word, 7));
     let name = style.paint(Tone::Strong, &stage.info.name);
@@ -144,7 +144,7 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
     Some(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
-/// The lines that move: one for each running stage, then the whole.
+/// Returns the lines that move: one for each running stage, then the whole.
 fn moving(picture: &RunModel, now_ms: u64, width: usize, room: usize) -> Vec<Line> {
     let running = picture.running();
     let fit = room.saturating_sub(1);
@@ -172,7 +172,7 @@ fn stage(stage: &Stage, now_ms: u64, name: usize, wide: usize) -> Line {
         .with(Tone::Plain, format!("  {}", pad(&shorten(&step(stage), wide), wide)))
         .with(Tone::Plain, format!("  {:>6}  ", units::duration(stage.elapsed(now_ms))));
     match (&stage.phase, &stage.download, &stage.activity) {
-        (Phase::Waiting { what }, ..) => line.with(Tone::Warn, format!("waiting for {}", harmless(what))),
+        (StagePhase::Waiting { what }, ..) => line.with(Tone::Warn, format!("waiting for {}", harmless(what))),
         (_, Some(download), _) if stage.is_fetch() => line.with(Tone::Dim, bytes(download)),
         (.., Some(activity)) => line.with(Tone::Dim, harmless(activity)),
         _ => line,

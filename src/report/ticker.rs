@@ -1,4 +1,4 @@
-//! A thread that calls back at a steady pace, because a step that hangs sends no events.
+//! A thread that calls back at a constant rate, because a step that hangs sends no events.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
@@ -12,7 +12,7 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// Calls `tick` every `pace`. Where no thread can be had there are no calls.
+    /// Calls `tick` every `pace`. Without a thread there are no calls.
     pub fn start(pace: Duration, mut tick: impl FnMut() + Send + 'static) -> Self {
         let (stop, stopped) = mpsc::channel();
         let run = move || {
@@ -29,7 +29,7 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was told by its own message.
+            // A panic of the thread has already printed its message.
             let _ = thread.join();
         }
     }

@@ -1,8 +1,8 @@
-//! What a run is told, what its stages share, and how they end.
+//! The options of a run, the context that its stages share, and how stages end.
 
 use super::flush::Flusher;
 use super::log::Emitter;
-use super::log::event::{Event, Failure, RunEnd, SharedCell, StageOutcome, Usage};
+use super::log::event::{BorrowedToolchain, Event, Failure, RunEnd, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
 use super::{Error, Goal, Stop};
 use crate::base::Key;
@@ -44,7 +44,7 @@ pub struct Options {
     /// The time between SIGTERM and SIGKILL.
     pub grace: Duration,
     /// Cells of the table that stand for another row's stage.
-    pub shared: Vec<SharedCell>,
+    pub borrowed: Vec<BorrowedToolchain>,
     /// What was asked for, for the log.
     pub choice: super::log::event::Choice,
     /// Where tools are that steps need and that are not on their PATH, by the tools' names.
@@ -139,9 +139,9 @@ impl RunContext {
         }
     }
 
-    /// The lock of `key`, and whether it had to be waited for; `None` when the
-    /// run is asked to stop meanwhile. The token is given back while waiting:
-    /// somebody else's work must not cost this run a core.
+    /// Returns the lock of `key`, and whether it had to be waited for; `None` when the run is asked
+    /// to stop meanwhile. The token is given back while waiting: somebody else's work must not cost
+    /// this run a core.
     pub async fn lock(&self, stage: &str, key: &Key, token: &mut Option<Token>) -> Result<Option<(Lock, bool)>, Error> {
         let mut waited = false;
         loop {

@@ -1,5 +1,5 @@
-//! One run from a request to its end: what starts the scheduler, writes the event
-//! log, folds the events into a [`RunModel`] and turns signals into a request to stop.
+//! Executes a request: starts the scheduler, writes the event log, folds the events into a
+//! [`RunModel`] and handles signals.
 
 use super::context::{IsolationMode, Options, Summary};
 use super::log::event::Stamped;
@@ -104,7 +104,7 @@ pub fn execute(
         tool_dirs: session.tool_dirs(&preflight.plan),
         skips,
         today: jiff::Zoned::now().date(),
-        shared: session.shared_cells(request, &preflight.plan),
+        borrowed: session.borrowed_toolchains(request, &preflight.plan),
         run: run.clone(),
         command: options.command,
     };

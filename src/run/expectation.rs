@@ -1,4 +1,4 @@
-//! How what a check says compares with what was expected of it.
+//! Compares the result of a check with its expectation.
 
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::config::expect::Expectation;
@@ -16,19 +16,19 @@ pub enum Judgement {
     /// This machine cannot run it.
     Skipped(String),
     /// It failed, as known.
-    Known(String),
+    KnownFailure(String),
     /// It is not as expected.
     Fail(String),
 }
 
 /// Holds `account` against `expected`.
 pub fn judge(expected: &Expectation, account: &CheckResult, today: Date) -> Judgement {
-    use crate::config::expect::Word;
-    let why = account.why.clone().unwrap_or_else(|| "it does not say why".to_owned());
+    use crate::config::expect::Expected;
+    let why = account.why.clone().unwrap_or_else(|| "it gives no reason".to_owned());
     match (account.state, &expected.known, expected.word) {
         (Verdict::Skipped, _, _) => Judgement::Skipped(why),
         (Verdict::Fail, Some(known), _) => match known.expired(today) {
-            None => Judgement::Known(format!("{} ({why})", known.why)),
+            None => Judgement::KnownFailure(format!("{} ({why})", known.why)),
             Some(expired) => Judgement::Fail(format!("{why} (known failure: {}; {expired})", known.why)),
         },
         (Verdict::Fail, None, _) => Judgement::Fail(why),
@@ -37,12 +37,12 @@ pub fn judge(expected: &Expectation, account: &CheckResult, today: Date) -> Judg
             "it passes, although a failure is known ({}): remove `known-failure` if it is mended",
             known.why
         )),
-        (Verdict::Pass, None, Word::Pass) => Judgement::Pass,
-        (Verdict::Pass, None, Word::Unsupported) => {
+        (Verdict::Pass, None, Expected::Pass) => Judgement::Pass,
+        (Verdict::Pass, None, Expected::Unsupported) => {
             Judgement::Surprise("it passes, although `unsupported` is expected: update `expect`".to_owned())
         }
-        (Verdict::Unsupported, None, Word::Unsupported) => Judgement::Unsupported(why),
-        (Verdict::Unsupported, None, Word::Pass) => {
+        (Verdict::Unsupported, None, Expected::Unsupported) => Judgement::Unsupported(why),
+        (Verdict::Unsupported, None, Expected::Pass) => {
             Judgement::Fail(format!("unsupported, although `pass` is expected: {why}"))
         }
         (Verdict::Unsupported, Some(known), _) => {
@@ -54,7 +54,7 @@ pub fn judge(expected: &Expectation, account: &CheckResult, today: Date) -> Judg
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::expect::{Known, Word};
+    use crate::config::expect::{ActiveKnownFailure, Expected};
 
     const TODAY: Date = jiff::civil::date(2026, 7, 1);
 
@@ -63,15 +63,15 @@ mod tests {
     }
 
     fn known(until: Option<Date>, outside: Option<&str>) -> Expectation {
-        let known = Known { why: "PR1".into(), until, outside: outside.map(Into::into) };
-        Expectation { word: Word::Pass, known: Some(known) }
+        let known = ActiveKnownFailure { why: "PR1".into(), until, outside: outside.map(Into::into) };
+        Expectation { word: Expected::Pass, known: Some(known) }
     }
 
     #[test]
     fn what_is_expected_is_green() {
         let pass = Expectation::default();
         assert_eq!(judge(&pass, &account(Verdict::Pass), TODAY), Judgement::Pass);
-        let none = Expectation { word: Word::Unsupported, known: None };
+        let none = Expectation { word: Expected::Unsupported, known: None };
         assert_eq!(judge(&none, &account(Verdict::Unsupported), TODAY), Judgement::Unsupported("the reason".into()));
     }
 
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn support_that_was_not_expected_is_told_and_no_failure() {
-        let none = Expectation { word: Word::Unsupported, known: None };
+        let none = Expectation { word: Expected::Unsupported, known: None };
         assert!(matches!(judge(&none, &account(Verdict::Pass), TODAY), Judgement::Surprise(_)));
     }
 
@@ -95,7 +95,7 @@ mod tests {
     fn a_known_failure_holds_until_its_day_and_for_its_versions() {
         let failed = account(Verdict::Fail);
         let day = |day| Some(jiff::civil::date(2026, 7, day));
-        assert_eq!(judge(&known(day(2), None), &failed, TODAY), Judgement::Known("PR1 (the reason)".into()));
+        assert_eq!(judge(&known(day(2), None), &failed, TODAY), Judgement::KnownFailure("PR1 (the reason)".into()));
         let Judgement::Fail(why) = judge(&known(day(1), None), &failed, TODAY) else { panic!() };
         assert_eq!(why, "the reason (known failure: PR1; it was known until 2026-07-01)");
         let Judgement::Fail(why) = judge(&known(None, Some("gcc 17.1.0")), &failed, TODAY) else { panic!() };

@@ -1,5 +1,5 @@
-//! Watches the machine while steps run: takes job tokens out while memory is
-//! short, and samples what the steps use.
+//! Watches the machine while steps run: withdraws job tokens while memory is short, and samples
+//! resource usage.
 
 use super::log::Emitter;
 use super::log::event::Event;
@@ -164,7 +164,7 @@ impl Budget {
         Self { state: Arc::default(), total, freed: Arc::default() }
     }
 
-    /// A share now, or `None` if it does not fit.
+    /// Returns a share now, or `None` if it does not fit.
     pub fn try_take(&self, bytes: u64) -> Option<Grant> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (used, steps) = *state;
@@ -175,7 +175,7 @@ impl Budget {
         Some(Grant { budget: self.clone(), bytes })
     }
 
-    /// A share as soon as it fits.
+    /// Returns a share as soon as it fits.
     pub async fn take(&self, bytes: u64) -> Grant {
         loop {
             let freed = self.freed.notified();

@@ -1,5 +1,5 @@
-//! Runs a plan. Prints nothing: everything that happens is an
-//! [`log::event::Event`]; whoever started the run decides what becomes of them.
+//! Executes a plan. Prints nothing: everything that happens is an [`log::event::Event`], and the
+//! caller decides what to do with them.
 
 pub mod build_log;
 pub mod comparison;

@@ -1,9 +1,9 @@
-//! The state of everything that a request needs before a run starts: which
-//! results exist, what has to run, how long that is expected to take.
+//! The survey before a run: which results exist, which stages have to run, and how long they are
+//! expected to take.
 
 use super::log::event::Kind;
 use super::session::Session;
-use super::states::{States, Status};
+use super::states::{SchedulerState, States};
 use super::{Error, Goal};
 use crate::plan::graph::Stage;
 use crate::plan::{Plan, Request, StageId, Work};
@@ -142,7 +142,7 @@ fn forecasts(plan: &Plan, times: &Times) -> Vec<StageTime> {
 pub(super) fn space_needed(plan: &Plan, states: &States, jobs: usize) -> u64 {
     let mut bytes = 0;
     let mut builds = Vec::new();
-    for id in plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready)) {
+    for id in plan.ids().filter(|id| matches!(states.get(*id), SchedulerState::Waiting | SchedulerState::Ready)) {
         match &plan.stage(id).work {
             Work::Fetch(source) => {
                 bytes +=

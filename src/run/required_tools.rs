@@ -1,11 +1,11 @@
 //! The host tools that the stages of a plan need.
 
 use super::Error;
-use super::states::{States, Status};
+use super::states::{SchedulerState, States};
 use crate::base::{Diagnostic, suggest};
 use crate::config::host_tools::HostTools;
 use crate::config::source::{Pin, SourceSpec};
-use crate::host::tools::{self, Examination, Host};
+use crate::host::tools::{self, Host, HostReport};
 use crate::plan::{Plan, StageId, Work};
 use crate::source;
 use std::collections::BTreeMap;
@@ -52,14 +52,14 @@ pub(super) fn require(
     plan: &Plan,
     states: &States,
 ) -> Result<BTreeMap<String, String>, Error> {
-    let run = plan.ids().filter(|id| matches!(states.get(*id), Status::Waiting | Status::Ready));
+    let run = plan.ids().filter(|id| matches!(states.get(*id), SchedulerState::Waiting | SchedulerState::Ready));
     let (checks, builds): (Vec<_>, Vec<_>) = run.partition(|id| matches!(plan.stage(*id).work, Work::Check(_)));
     let names = of(plan, builds.into_iter());
-    let examination = tools::examine(tools, &names, host);
-    if !names.is_empty() && !examination.is_good() {
-        let missing = suggest::list(lacking(&examination));
+    let host_report = tools::examine(tools, &names, host);
+    if !names.is_empty() && !host_report.is_good() {
+        let missing = suggest::list(lacking(&host_report));
         let mut problem = Diagnostic::new(format!("this machine lacks what the build needs: {missing}"));
-        if let Some(command) = &examination.install {
+        if let Some(command) = &host_report.install {
             problem = problem.hint(format!("install it: `{}`, or `crossmill doctor --install`", command.join(" ")));
         }
         return Err(Error::MissingTools(Box::new(problem.hint("`crossmill doctor` lists every tool"))));
@@ -78,16 +78,16 @@ pub(super) fn require(
     Ok(skips)
 }
 
-fn lacking(examination: &Examination) -> Vec<&str> {
-    examination.tools.iter().filter(|tool| !tool.is_good()).map(|tool| tool.name.as_str()).collect()
+fn lacking(host_report: &HostReport) -> Vec<&str> {
+    host_report.tools.iter().filter(|tool| !tool.is_good()).map(|tool| tool.name.as_str()).collect()
 }
 
 // The tools that a check lacks, and how they are installed.
-fn skip_reason(examination: &Examination) -> String {
+fn skip_reason(host_report: &HostReport) -> String {
     let mut packages: Vec<&str> =
-        examination.tools.iter().flat_map(|tool| &tool.packages).map(String::as_str).collect();
+        host_report.tools.iter().flat_map(|tool| &tool.packages).map(String::as_str).collect();
     packages.dedup();
-    let (names, manager) = (lacking(examination), examination.manager.as_deref());
+    let (names, manager) = (lacking(host_report), host_report.manager.as_deref());
     let missing = if names.len() == 1 { "is not installed" } else { "are not installed" };
     let how = match manager {
         Some(manager) if !packages.is_empty() => format!(" ({manager}: {})", packages.join(" ")),

@@ -1,5 +1,4 @@
-//! The scheduler. It alone changes the states and the plan; stages run as
-//! tasks that report how they ended.
+//! The scheduler. It alone changes the states and the plan; stages are tasks that report their end.
 //!
 //! A build starts when it has a job token; `make` takes more of them from the
 //! same job server as it can use them. So a serial `configure` of one target
@@ -14,8 +13,8 @@ use super::preflight::{Preflight, kind, space_needed};
 use super::source_checks;
 use super::stage::build::StageWork;
 use super::stage::{build, check, fetch, unpack};
-use super::states::{Lane, States, Status};
-use super::workspace::Places;
+use super::states::{Lane, SchedulerState, States};
+use super::workspace::StageInputs;
 use super::{Error, Goal, Stop, failure_class};
 use crate::base::Diagnostic;
 use crate::plan::{Plan, StageId, Work};
@@ -61,7 +60,7 @@ fn isolation(
     mode: IsolationMode,
     emitter: &Emitter,
 ) -> Result<Option<Support>, Error> {
-    let runs = |id: &StageId| !matches!(states.get(*id), Status::Cached | Status::Unneeded);
+    let runs = |id: &StageId| !matches!(states.get(*id), SchedulerState::Cached | SchedulerState::Unneeded);
     let has_steps = plan.ids().any(|id| runs(&id) && plan.stage(id).job().is_some());
     if has_steps && can_not_execute(store) {
         return Err(Error::NoExec { store: store.root().to_owned() });
@@ -95,19 +94,24 @@ impl Scheduler {
             None => Memory::now()?.available,
         };
         let wanted = |needs: &[StageId]| {
-            needs.iter().copied().filter(|id| states.get(*id) != Status::Unneeded).collect::<Vec<_>>().into_iter()
+            needs
+                .iter()
+                .copied()
+                .filter(|id| states.get(*id) != SchedulerState::Unneeded)
+                .collect::<Vec<_>>()
+                .into_iter()
         };
-        let stages = plan.ids().filter(|id| states.get(*id) != Status::Unneeded).map(|id| {
+        let stages = plan.ids().filter(|id| states.get(*id) != SchedulerState::Unneeded).map(|id| {
             let stage = plan.stage(id);
             StageInfo {
                 name: stage.name.clone(),
                 kind: kind(&stage.work),
-                row: stage.row.clone(),
-                column: stage.column.to_string(),
+                scope: stage.scope.clone(),
+                package: stage.package.to_string(),
                 version: stage.version.clone(),
                 key: stage.key,
                 expected: forecasts[id.0 as usize].cpu,
-                cached: states.get(id) == Status::Cached,
+                cached: states.get(id) == SchedulerState::Cached,
                 expectation: stage.expect.as_ref().map(ToString::to_string),
                 needs: wanted(&stage.needs).map(|need| plan.stage(need).name.clone()).collect(),
                 steps: forecasts[id.0 as usize].steps.clone(),
@@ -121,10 +125,10 @@ impl Scheduler {
             jobs: options.jobs,
             memory,
             stages: stages.collect(),
-            shared: options.shared.clone(),
+            borrowed: options.borrowed.clone(),
             choice: Some(options.choice.clone()),
         });
-        let is_busy = |id: StageId| matches!(states.get(id), Status::Waiting | Status::Ready);
+        let is_busy = |id: StageId| matches!(states.get(id), SchedulerState::Waiting | SchedulerState::Ready);
         let busy: Vec<_> = plan.ids().filter(|id| is_busy(*id)).map(|id| &plan.stage(id).name).collect();
         if !busy.is_empty() {
             store.writable()?;
@@ -167,7 +171,7 @@ impl Scheduler {
         let shared = self.shared.clone();
         let watcher =
             tokio::spawn(memory_pressure::watch(shared.ledger.clone(), shared.jobs.clone(), shared.emitter.clone()));
-        for id in self.states.all(Status::Cached).collect::<Vec<_>>() {
+        for id in self.states.all(SchedulerState::Cached).collect::<Vec<_>>() {
             self.ended.insert(id, StageOutcome::Cached);
             self.recall(id);
             if matches!(self.plan.stage(id).work, Work::Unpack(_)) {
@@ -216,7 +220,7 @@ impl Scheduler {
     // Fails the stages that cannot be built from a source that has just been unpacked, and what is needed by nothing else.
     async fn check_sources(&mut self) -> Result<(), Error> {
         while let Some(unpack) = self.unchecked.pop() {
-            let open = |id: &StageId| matches!(self.states.get(*id), Status::Waiting | Status::Ready);
+            let open = |id: &StageId| matches!(self.states.get(*id), SchedulerState::Waiting | SchedulerState::Ready);
             let stages: Vec<_> = source_checks::asking(&self.plan, unpack).into_iter().filter(open).collect();
             if stages.is_empty() {
                 continue;
@@ -290,7 +294,7 @@ impl Scheduler {
             }
             Work::Build(job) | Work::Check(job) => {
                 let store = &self.shared.store;
-                let places = Places {
+                let inputs = StageInputs {
                     source: job.source.map(|source| store.source_dir(&self.plan.stage(source).key).join("tree")),
                     deps: job
                         .deps
@@ -308,8 +312,8 @@ impl Scheduler {
                         .collect(),
                     previous: None,
                 };
-                let (expect, material) = (stage.expect.clone(), self.plan.material(id));
-                let work = StageWork { name, key, material, job: job.clone(), places, expect };
+                let (expect, key_inputs) = (stage.expect.clone(), self.plan.key_inputs(id));
+                let work = StageWork { name, key, key_inputs, job: job.clone(), inputs, expect };
                 if let Some(why) = shared.options.skips.get(&work.name).cloned() {
                     drop(token);
                     self.start(id, async move { Ok(check::skipped(why)) });
@@ -370,7 +374,7 @@ impl Scheduler {
             let named = Named {
                 name: format!("source/{label}"),
                 key: self.plan.stage(id).key,
-                material: chosen.clone(),
+                inputs: chosen.clone(),
                 previous: None,
             };
             self.shared.store.remember(&named)?;
@@ -390,7 +394,7 @@ impl Scheduler {
         });
         self.ended.insert(id, end.state.clone());
         match end.state {
-            StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared => {
+            StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere => {
                 self.states.finish(id);
                 if matches!(self.plan.stage(id).work, Work::Unpack(_)) {
                     self.unchecked.push(id);
@@ -469,11 +473,11 @@ impl Scheduler {
         for id in self.plan.ids() {
             let stage = self.plan.stage(id);
             let state = match (self.states.get(id), self.ended.get(&id)) {
-                (Status::Unneeded, _) => continue,
+                (SchedulerState::Unneeded, _) => continue,
                 (_, Some(state)) => state.clone(),
                 (_, None) => StageOutcome::Interrupted,
             };
-            let there = matches!(state, StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared);
+            let there = matches!(state, StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere);
             if there && stage.job().is_some() {
                 results.insert(stage.name.clone(), self.shared.store.stage_dir(&stage.key).join("tree"));
             }

@@ -1,8 +1,8 @@
-//! The configuration, the store and the facts of this machine: what every command
-//! that knows of targets begins with.
+//! The session of every command that works with targets: the configuration, the store and the
+//! properties of this machine.
 
 use super::Error;
-use super::log::event::{Choice, SharedCell};
+use super::log::event::{BorrowedToolchain, Choice};
 use super::required_tools;
 use crate::base::{Diagnostic, Key, PackageName, TargetName, suggest};
 use crate::config::Config;
@@ -39,7 +39,7 @@ pub struct Setup {
 pub struct Session {
     /// Targets, recipes and host tools.
     pub config: Config,
-    /// Where targets.toml and recipes/ are.
+    /// Directory of targets.toml and recipes/.
     pub data: PathBuf,
     setup: Setup,
 }
@@ -152,18 +152,18 @@ impl Session {
 
     /// Returns the cells of the table for targets that use another's toolchain.
     #[must_use]
-    pub fn shared_cells(&self, request: &Request, plan: &Plan) -> Vec<SharedCell> {
+    pub fn borrowed_toolchains(&self, request: &Request, plan: &Plan) -> Vec<BorrowedToolchain> {
         let targets = request.targets.iter().filter_map(|name| self.config.matrix.targets.get(name));
         let borrowing = targets.filter(|target| target.toolchain != target.name);
         let cells = borrowing.flat_map(|target| {
             let lent = plan.stages.iter().filter(|stage| {
-                let recipe = self.config.recipes.get(&stage.column);
-                stage.row == target.toolchain.as_str() && recipe.is_some_and(|recipe| recipe.per == Per::Toolchain)
+                let recipe = self.config.recipes.get(&stage.package);
+                stage.scope == target.toolchain.as_str() && recipe.is_some_and(|recipe| recipe.per == Per::Toolchain)
             });
-            lent.map(|stage| SharedCell {
-                row: target.name.to_string(),
-                column: stage.column.to_string(),
-                with: stage.row.clone(),
+            lent.map(|stage| BorrowedToolchain {
+                scope: target.name.to_string(),
+                package: stage.package.to_string(),
+                owner: stage.scope.clone(),
             })
         });
         cells.collect()
@@ -174,7 +174,7 @@ impl Session {
 // recipe still lists it, so that one slow server does not change every key;
 // else the first that is in the cache.
 fn known(store: &Store, fetcher: &Fetcher, label: &str, candidates: &[SourceSpec]) -> Result<Option<Chosen>, Error> {
-    let last = store.recall_if_whole::<Chosen>(&format!("source/{label}"))?.map(|named| named.material);
+    let last = store.recall_if_whole::<Chosen>(&format!("source/{label}"))?.map(|named| named.inputs);
     let last = last.filter(|chosen| {
         candidates.get(chosen.candidate).is_some_and(|candidate| match &candidate.pin {
             Pin::Sha256(sha256) => chosen.digest == format!("sha256:{sha256}"),

@@ -1,5 +1,5 @@
-//! The state of every stage of a run. Pure: told what happened, it answers
-//! what may start and what cannot any more.
+//! The states of all stages of a run. Pure: given an event, it returns the stages that may start
+//! and those that no longer can.
 //!
 //! ```text
 //! Unneeded   nothing wants it, because what needs it is there already
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 
 /// A stage's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
+pub enum SchedulerState {
     /// Nothing wants it.
     Unneeded,
     /// There already.
@@ -48,7 +48,7 @@ pub enum Lane {
 /// The states of all stages of a plan. Every step of a run takes logarithmic time, however many stages there are.
 #[derive(Debug, Clone)]
 pub struct States {
-    status: Vec<Status>,
+    status: Vec<SchedulerState>,
     needs: Vec<Vec<StageId>>,
     wanted_by: Vec<Vec<StageId>>,
     lane: Vec<Lane>,
@@ -68,7 +68,7 @@ impl States {
     /// whether a stage's result is there; `expected` how many seconds it takes.
     pub fn new(plan: &Plan, cached: impl Fn(StageId) -> bool, expected: impl Fn(StageId) -> f64) -> Self {
         let count = plan.stages.len();
-        let mut status = vec![Status::Unneeded; count];
+        let mut status = vec![SchedulerState::Unneeded; count];
         let mut wanted = vec![false; count];
         for goal in &plan.goals {
             wanted[goal.0 as usize] = true;
@@ -80,10 +80,10 @@ impl States {
                 continue;
             }
             if cached(id) {
-                status[at] = Status::Cached;
+                status[at] = SchedulerState::Cached;
                 continue;
             }
-            status[at] = Status::Waiting;
+            status[at] = SchedulerState::Waiting;
             for need in &plan.stage(id).needs {
                 wanted[need.0 as usize] = true;
             }
@@ -99,7 +99,7 @@ impl States {
         let mut priority = vec![0.0; count];
         for id in plan.ids().rev() {
             let at = id.0 as usize;
-            let after = wanted_by[at].iter().filter(|next| status[next.0 as usize] == Status::Waiting);
+            let after = wanted_by[at].iter().filter(|next| status[next.0 as usize] == SchedulerState::Waiting);
             let after = after.map(|next| priority[next.0 as usize]).fold(0.0, f64::max);
             priority[at] = after + expected(id).max(0.0);
         }
@@ -108,7 +108,7 @@ impl States {
             .iter()
             .map(|stage| if matches!(stage.work, Work::Fetch(_)) { Lane::Fetch } else { Lane::Work })
             .collect();
-        let done = |need: &&StageId| status[need.0 as usize] != Status::Cached;
+        let done = |need: &&StageId| status[need.0 as usize] != SchedulerState::Cached;
         let missing = needs.iter().map(|needs| needs.iter().filter(done).count()).collect();
         // A source that recipes ask something of is unpacked first: what it cannot satisfy must not be built for.
         let mut asked = vec![false; count];
@@ -124,40 +124,43 @@ impl States {
         for (at, id) in by_rank.iter().enumerate() {
             rank[id.0 as usize] = at;
         }
-        let waits = |(status, lane): &(&Status, &Lane)| **status == Status::Waiting && **lane == Lane::Fetch;
+        let waits =
+            |(status, lane): &(&SchedulerState, &Lane)| **status == SchedulerState::Waiting && **lane == Lane::Fetch;
         let open_fetches = status.iter().zip(&lane).filter(waits).count();
         let (ready, running) = (Default::default(), [0; 2]);
         let mut states = Self { status, needs, wanted_by, lane, missing, rank, by_rank, ready, running, open_fetches };
         for id in plan.ids() {
-            if states.get(id) == Status::Waiting && states.missing[id.0 as usize] == 0 {
-                states.set(id, Status::Ready);
+            if states.get(id) == SchedulerState::Waiting && states.missing[id.0 as usize] == 0 {
+                states.set(id, SchedulerState::Ready);
             }
         }
         states
     }
 
-    /// A stage's state.
-    pub fn get(&self, id: StageId) -> Status {
+    /// Returns a stage's state.
+    pub fn get(&self, id: StageId) -> SchedulerState {
         self.status[id.0 as usize]
     }
 
-    fn set(&mut self, id: StageId, status: Status) {
+    fn set(&mut self, id: StageId, status: SchedulerState) {
         let at = id.0 as usize;
         let lane = self.lane[at] as usize;
-        let is_open = |status: Status| matches!(status, Status::Waiting | Status::Ready | Status::Running);
+        let is_open = |status: SchedulerState| {
+            matches!(status, SchedulerState::Waiting | SchedulerState::Ready | SchedulerState::Running)
+        };
         let before = std::mem::replace(&mut self.status[at], status);
         match before {
-            Status::Ready => {
+            SchedulerState::Ready => {
                 self.ready[lane].remove(&self.rank[at]);
             }
-            Status::Running => self.running[lane] -= 1,
+            SchedulerState::Running => self.running[lane] -= 1,
             _ => {}
         }
         match status {
-            Status::Ready => {
+            SchedulerState::Ready => {
                 self.ready[lane].insert(self.rank[at]);
             }
-            Status::Running => self.running[lane] += 1,
+            SchedulerState::Running => self.running[lane] += 1,
             _ => {}
         }
         if self.lane[at] == Lane::Fetch {
@@ -165,8 +168,8 @@ impl States {
         }
     }
 
-    /// The stages in a state.
-    pub fn all(&self, status: Status) -> impl Iterator<Item = StageId> + '_ {
+    /// Returns the stages in a state.
+    pub fn all(&self, status: SchedulerState) -> impl Iterator<Item = StageId> + '_ {
         let found = self.status.iter().enumerate().filter(move |(_, other)| **other == status);
         found.map(|(at, _)| StageId(at as u32))
     }
@@ -191,41 +194,41 @@ impl States {
         self.open_fetches > 0
     }
 
-    /// Whether nothing runs and nothing can start.
+    /// Returns whether nothing runs and nothing can start.
     pub fn is_over(&self) -> bool {
         self.runnable() == 0 && self.running == [0; 2]
     }
 
     /// A ready stage starts.
     pub fn start(&mut self, id: StageId) {
-        debug_assert_eq!(self.get(id), Status::Ready);
-        self.set(id, Status::Running);
+        debug_assert_eq!(self.get(id), SchedulerState::Ready);
+        self.set(id, SchedulerState::Running);
     }
 
-    /// A stage is finished; answers what may start now.
+    /// Returns a stage is finished; answers what may start now.
     pub fn finish(&mut self, id: StageId) -> Vec<StageId> {
-        self.set(id, Status::Done);
+        self.set(id, SchedulerState::Done);
         let next = self.wanted_by[id.0 as usize].clone();
         let mut ready = Vec::new();
         for next in next {
             let missing = &mut self.missing[next.0 as usize];
             *missing = missing.saturating_sub(1);
-            if *missing == 0 && self.get(next) == Status::Waiting {
-                self.set(next, Status::Ready);
+            if *missing == 0 && self.get(next) == SchedulerState::Waiting {
+                self.set(next, SchedulerState::Ready);
                 ready.push(next);
             }
         }
         ready
     }
 
-    /// A stage failed; answers what can never start now.
+    /// Returns a stage failed; answers what can never start now.
     pub fn fail(&mut self, id: StageId) -> Vec<StageId> {
-        self.set(id, Status::Failed);
+        self.set(id, SchedulerState::Failed);
         let mut blocked = Vec::new();
         let mut next = self.wanted_by[id.0 as usize].clone();
         while let Some(id) = next.pop() {
-            if matches!(self.get(id), Status::Waiting | Status::Ready) {
-                self.set(id, Status::Blocked);
+            if matches!(self.get(id), SchedulerState::Waiting | SchedulerState::Ready) {
+                self.set(id, SchedulerState::Blocked);
                 blocked.push(id);
                 next.extend(self.wanted_by[id.0 as usize].iter().copied());
             }
@@ -236,7 +239,9 @@ impl States {
 
     /// Gives up what waits and is needed by no goal that can still be reached. Answers what that is.
     pub fn prune(&mut self, goals: &[StageId]) -> Vec<StageId> {
-        let open = |status: Status| matches!(status, Status::Waiting | Status::Ready | Status::Running);
+        let open = |status: SchedulerState| {
+            matches!(status, SchedulerState::Waiting | SchedulerState::Ready | SchedulerState::Running)
+        };
         let mut wanted = vec![false; self.status.len()];
         for goal in goals.iter().filter(|goal| open(self.get(**goal))) {
             wanted[goal.0 as usize] = true;
@@ -247,12 +252,12 @@ impl States {
                 for need in &self.needs[at] {
                     wanted[need.0 as usize] = true;
                 }
-            } else if matches!(self.status[at], Status::Waiting | Status::Ready) {
+            } else if matches!(self.status[at], SchedulerState::Waiting | SchedulerState::Ready) {
                 useless.push(StageId(at as u32));
             }
         }
         for id in &useless {
-            self.set(*id, Status::Blocked);
+            self.set(*id, SchedulerState::Blocked);
         }
         useless.reverse();
         useless
@@ -261,7 +266,7 @@ impl States {
     /// Leaves only what `keep` says to be run. Answers what of it can never
     /// start, because something it needs is not there, and what that is.
     pub fn only(&mut self, keep: impl Fn(StageId) -> bool) -> Vec<(StageId, StageId)> {
-        let open = |status: Status| matches!(status, Status::Waiting | Status::Ready);
+        let open = |status: SchedulerState| matches!(status, SchedulerState::Waiting | SchedulerState::Ready);
         let all: Vec<_> = (0..self.status.len() as u32).map(StageId).filter(|id| open(self.get(*id))).collect();
         let mut blocked = Vec::new();
         for id in all.iter().copied().filter(|id| keep(*id)) {
@@ -269,17 +274,17 @@ impl States {
             blocked.extend(missing.map(|need| (id, need)));
         }
         for id in all.into_iter().filter(|id| !keep(*id)) {
-            self.set(id, Status::Unneeded);
+            self.set(id, SchedulerState::Unneeded);
         }
         for (id, _) in &blocked {
-            self.set(*id, Status::Blocked);
+            self.set(*id, SchedulerState::Blocked);
         }
         blocked
     }
 
     /// A running stage goes back to where it can start again.
     pub fn put_back(&mut self, id: StageId) {
-        self.set(id, Status::Ready);
+        self.set(id, SchedulerState::Ready);
     }
 }
 
@@ -288,18 +293,18 @@ mod tests {
     use super::*;
     use crate::base::{Key, PackageName};
     use crate::plan::graph::{SourceId, Stage, Work};
-    use crate::plan::material::Material;
+    use crate::plan::key_inputs::KeyInputs;
     use proptest::prelude::*;
     use std::time::Duration;
 
     fn plan(needs: &[&[u32]], goals: &[u32]) -> Plan {
         let stage = |(at, needs): (usize, &&[u32])| Stage {
             name: format!("s/{at}"),
-            row: "s".into(),
-            column: PackageName::new("p").unwrap(),
+            scope: "s".into(),
+            package: PackageName::new("p").unwrap(),
             version: String::new(),
             needs: needs.iter().map(|need| StageId(*need)).collect(),
-            own: Material::new(),
+            own: KeyInputs::new(),
             work: Work::Fetch(SourceId(0)),
             expect: None,
             cost: Duration::ZERO,
@@ -324,7 +329,7 @@ mod tests {
     fn what_a_cached_goal_needs_is_not_wanted() {
         let plan = plan(&[&[], &[0], &[1], &[0]], &[2, 3]);
         let states = States::new(&plan, |id| id == StageId(2), |_| 1.0);
-        assert_eq!(states.get(StageId(1)), Status::Unneeded);
+        assert_eq!(states.get(StageId(1)), SchedulerState::Unneeded);
         assert_eq!(ready(&states), ids(&[0]));
     }
 
@@ -350,8 +355,8 @@ mod tests {
         let check = |id: StageId| id == StageId(1) || id == StageId(3);
         assert_eq!(states.only(check), vec![(StageId(1), StageId(0))]);
         assert_eq!(ready(&states), ids(&[3]));
-        assert_eq!(states.get(StageId(0)), Status::Unneeded);
-        assert_eq!(states.get(StageId(1)), Status::Blocked);
+        assert_eq!(states.get(StageId(0)), SchedulerState::Unneeded);
+        assert_eq!(states.get(StageId(1)), SchedulerState::Blocked);
     }
 
     proptest! {
@@ -373,13 +378,13 @@ mod tests {
                 for id in ready(&states) {
                     states.start(id);
                     for need in &needs[id.0 as usize] {
-                        prop_assert!(matches!(states.get(StageId(*need)), Status::Done | Status::Cached));
+                        prop_assert!(matches!(states.get(StageId(*need)), SchedulerState::Done | SchedulerState::Cached));
                     }
                     if failing[id.0 as usize] { states.fail(id); } else { states.finish(id); }
                 }
             }
             prop_assert!(states.is_over());
-            prop_assert_eq!(states.all(Status::Waiting).count(), 0);
+            prop_assert_eq!(states.all(SchedulerState::Waiting).count(), 0);
         }
     }
 }

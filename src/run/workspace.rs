@@ -1,6 +1,6 @@
-//! The directory a stage is built in, and what of an earlier, stopped run may
-//! be used again. Never continues in a build tree that could be torn: not after
-//! an unclean stop, and not after another boot of the machine.
+//! The work directory of a stage, and which parts of an interrupted run can be reused. Never
+//! continues in a build tree that could be torn: not after an unclean stop, and not after another
+//! boot of the machine.
 //!
 //! ```text
 //! work/KEY/
@@ -90,7 +90,7 @@ pub struct Workspace {
 
 /// What a job sees of the store.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct StageInputs {
     /// The source tree.
     pub source: Option<PathBuf>,
     /// The results it needs, by package.
@@ -103,8 +103,8 @@ pub struct Places {
     pub previous: Option<PathBuf>,
 }
 
-impl Places {
-    /// The value of a step's variable as this machine needs it.
+impl StageInputs {
+    /// Returns the value of a step's variable as this machine needs it.
     pub fn on_path(&self, name: &str, value: String) -> String {
         if name != "PATH" || self.tools.is_empty() {
             return value;
@@ -116,7 +116,7 @@ impl Places {
 
 impl Workspace {
     /// Prepares the directory and says where to begin. The caller holds the key's lock.
-    pub fn prepare(root: &Path, job: &Job, places: &Places) -> io::Result<(Self, Begin)> {
+    pub fn prepare(root: &Path, job: &Job, inputs: &StageInputs) -> io::Result<(Self, Begin)> {
         crate::store::entry::take_back(root)?;
         let boot = Some(boot()?);
         let progress = read::<Progress>(&root.join("progress.json"))?.filter(|progress| progress.boot == boot);
@@ -130,7 +130,7 @@ impl Workspace {
             files::remove_tree(root)?;
         }
         let mut space =
-            Self { root: root.to_owned(), progress: progress.unwrap_or_default(), keys: places.keys.clone() };
+            Self { root: root.to_owned(), progress: progress.unwrap_or_default(), keys: inputs.keys.clone() };
         space.progress.done.truncate(begin.step);
         space.progress.running = None;
         space.progress.failed = false;
@@ -147,32 +147,33 @@ impl Workspace {
                 files::write_atomic(&path, content.as_bytes())?;
             }
         }
-        if let Some(source) = &places.source {
+        if let Some(source) = &inputs.source {
             link(source, &root.join("source"))?;
         }
-        for (name, tree) in &places.deps {
+        for (name, tree) in &inputs.deps {
             link(tree, &root.join("deps").join(name))?;
         }
         // Without one it is a name that leads nowhere.
         let _ = fs_err::remove_file(root.join("previous"));
-        if let Some(previous) = &places.previous {
+        if let Some(previous) = &inputs.previous {
             link(previous, &root.join("previous"))?;
         }
         space.save()?;
         Ok((space, begin))
     }
 
-    /// The directory.
+    /// Returns the directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where a step's output goes.
+    /// Returns where a step's output goes.
     pub fn log(&self, index: usize, step: &JobStep) -> PathBuf {
         self.root.join("logs").join(log_name(index, &step.name))
     }
 
-    /// A step's arguments and environment with this machine's paths and the keys of what it needs.
+    /// Returns a step's arguments and environment with this machine's paths and the keys of what it
+    /// needs.
     pub fn fill(&self, text: &str) -> String {
         template::fill(text, &|name| {
             key_of(&self.keys, name).or_else(|| self.place(name).map(|path| path.display().to_string()))
@@ -218,7 +219,7 @@ fn key_of(keys: &[(String, Key)], name: &str) -> Option<String> {
     keys.iter().find(|(known, _)| known == package).map(|(_, key)| key.to_string())
 }
 
-/// The name of a step's log file: in the order of the steps.
+/// Returns the name of a step's log file: in the order of the steps.
 pub fn log_name(index: usize, step: &str) -> String {
     format!("{:02}-{step}.log", index + 1)
 }
@@ -240,21 +241,21 @@ fn link(to: &Path, at: &Path) -> io::Result<()> {
     fs_err::os::unix::fs::symlink(to, at)
 }
 
-/// A script that runs a stage's steps by hand, in a directory of its own.
-pub fn reproduce(name: &str, key: &Key, job: &Job, places: &Places) -> String {
+/// Returns a script that runs a stage's steps by hand, in a directory of its own.
+pub fn reproduce(name: &str, key: &Key, job: &Job, inputs: &StageInputs) -> String {
     let mut script = format!(
         "#!/bin/sh\n# The steps of {name} (key {}), by hand.\n# Usage: sh reproduce.sh [DIRECTORY]\nset -eu\n\
          work=${{1:-$(mktemp -d)}}\nmkdir -p \"$work\"\nwork=$(cd \"$work\" && pwd)\ncd \"$work\"\n\
          mkdir -p build dest files home tmp deps\n",
         key.short(),
     );
-    if let Some(source) = &places.source {
+    if let Some(source) = &inputs.source {
         script += &format!("ln -sfn {} source\n", quote(&source.display().to_string()));
     }
-    for (package, tree) in &places.deps {
+    for (package, tree) in &inputs.deps {
         script += &format!("ln -sfn {} deps/{package}\n", quote(&tree.display().to_string()));
     }
-    if let Some(previous) = &places.previous {
+    if let Some(previous) = &inputs.previous {
         script += &format!("ln -sfn {} previous\n", quote(&previous.display().to_string()));
     }
     for (file, content) in &job.files {
@@ -263,7 +264,7 @@ pub fn reproduce(name: &str, key: &Key, job: &Job, places: &Places) -> String {
         script += &format!("printf %s {} > {}\n", quote(content), quote(&format!("files/{file}")));
     }
     let path = |name: &str| {
-        if let Some(key) = key_of(&places.keys, name) {
+        if let Some(key) = key_of(&inputs.keys, name) {
             return Some(key);
         }
         Some(match name {
@@ -282,7 +283,7 @@ pub fn reproduce(name: &str, key: &Key, job: &Job, places: &Places) -> String {
         );
         script += "  MAKEFLAGS=\"-j$(getconf _NPROCESSORS_ONLN)\" \\\n";
         for (name, value) in &step.env {
-            script += &format!("  {name}={} \\\n", word(&places.on_path(name, value.clone())));
+            script += &format!("  {name}={} \\\n", word(&inputs.on_path(name, value.clone())));
         }
         let argv: Vec<_> = step.argv.iter().map(|argument| word(argument)).collect();
         script += &format!("  {}\n", argv.join(" "));
@@ -354,11 +355,11 @@ mod tests {
 
     #[test]
     fn a_tools_directory_goes_before_the_path_and_nowhere_else() {
-        let none = Places::default();
+        let none = StageInputs::default();
         assert_eq!(none.on_path("PATH", "/bin".into()), "/bin");
-        let places = Places { tools: BTreeSet::from(["/t/bin".into(), "/u/bin".into()]), ..none };
-        assert_eq!(places.on_path("PATH", "/bin".into()), "/t/bin:/u/bin:/bin");
-        assert_eq!(places.on_path("LIBRARY_PATH", "/lib".into()), "/lib");
+        let inputs = StageInputs { tools: BTreeSet::from(["/t/bin".into(), "/u/bin".into()]), ..none };
+        assert_eq!(inputs.on_path("PATH", "/bin".into()), "/t/bin:/u/bin:/bin");
+        assert_eq!(inputs.on_path("LIBRARY_PATH", "/lib".into()), "/lib");
     }
 
     #[test]
@@ -379,9 +380,10 @@ mod tests {
             build_bytes: 0,
             result_bytes: 0,
         };
-        let places = Places { source: None, deps: vec![("gmp".into(), "/store/gmp".into())], ..Places::default() };
+        let inputs =
+            StageInputs { source: None, deps: vec![("gmp".into(), "/store/gmp".into())], ..StageInputs::default() };
         let dir = tempfile::tempdir().unwrap();
-        fs_err::write(dir.path().join("r.sh"), reproduce("t/x", &Key::of(b"k"), &job, &places)).unwrap();
+        fs_err::write(dir.path().join("r.sh"), reproduce("t/x", &Key::of(b"k"), &job, &inputs)).unwrap();
         let work = dir.path().join("work");
         let run = Tool::new("sh").arg(dir.path().join("r.sh")).arg(&work).run(std::io::empty()).unwrap();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));

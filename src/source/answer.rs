@@ -146,7 +146,7 @@ pub(super) fn classify(url: &str, error: reqwest::Error) -> Trouble {
     Then::Wait(None).after(told)
 }
 
-/// Whether there was a connection, which was cut: what a busy server does.
+/// Returns whether there was a connection, which was cut: what a busy server does.
 fn was_cut(error: &reqwest::Error) -> bool {
     use std::error::Error as _;
     use std::io::ErrorKind;

@@ -103,8 +103,8 @@ pub fn parse_mirror_list(text: &str) -> Vec<String> {
     found.into_iter().map(|(_, uri)| uri).collect()
 }
 
-/// The value of `Acquire::http::Proxy` in the text of an `apt.conf`, in the
-/// flat or the nested spelling; the last one counts. `DIRECT` comes back as it is.
+/// Returns the value of `Acquire::http::Proxy` in the text of an `apt.conf`, in the flat or the
+/// nested spelling; the last one counts. `DIRECT` comes back as it is.
 pub fn http_proxy(conf: &str) -> Option<String> {
     let mut scopes: Vec<String> = Vec::new();
     let mut name = String::new();

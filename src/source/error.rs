@@ -170,7 +170,7 @@ pub enum Error {
         path: PathBuf,
         /// By its name.
         want: Sha256,
-        /// As it is.
+        /// Plain.
         got: Sha256,
     },
     /// The archive cannot be read to its end.
@@ -270,7 +270,7 @@ fn list_failures(failures: &[Failure]) -> String {
     failures.iter().map(|Failure { source, error }| format!("\n  - {source}: {}", with_causes(error))).collect()
 }
 
-/// An error and its causes on one line; a cause that its parent quotes is left out.
+/// Returns an error and its causes on one line; a cause that its parent quotes is left out.
 pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -292,7 +292,8 @@ impl From<io::Error> for Error {
 }
 
 impl Error {
-    /// Whether the next candidate has no better chance, so that trying it would only hide this.
+    /// Returns whether the next candidate has no better chance, so that trying it would only hide
+    /// this.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::DiskFull { .. } | Self::Cancelled | Self::Io(_) | Self::Program { .. })
     }

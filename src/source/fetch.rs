@@ -25,7 +25,7 @@ pub(super) struct Revisions {
     pub(super) commits: BTreeMap<String, String>,
 }
 
-/// The file of [`Revisions`] beside a mirror.
+/// Returns the file of [`Revisions`] beside a mirror.
 pub(super) fn revisions(mirror: &Path) -> PathBuf {
     mirror.with_extension("json")
 }
@@ -43,7 +43,7 @@ impl Got {
     }
 }
 
-/// The first candidate that serves.
+/// Returns the first candidate that serves.
 pub(super) async fn first(inner: &Inner, candidates: &[SourceSpec], progress: &dyn Progress) -> Result<Fetched, Error> {
     let mut failures: Vec<Failure> = Vec::new();
     for (index, spec) in candidates.iter().enumerate() {
@@ -68,23 +68,23 @@ pub(super) async fn first(inner: &Inner, candidates: &[SourceSpec], progress: &d
 }
 
 async fn one(inner: &Inner, spec: &SourceSpec, progress: &dyn Progress, more: bool) -> Result<Got, Error> {
-    let places = match &spec.from {
+    let locations = match &spec.from {
         Origin::Local(path) => return on_this_machine(inner, spec, path, progress).await,
         Origin::Git { url, rev } => return revision(inner, url, rev, progress).await,
         _ if inner.options.offline => return Err(Error::Offline { sources: vec![spec.label()] }),
-        Origin::Url(url) => vec![Place::Url(url.clone(), Trust::Https)],
-        Origin::Debian(path) => debian_places(inner, path, progress).await?,
+        Origin::Url(url) => vec![Location::Url(url.clone(), Trust::Https)],
+        Origin::Debian(path) => debian_locations(inner, path, progress).await?,
     };
-    download(inner, spec, &places, progress, more).await
+    download(inner, spec, &locations, progress, more).await
 }
 
 /// Where a file may be had.
-enum Place {
+enum Location {
     Url(String, Trust),
     File(PathBuf),
 }
 
-impl Place {
+impl Location {
     fn label(&self) -> String {
         match self {
             Self::Url(url, _) => url.clone(),
@@ -101,8 +101,8 @@ fn mirrors(inner: &Inner) -> Result<&mirror::Mirrors, Error> {
     Ok(inner.mirrors.get_or_init(|| found))
 }
 
-async fn debian_places(inner: &Inner, path: &str, progress: &dyn Progress) -> Result<Vec<Place>, Error> {
-    let mut places = Vec::new();
+async fn debian_locations(inner: &Inner, path: &str, progress: &dyn Progress) -> Result<Vec<Location>, Error> {
+    let mut locations = Vec::new();
     let mut unlisted = None;
     for base in &mirrors(inner)?.bases {
         let bases = match base {
@@ -121,16 +121,16 @@ async fn debian_places(inner: &Inner, path: &str, progress: &dyn Progress) -> Re
         for base in bases {
             match base {
                 // `+` and `~` of Debian's versions stand for themselves in a path (RFC 3986 3.3).
-                Base::Url(base) => places.push(Place::Url(format!("{base}/{path}"), Trust::Debian)),
-                Base::Dir(base) => places.push(Place::File(base.join(path))),
+                Base::Url(base) => locations.push(Location::Url(format!("{base}/{path}"), Trust::Debian)),
+                Base::Dir(base) => locations.push(Location::File(base.join(path))),
                 Base::List(_) => {}
             }
         }
     }
-    if places.is_empty() {
+    if locations.is_empty() {
         return Err(unlisted.unwrap_or(Error::NoDebianMirror { apt_dir: inner.options.apt_dir.clone() }));
     }
-    Ok(places)
+    Ok(locations)
 }
 
 fn proxy(inner: &Inner) -> Option<&str> {
@@ -149,7 +149,7 @@ fn working_name(spec: &SourceSpec) -> String {
 async fn download(
     inner: &Inner,
     spec: &SourceSpec,
-    places: &[Place],
+    locations: &[Location],
     progress: &dyn Progress,
     more: bool,
 ) -> Result<Got, Error> {
@@ -166,15 +166,15 @@ async fn download(
     let want = expected.filter(|_| spec.pin != Pin::AsFound);
     let path = inner.cache.partial(&name);
     let mut failures = Vec::new();
-    for (index, place) in places.iter().enumerate() {
-        match from_place(inner, spec, place, (&path, &lock), want, progress).await {
+    for (index, location) in locations.iter().enumerate() {
+        match from_location(inner, spec, location, (&path, &lock), want, progress).await {
             Ok(got) => return Ok(got),
             Err(error) if error.is_final() => return Err(error),
             Err(error) => {
-                if places.len() > 1 && (more || index + 1 < places.len()) {
-                    progress.retry(&place.label(), &super::error::with_causes(&error), "next source");
+                if locations.len() > 1 && (more || index + 1 < locations.len()) {
+                    progress.retry(&location.label(), &super::error::with_causes(&error), "next source");
                 }
-                failures.push(Failure { source: place.label(), error });
+                failures.push(Failure { source: location.label(), error });
             }
         }
     }
@@ -184,29 +184,29 @@ async fn download(
     }
 }
 
-async fn from_place(
+async fn from_location(
     inner: &Inner,
     spec: &SourceSpec,
-    place: &Place,
+    location: &Location,
     to: (&Path, &Lock),
     want: Option<Sha256>,
     progress: &dyn Progress,
 ) -> Result<Got, Error> {
     let path = to.0;
-    let (sha256, bytes) = match place {
-        Place::Url(url, trust) => {
+    let (sha256, bytes) = match location {
+        Location::Url(url, trust) => {
             let limit = spec.size.or(spec.limit).unwrap_or(MAX_ARCHIVE);
             let job = Download { url, trust: *trust, path, want, size: spec.size, limit };
             let arrived = inner.http.download(&job, &inner.options, proxy(inner), progress).await?;
             (arrived.sha256, arrived.bytes)
         }
-        Place::File(from) => (copy(from, to).await.map_err(missing)?, 0),
+        Location::File(from) => (copy(from, to).await.map_err(missing)?, 0),
     };
-    settle(inner, spec, &place.label(), to, sha256, progress).await?;
+    settle(inner, spec, &location.label(), to, sha256, progress).await?;
     Ok(Got::file(sha256, false, bytes))
 }
 
-/// A file that is not on a mirror is no failure of this machine.
+/// Returns a file that is not on a mirror is no failure of this machine.
 fn missing(error: Error) -> Error {
     match error {
         Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -244,7 +244,7 @@ async fn settle(
     Ok(())
 }
 
-/// The record to write once the file is a blob.
+/// Returns the record to write once the file is a blob.
 async fn prove(
     inner: &Inner,
     spec: &SourceSpec,
@@ -283,7 +283,7 @@ async fn prove(
     }
 }
 
-/// A small file, into memory.
+/// Returns a small file, into memory.
 async fn text(inner: &Inner, url: &str, trust: Trust, progress: &dyn Progress) -> Result<Vec<u8>, Error> {
     /// Its few bytes are no progress of the source.
     struct Quiet<'a>(&'a dyn Progress);

@@ -1,4 +1,4 @@
-//! Sources out of git repositories, through a bare mirror in the cache.
+//! Fetches sources from git repositories through a bare mirror in the cache.
 //!
 //! A URL or revision never becomes an option of git, and git never asks. What
 //! is read out of the mirror depends on the commit alone: the user's
@@ -31,7 +31,7 @@ const SETTINGS: [&str; 4] = ["-c", "safe.directory=*", "-c", "core.attributesFil
 /// In a mirror: git could not read what it should have.
 const DAMAGED: &str = "crossmill-damaged";
 
-/// Whether `rev` is a whole commit id, which no fetch can change.
+/// Returns whether `rev` is a whole commit id, which no fetch can change.
 pub(super) fn is_commit(rev: &str) -> bool {
     matches!(rev.len(), 40 | 64) && rev.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -203,8 +203,8 @@ fn request(
     })
 }
 
-/// The pause after `tries` failures: doubled each time, with up to half of it
-/// added at random so that many clients do not come back together.
+/// Returns the pause after `tries` failures: doubled each time, with up to half of it added at
+/// random so that many clients do not come back together.
 fn grown(base: Duration, tries: u32) -> Duration {
     let pause = base.saturating_mul(1 << tries.min(10)).min(LONGEST_PAUSE);
     let random = getrandom::u32().unwrap_or(u32::MAX / 2);

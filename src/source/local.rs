@@ -188,7 +188,7 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
-/// The digest of a directory: `tree:` and 64 digits. Times do not count.
+/// Returns the digest of a directory: `tree:` and 64 digits. Times do not count.
 pub(super) fn digest(dir: &Path, cancel: &AtomicBool) -> Result<String, Error> {
     let mut hasher = TreeHasher::new();
     for (path, kind) in walk(dir)? {

@@ -29,8 +29,8 @@ pub struct Mirrors {
     pub proxy: Option<String>,
 }
 
-/// The Debian mirrors: `chosen` if given, else those of the apt whose
-/// configuration is in `apt_dir` (`/etc/apt`).
+/// Returns the Debian mirrors: `chosen` if given, else those of the apt whose configuration is in
+/// `apt_dir` (`/etc/apt`).
 pub fn find(apt_dir: &Path, chosen: Option<&str>) -> Result<Mirrors, Error> {
     let bases = match chosen {
         Some(uri) => bases_of(uri)?,
@@ -74,7 +74,7 @@ fn proxy(apt_dir: &Path) -> Result<Option<String>, Error> {
     Ok(found.filter(|proxy| !proxy.eq_ignore_ascii_case("direct")))
 }
 
-/// A missing or unreadable file says nothing: apt's own files may be for root alone.
+/// Returns a missing or unreadable file says nothing: apt's own files may be for root alone.
 fn text_of(path: &Path) -> Result<String, Error> {
     match fs_err::read(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
@@ -99,7 +99,7 @@ fn says_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory)
 }
 
-/// The URIs of the entries that speak of the archive, surest first.
+/// Returns the URIs of the entries that speak of the archive, surest first.
 fn ranked(entries: &[Entry]) -> Vec<String> {
     let mut found: Vec<(u32, &String)> = Vec::new();
     for entry in entries {
@@ -186,7 +186,7 @@ fn bases_of(uri: &str) -> Result<Vec<Base>, Error> {
     })
 }
 
-/// A line of a mirror list; a list in a list is not followed.
+/// Returns a line of a mirror list; a list in a list is not followed.
 pub(super) fn listed(uri: &str) -> Option<Base> {
     if uri.starts_with("mirror") {
         return None;

@@ -56,7 +56,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// The usual ones, with this cache.
+    /// Returns the usual ones, with this cache.
     pub fn new(cache: PathBuf) -> Self {
         Self {
             cache,
@@ -148,7 +148,7 @@ impl Fetcher {
         Self { inner: Arc::new(Inner { options, cache, http: http::Http::default(), mirrors: OnceLock::new() }) }
     }
 
-    /// How it was made.
+    /// Returns how it was made.
     pub fn options(&self) -> &Options {
         &self.inner.options
     }
@@ -246,7 +246,7 @@ impl Fetcher {
                 git::unpack(&self.inner.cache.git(url), url, commit, &patches, dest, cancel)
             }
             (Origin::Local(path), _) => local::copy_tree(path, &fetched.digest, &patches, dest, cancel, progress),
-            _ => Err(tree::refused(label.as_ref(), format!("`{}` is no digest of it", fetched.digest))),
+            _ => Err(tree::refused(label.as_ref(), format!("`{}` is not its digest", fetched.digest))),
         }
     }
 }

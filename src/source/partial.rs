@@ -80,17 +80,17 @@ impl Partial {
         self.len
     }
 
-    /// The hash of the bytes so far.
+    /// Returns the hash of the bytes so far.
     pub(super) fn digest(&self) -> Sha256 {
         Sha256::from_bytes(self.hasher.clone().finalize().into())
     }
 
-    /// Whether bytes of an earlier attempt are in it.
+    /// Returns whether bytes of an earlier attempt are in it.
     pub(super) fn is_continued(&self) -> bool {
         self.continued
     }
 
-    /// How `url` may be asked for the rest. `None`: it must send everything.
+    /// Returns how `url` may be asked for the rest. `None`: it must send everything.
     pub(super) fn resume(&self, url: &str, pinned: bool) -> Option<Resume> {
         if self.len == 0 {
             return None;

@@ -41,7 +41,7 @@ pub(super) fn apply(tree: &Path, patch: &Patch) -> Result<(), Error> {
     Err(Error::Patch { patch: patch.name.clone(), reject: first_complaint(&said) })
 }
 
-/// The first line that tells a failure, with the file it is about.
+/// Returns the first line that tells a failure, with the file it is about.
 fn first_complaint(said: &[String; 2]) -> String {
     const TELLING: [&str; 7] =
         ["FAILED", "can't find file", "malformed", "Reversed", "Only garbage", "ignoring", "Ignoring"];

@@ -50,7 +50,7 @@ pub(super) fn host_of(url: &Url) -> String {
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-/// A redirect leads only where the URL itself might have.
+/// Returns a redirect leads only where the URL itself might have.
 pub(super) fn redirects(route: Route) -> reqwest::redirect::Policy {
     let trust = if route == Route::Debian { Trust::Debian } else { Trust::Https };
     reqwest::redirect::Policy::custom(move |attempt| {

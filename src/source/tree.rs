@@ -136,7 +136,7 @@ impl<'a> Tree<'a> {
     /// Adds another name for a file that is in the tree already.
     pub(super) fn hard_link(&mut self, path: &Path, target: &Path) -> Result<(), Error> {
         let Some(Node::File(mtime)) = self.nodes.get(target).cloned() else {
-            let why = format!("it is a hard link to `{}`, which is no file of this archive", target.display());
+            let why = format!("it is a hard link to `{}`, which is not a file of this archive", target.display());
             return Err(refused(path, why));
         };
         self.claim(path)?;
@@ -187,7 +187,7 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// A link that dangles or goes in a circle leads nowhere, so not out.
+    /// Returns a link that dangles or goes in a circle leads nowhere, so not out.
     fn stays_inside(&self, link: &Path) -> bool {
         let followed = follow(link, |path| match self.nodes.get(path) {
             Some(Node::Link(target)) => Some(target),
@@ -196,7 +196,7 @@ impl<'a> Tree<'a> {
         followed != Followed::Out
     }
 
-    /// The newest time of any file.
+    /// Returns the newest time of any file.
     fn newest(&self) -> SystemTime {
         let times = self.nodes.values().filter_map(|node| match node {
             Node::File(time) => Some(*time),
@@ -298,8 +298,8 @@ pub(super) fn follow<'l>(path: &'l Path, link_of: impl Fn(&Path) -> Option<&'l P
     Followed::To(at)
 }
 
-/// The path of an entry inside the tree: its plain components without the
-/// first `strip`. `None` for a directory that is stripped away whole.
+/// Returns the path of an entry inside the tree: its plain components without the first `strip`.
+/// `None` for a directory that is stripped away whole.
 pub(super) fn inner_path(name: &[u8], strip: u32, is_dir: bool) -> Result<Option<PathBuf>, Error> {
     let path = Path::new(std::ffi::OsStr::from_bytes(name));
     if name.contains(&0) {
@@ -347,7 +347,7 @@ fn leads_out(path: &Path, target: &Path) -> Error {
     refused(path, format!("it is a link to `{}`, outside of the tree", target.display()))
 }
 
-/// A full disk is told apart from other failures to write.
+/// Returns a full disk is told apart from other failures to write.
 pub(super) fn disk(error: std::io::Error, path: &Path) -> Error {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {

@@ -76,7 +76,7 @@ fn damage(job: &Job<'_>) -> Result<Option<Error>, Error> {
     Ok((got != job.want).then(|| Error::CorruptBlob { path: job.blob.to_owned(), want: job.want, got }))
 }
 
-/// The SHA-256 of a file.
+/// Returns the SHA-256 of a file.
 pub(super) fn hash_file(path: &Path) -> Result<Sha256, Error> {
     let mut file = fs_err::File::open(path)?;
     let mut hasher = sha2::Sha256::new();
@@ -134,7 +134,7 @@ pub(super) fn finish(mut tree: Tree<'_>, dest: &Path, patches: &[Patch]) -> Resu
     tree.finish()
 }
 
-/// The patches of a source that has no members.
+/// Returns the patches of a source that has no members.
 pub(super) fn texts(wanted: &[Wanted<'_>], label: &str) -> Result<Vec<Patch>, Error> {
     let text_of = |wanted: &Wanted<'_>| match *wanted {
         Wanted::Text { name, text, strip } => Ok(Patch { name: name.to_owned(), text: text.into(), strip }),

@@ -16,7 +16,8 @@ pub struct Record<M> {
     /// The key, which is also the directory's name.
     pub key: Key,
     /// What the key was computed from.
-    pub material: M,
+    #[serde(rename = "material")]
+    pub inputs: M,
     /// The crossmill version that made it.
     pub crossmill: String,
     /// Seconds of wall-clock time.
@@ -172,7 +173,7 @@ impl Store {
         Ok(())
     }
 
-    /// The keys of all results.
+    /// Returns the keys of all results.
     pub fn keys(&self) -> Result<Vec<Key>, Error> {
         self.keys_in("stages")
     }
@@ -263,7 +264,7 @@ mod tests {
         Record {
             name: "host/x".into(),
             key,
-            material: "m".into(),
+            inputs: "m".into(),
             crossmill: "0".into(),
             wall: 1.0,
             cpu: 1.0,

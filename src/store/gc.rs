@@ -1,4 +1,4 @@
-//! Removing what no run needs any more.
+//! Removes results that no run needs any more.
 
 use super::entry::Record;
 use super::lock::open_lock;
@@ -55,7 +55,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// The lock that no run holds beside it.
+    /// Returns the lock that no run holds beside it.
     pub(super) fn use_alone(&self) -> Result<File, Error> {
         self.writable()?;
         let file = open_lock(&self.root().join("in-use"))?;

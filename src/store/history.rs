@@ -1,5 +1,5 @@
-//! How long stages took here, so that the next run starts the longest first and
-//! knows how much is left. Losing this file loses no more than good estimates.
+//! Durations of stages on this machine, so that the next run starts the longest first and can
+//! estimate the remaining time. Losing this file only makes estimates worse.
 
 use super::{Error, Store};
 use crate::base::files;

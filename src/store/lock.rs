@@ -16,7 +16,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// The locked file, for a child that must hold the lock as long as it lives.
+    /// Returns the locked file, for a child that must hold the lock as long as it lives.
     pub fn file(&self) -> Arc<File> {
         self.file.clone()
     }

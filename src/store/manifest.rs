@@ -1,5 +1,5 @@
-//! What a published tree consists of, so that damage is found: quickly by names, sizes, modes and times before
-//! each use, wholly by content on request.
+//! The manifest of a published tree, to detect damage: quickly by names, sizes, modes and times before each use,
+//! completely by content on request.
 //!
 //! Every command judges a tree by [`Manifest::verify`]: a file whose time alone differs, as after `cp -r`, is
 //! judged by its content.
@@ -97,7 +97,7 @@ impl Manifest {
         serde_json::from_slice(text).map_err(corrupt)
     }
 
-    /// The sum of the files' sizes in bytes.
+    /// Returns the sum of the files' sizes in bytes.
     pub fn bytes(&self) -> u64 {
         let sizes = self.files.values().map(|item| if let Item::File { size, .. } = item { *size } else { 0 });
         sizes.sum()

@@ -1,5 +1,5 @@
-//! What is finished. A result is there whole or not at all: it is made beside
-//! the store's tree and published by one rename.
+//! The finished results. A result exists completely or not at all: it is built beside the store's
+//! tree and published by one rename.
 //!
 //! ```text
 //! STORE/
@@ -205,32 +205,32 @@ impl Store {
         self.refusal.is_none()
     }
 
-    /// Its directory.
+    /// Returns its directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where the source layer keeps downloads.
+    /// Returns where the source layer keeps downloads.
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")
     }
 
-    /// Where a source tree is or will be.
+    /// Returns where a source tree is or will be.
     pub fn source_dir(&self, key: &Key) -> PathBuf {
         self.root.join("sources").join(key.to_string())
     }
 
-    /// Where a stage's entry is or will be.
+    /// Returns where a stage's entry is or will be.
     pub fn stage_dir(&self, key: &Key) -> PathBuf {
         self.root.join("stages").join(key.to_string())
     }
 
-    /// Where a stage is built.
+    /// Returns where a stage is built.
     pub fn work_dir(&self, key: &Key) -> PathBuf {
         self.root.join("work").join(key.to_string())
     }
 
-    /// Where a run keeps its event log.
+    /// Returns where a run keeps its event log.
     pub fn run_dir(&self, run: &str) -> PathBuf {
         self.root.join("runs").join(run)
     }

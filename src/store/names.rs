@@ -1,6 +1,5 @@
-//! Which key a stage's name stood for last, with all that determined it: for
-//! `log`, `reproduce` and `plan --explain`, and to keep using the same one of
-//! a package's sources.
+//! The last key of each stage name with its inputs: for `log`, `reproduce` and `plan --explain`,
+//! and to keep using the same candidate of a source.
 
 use super::{Error, Store};
 use crate::base::{Key, files};
@@ -13,8 +12,9 @@ pub struct Named<M> {
     pub name: String,
     /// The key.
     pub key: Key,
-    /// What it was computed from.
-    pub material: M,
+    /// What the key was computed from.
+    #[serde(rename = "material")]
+    pub inputs: M,
     /// The key it stood for before this one.
     #[serde(default)]
     pub previous: Option<Key>,

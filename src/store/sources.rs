@@ -1,4 +1,4 @@
-//! Unpacked sources: published with a list of what they consist of, so that a torn or edited tree is never built.
+//! Unpacked sources, published with a manifest, so that a damaged or edited tree is never built.
 
 use super::entry::{read_manifest, write_manifest};
 use super::manifest::Manifest;
@@ -51,7 +51,7 @@ impl Store {
         Ok(dir.join("tree"))
     }
 
-    /// The keys of all source trees.
+    /// Returns the keys of all source trees.
     pub fn source_keys(&self) -> Result<Vec<Key>, Error> {
         self.keys_in("sources")
     }

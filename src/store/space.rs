@@ -1,4 +1,4 @@
-//! Room on the disk, asked before a run and not only when it has run out.
+//! Free disk space, checked before a run instead of when it has run out.
 
 use super::{Error, Store};
 use crate::base::units;

@@ -21,7 +21,38 @@ fn a_typo_in_the_matrix() {
     30 | tripple = "gamma-tiny"
        | ^^^^^^^
     hint: did you mean `triple`?
-    hint: valid keys are `aliases`, `arch`, `expect`, `facts`, `inherits`, `kernel`, `known-failure`, `notes`, `options`, `peculiarity`, `release-set`, `requires`, `set`, `summary`, `tier`, `toolchain`, `triple`, `with`
+    hint: valid keys are `aliases`, `arch`, `expect`, `facts`, `inherits`, `kernel`, `known-failure`, `notes`, `options`, `quirk`, `release-set`, `requires`, `set`, `summary`, `tier`, `toolchain`, `triple`, `with`
+    "#);
+}
+
+#[test]
+fn old_names_in_the_matrix_are_answered_with_the_new_ones() {
+    let quirk = "[[target.gamma.peculiarity]]\nwhat = \"x\"\nwhy = \"y\"\nfrom = \"z\"\n";
+    let change = |text: &'static str| {
+        move |world: &World| {
+            let path = world.path("data/targets.toml");
+            let matrix = fs_err::read_to_string(&path).unwrap();
+            fs_err::write(&path, format!("{matrix}\n{text}")).unwrap();
+        }
+    };
+    insta::assert_snapshot!(refused(change(quirk), &["build", "gamma"]), @r#"
+    exit 2
+    error: the key `peculiarity` was renamed
+       --> [DIR]/data/targets.toml:43:16
+       |
+    43 | [[target.gamma.peculiarity]]
+       |                ^^^^^^^^^^^
+    hint: use `quirk`
+    "#);
+    let fact = "[target.gamma.facts]\nbtf_min_all = \"0.5\"\n";
+    insta::assert_snapshot!(refused(change(fact), &["build", "gamma"]), @r#"
+    exit 2
+    error: the fact `btf_min_all` was renamed
+       --> [DIR]/data/targets.toml:44:1
+       |
+    44 | btf_min_all = "0.5"
+       | ^^^^^^^^^^^
+    hint: use `btf_min_complete`
     "#);
 }
 
@@ -329,7 +360,7 @@ fn a_triple_of_nonsense() {
     let change = |world: &World| world.edit("data/targets.toml", "triple = \"gamma-tiny\"", "triple = \"gamma tiny!\"");
     insta::assert_snapshot!(refused(change, &["build", "gamma"]), @r#"
     exit 2
-    error: `gamma tiny!` is no GNU triple
+    error: `gamma tiny!` is not a GNU triple
        --> [DIR]/data/targets.toml:30:10
        |
     30 | triple = "gamma tiny!"

@@ -46,7 +46,7 @@ fn results_have_links_logs_scripts_and_json() {
     let world = World::new();
     let ran = world.run(&["build", "gamma", "--json", "--out", "out"]).ok();
     let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(json["schema"], 1);
+    assert_eq!(json["schema"], 2);
     let shared = fs_err::read_to_string(world.path("out/gamma/kernel/share/kernel")).unwrap();
     assert!(shared.starts_with("--level=one\n") && shared.contains("object"), "{shared}");
     let tool = fs_err::read_to_string(world.store().join("results/now-quick/gamma/tool/share/tool")).unwrap();

@@ -98,7 +98,7 @@ fn a_target_that_has_no_such_result_is_named_before_anything_starts() {
     insta::assert_snapshot!(ran.message(), @r#"
     exit 2
     error: `alpha` has no `kit`: its recipe applies when `set.level == 'two'`
-    hint: leave this target out, or say what it lacks in targets.toml or by `--set`
+    hint: leave this target out, or set what it lacks in targets.toml or with `--set`
     "#);
 }
 

@@ -118,7 +118,7 @@ fn files_that_were_edited_or_name_no_target_are_found() {
     bad("matrix.md is not what `crossmill record` writes");
     world.run(&["record", "--no-runs"]).ok();
     world.edit("data/docs/matrix.json", "\"gamma\": {", "\"vax\": {");
-    bad("names `vax`, which is no target of the matrix");
+    bad("names `vax`, which is not a target of the matrix");
     world.edit("data/docs/matrix.json", "\"schema\": 1", "\"schema\": 2");
     insta::assert_snapshot!(world.run(&["record"]).message(), @r"
     exit 2

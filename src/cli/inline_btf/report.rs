@@ -9,7 +9,7 @@ use crate::report::Style;
 use crate::report::debuginfo::inline_btf as report;
 use clap::Args;
 
-/// Tell what tracing can see of inlined functions, and what it cannot
+/// Report what tracing can see of inlined functions, and what it cannot
 #[derive(Debug, Args)]
 pub struct Report {
     #[command(flatten)]

@@ -33,7 +33,7 @@ pub fn run_pahole(vmlinux: &Path, base: Option<&Path>, dir: &Path) -> Result<Pat
     probe("pahole", &args, &env, PATIENCE)?;
     if !path.is_file() {
         let problem = Diagnostic::new(format!("pahole wrote no BTF for {}", vmlinux.display()))
-            .hint("`pahole -J` says why; a file without debug information has none");
+            .hint("`pahole -J` prints the reason; a file without debug information has no types");
         return Err(CliError::new(exit::HOST, problem));
     }
     Ok(path)

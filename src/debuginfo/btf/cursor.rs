@@ -3,7 +3,7 @@
 
 use super::Endian;
 
-/// A word, if it is there.
+/// Returns a word, if it is there.
 pub(super) fn u32_at(bytes: &[u8], at: usize, endian: Endian) -> Option<u32> {
     let word = *bytes.get(at..)?.first_chunk::<4>()?;
     Some(if endian == Endian::Little { u32::from_le_bytes(word) } else { u32::from_be_bytes(word) })
@@ -23,31 +23,31 @@ pub struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// The words of these bytes; what is left beyond the last whole one is not seen.
+    /// Returns the words of these bytes; what is left beyond the last whole one is not seen.
     #[must_use]
     pub fn new(bytes: &'a [u8], endian: Endian) -> Self {
         Self { bytes, endian }
     }
 
-    /// How many there are.
+    /// Returns how many there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len() / 4
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes themselves.
+    /// Returns the bytes themselves.
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// Their byte order.
+    /// Returns their byte order.
     #[must_use]
     pub fn endian(&self) -> Endian {
         self.endian
@@ -59,7 +59,7 @@ impl<'a> Words<'a> {
         u32_at(self.bytes, index.checked_mul(4)?, self.endian)
     }
 
-    /// All of them, in order.
+    /// Returns all of them, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = u32> + use<'a> {
         let little = self.endian == Endian::Little;
         let (words, _) = self.bytes.as_chunks::<4>();

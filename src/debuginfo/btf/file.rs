@@ -145,19 +145,19 @@ impl<'i> Loaded<'i> {
         Ok(loaded)
     }
 
-    /// The bytes of a section.
+    /// Returns the bytes of a section.
     #[must_use]
     pub fn section(&self, name: &str) -> Option<&[u8]> {
         self.sections.iter().find(|(other, _)| *other == name).map(|(_, bytes)| bytes.as_ref())
     }
 
-    /// The file's own BTF: `.BTF`, or all of a file that is BTF as it stands.
+    /// Returns the file's own BTF: `.BTF`, or all of a file that is BTF as it stands.
     pub fn main(&self) -> Result<&[u8], Error> {
         let found = self.section(RAW).or_else(|| self.section(".BTF"));
         found.ok_or_else(|| Error::None { path: self.path.clone() })
     }
 
-    /// The file's own BTF, read on the base it has or is given.
+    /// Returns the file's own BTF, read on the base it has or is given.
     pub fn read<'l>(&'l self, base: Option<&Btf<'l>>) -> Result<Btf<'l>, Error> {
         let fail = |source| Error::Btf { path: self.path.clone(), source };
         let own_base = self.section(".BTF.base").map(|bytes| Btf::parse(bytes, None)).transpose().map_err(fail)?;

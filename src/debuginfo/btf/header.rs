@@ -14,7 +14,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Where it ends, from the end of the header.
+    /// Returns where it ends, from the end of the header.
     #[must_use]
     pub fn end(self) -> u64 {
         u64::from(self.offset) + u64::from(self.len)
@@ -75,23 +75,23 @@ impl Header {
         Ok(Self { endian, version, flags, len, types: span(8)?, strings: span(16)?, layout })
     }
 
-    /// The bytes after the header.
+    /// Returns the bytes after the header.
     #[must_use]
     pub fn body<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         usize::try_from(self.len).ok().and_then(|len| bytes.get(len..)).unwrap_or_default()
     }
 
-    /// The bytes of the type section.
+    /// Returns the bytes of the type section.
     pub fn type_bytes<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], Error> {
         self.types.of("type", self.body(bytes))
     }
 
-    /// The bytes of the string section.
+    /// Returns the bytes of the string section.
     pub fn string_bytes<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], Error> {
         self.strings.of("string", self.body(bytes))
     }
 
-    /// The layout entries; none where there is no such section.
+    /// Returns the layout entries; none where there is no such section.
     pub fn layout<'a>(&self, bytes: &'a [u8]) -> Result<Layout<'a>, Error> {
         let found = match self.layout {
             Some(span) if span.len > 0 => span.of("layout", self.body(bytes))?,
@@ -101,8 +101,8 @@ impl Header {
     }
 }
 
-/// Whether these bytes are the `.BTF.inline` of April 2025, form (i): a header
-/// like BTF's with two tables that are neither types nor strings.
+/// Returns whether these bytes are the `.BTF.inline` of April 2025, form (i): a header like BTF's
+/// with two tables that are neither types nor strings.
 ///
 /// An entry of the first table is {u32 callee, u32 caller, u32 offset, u16 count,
 /// u32 location[count]}. Where BTF has the info word it has a type id, far too
@@ -160,19 +160,19 @@ pub struct Layout<'a> {
 }
 
 impl Layout<'_> {
-    /// How many kinds it has entries for.
+    /// Returns how many kinds it has entries for.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len() / 4
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The entry of a kind.
+    /// Returns the entry of a kind.
     #[must_use]
     pub fn entry(&self, kind: u8) -> Option<LayoutEntry> {
         let at = usize::from(kind) * 4;

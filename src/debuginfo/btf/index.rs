@@ -20,13 +20,13 @@ pub struct NameIndex<'a> {
 pub type FuncIndex<'a> = NameIndex<'a>;
 
 impl<'a> NameIndex<'a> {
-    /// The FUNCs of a file and its bases.
+    /// Returns the FUNCs of a file and its bases.
     #[must_use]
     pub fn functions(btf: &Btf<'a>) -> Self {
         Self::new(btf, Kind::Func)
     }
 
-    /// The types of a kind, of a file and its bases.
+    /// Returns the types of a kind, of a file and its bases.
     #[must_use]
     pub fn new(btf: &Btf<'a>, kind: Kind) -> Self {
         let named: Vec<(&'a [u8], u32)> = btf
@@ -49,13 +49,13 @@ impl<'a> NameIndex<'a> {
         index
     }
 
-    /// The lowest id of this name.
+    /// Returns the lowest id of this name.
     #[must_use]
     pub fn first(&self, name: &[u8]) -> Option<u32> {
         self.ids(name).next()
     }
 
-    /// All ids of this name, rising. Static functions share names.
+    /// Returns all ids of this name, rising. Static functions share names.
     pub fn ids(&self, name: &[u8]) -> impl Iterator<Item = u32> + '_ {
         let mut place = self.first.get(name).copied().unwrap_or(NONE);
         std::iter::from_fn(move || {
@@ -66,13 +66,13 @@ impl<'a> NameIndex<'a> {
         })
     }
 
-    /// How many types it knows.
+    /// Returns how many types it knows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether it knows none.
+    /// Returns whether it knows none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()

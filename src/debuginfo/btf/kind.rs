@@ -133,7 +133,7 @@ impl Grammar {
         (vlen, u8::try_from(kind).expect("7 bits"))
     }
 
-    /// The bits of an info word that have a meaning.
+    /// Returns the bits of an info word that have a meaning.
     #[must_use]
     pub fn mask(self) -> u32 {
         match self {
@@ -151,7 +151,7 @@ impl Kind {
         known.copied().unwrap_or(Self::Other(number))
     }
 
-    /// The number in the file.
+    /// Returns the number in the file.
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
@@ -160,7 +160,7 @@ impl Kind {
         }
     }
 
-    /// All 22 that are known, from 1 on.
+    /// Returns all 22 that are known, from 1 on.
     #[must_use]
     pub fn all() -> &'static [Self] {
         &KINDS
@@ -224,13 +224,13 @@ impl Kind {
         })
     }
 
-    /// Whether it is one of the three of inline BTF.
+    /// Returns whether it is one of the three of inline BTF.
     #[must_use]
     pub fn is_inline(self) -> bool {
         matches!(self, Self::LocParam | Self::LocProto | Self::LocSec)
     }
 
-    /// Whether it says something about another type and changes nothing else of it.
+    /// Returns whether it says something about another type and changes nothing else of it.
     #[must_use]
     pub fn is_modifier(self) -> bool {
         matches!(self, Self::Typedef | Self::Volatile | Self::Const | Self::Restrict | Self::TypeTag)

@@ -42,7 +42,8 @@ pub struct LocParam<'a> {
 }
 
 impl LocParam<'_> {
-    /// The constant, or the offset to a register; a signed or short one is extended to 64 bits.
+    /// Returns the constant, or the offset to a register; a signed or short one is extended to 64
+    /// bits.
     ///
     /// An offset of one word is sign-extended; a constant only where it is SIGNED.
     #[must_use]
@@ -62,13 +63,13 @@ impl LocParam<'_> {
         })
     }
 
-    /// The register, in DWARF's numbers.
+    /// Returns the register, in DWARF's numbers.
     #[must_use]
     pub fn register(&self) -> Option<u32> {
         if self.flags & flags::REG != 0 { self.values.get(0) } else { None }
     }
 
-    /// The second register of a pair.
+    /// Returns the second register of a pair.
     #[must_use]
     pub fn second_register(&self) -> Option<u32> {
         if self.flags & (flags::REG | flags::OFFSET) == flags::REG { self.values.get(1) } else { None }

@@ -125,7 +125,7 @@ pub enum Error {
     #[error("base and split file together have more types or strings than 32 bits can number")]
     TooMany,
     /// A kind that is not known and that no layout entry tells the size of.
-    #[error("type {id} is of the unknown kind {kind}, and no layout section says how long that is")]
+    #[error("type {id} has the unknown kind {kind}, and no layout section defines its size")]
     Kind {
         /// The type's id.
         id: u32,
@@ -151,7 +151,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Where in the section it is, where that can be said.
+    /// Returns where in the section it is, where that can be said.
     #[must_use]
     pub fn type_offset(&self) -> Option<u32> {
         match self {

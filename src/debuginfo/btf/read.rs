@@ -114,85 +114,85 @@ impl<'a> Btf<'a> {
         (!parts.is_empty()).then(|| Self { parts: parts.to_vec() })
     }
 
-    /// Whether it stands on a base.
+    /// Returns whether it stands on a base.
     #[must_use]
     pub fn is_split(&self) -> bool {
         self.parts.len() > 1
     }
 
-    /// The file's header.
+    /// Returns the file's header.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.own().header
     }
 
-    /// The layout entries of the file.
+    /// Returns the layout entries of the file.
     #[must_use]
     pub fn layout(&self) -> Layout<'a> {
         self.own().layout
     }
 
-    /// The byte order.
+    /// Returns the byte order.
     #[must_use]
     pub fn endian(&self) -> Endian {
         self.own().header.endian
     }
 
-    /// How the file is written.
+    /// Returns how the file is written.
     #[must_use]
     pub fn grammar(&self) -> Grammar {
         self.own().grammar
     }
 
-    /// Whether anything in the file reads differently in the two grammars.
+    /// Returns whether anything in the file reads differently in the two grammars.
     #[must_use]
     pub fn is_grammar_decided(&self) -> bool {
         self.own().decided
     }
 
-    /// Whether the file has any of the kinds of inline BTF.
+    /// Returns whether the file has any of the kinds of inline BTF.
     #[must_use]
     pub fn has_inline_kinds(&self) -> bool {
         self.own().walk.inline
     }
 
-    /// The first id of the file's own types.
+    /// Returns the first id of the file's own types.
     #[must_use]
     pub fn first_id(&self) -> u32 {
         self.own().first_id
     }
 
-    /// The id after the last.
+    /// Returns the id after the last.
     #[must_use]
     pub fn next_id(&self) -> u32 {
         self.own().end()
     }
 
-    /// How many types the file itself has.
+    /// Returns how many types the file itself has.
     #[must_use]
     pub fn len(&self) -> usize {
         self.own().walk.offsets.len()
     }
 
-    /// Whether the file itself has no types.
+    /// Returns whether the file itself has no types.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A type of the file or of its bases; nothing for 0, which is `void`.
+    /// Returns a type of the file or of its bases; nothing for 0, which is `void`.
     #[must_use]
     pub fn type_by_id(&self, id: u32) -> Option<Type<'a>> {
         self.parts.iter().rev().find(|part| part.first_id <= id)?.get(id)
     }
 
-    /// The file's own types, by id.
+    /// Returns the file's own types, by id.
     pub fn types(&self) -> impl Iterator<Item = Type<'a>> + '_ {
         let part = self.own();
         (part.first_id..part.end()).filter_map(|id| part.get(id))
     }
 
-    /// All types, those of the bases first.
+    /// Returns all types, those of the bases first.
     pub fn all_types(&self) -> impl Iterator<Item = Type<'a>> + '_ {
         self.parts.iter().flat_map(|part| (part.first_id..part.end()).filter_map(|id| part.get(id)))
     }
@@ -204,9 +204,9 @@ impl<'a> Btf<'a> {
         (at < part.ended).then_some((part.as_ref(), at))
     }
 
-    /// The string at an offset, as far as it can be a name: its first
-    /// [`LONGEST_NAME`] bytes and one more. A file may have one string of many
-    /// megabytes that a million members are named by.
+    /// Returns the string at an offset, as far as it can be a name: its first [`LONGEST_NAME`]
+    /// bytes and one more. A file may have one string of many megabytes that a million members are
+    /// named by.
     #[must_use]
     pub fn name(&self, offset: u32) -> Option<&'a [u8]> {
         let (part, at) = self.string_place(offset)?;
@@ -215,14 +215,14 @@ impl<'a> Btf<'a> {
         rest.split(|byte| *byte == 0).next()
     }
 
-    /// The string at an offset; nothing where it begins or ends outside its section.
+    /// Returns the string at an offset; nothing where it begins or ends outside its section.
     #[must_use]
     pub fn string(&self, offset: u32) -> Option<&'a [u8]> {
         let (part, at) = self.string_place(offset)?;
         CStr::from_bytes_until_nul(part.strings.get(at..)?).ok().map(CStr::to_bytes)
     }
 
-    /// Whether a string of its own begins at an offset, or a writer would point elsewhere.
+    /// Returns whether a string of its own begins at an offset, or a writer would point elsewhere.
     #[must_use]
     pub fn is_string_start(&self, offset: u32) -> bool {
         let Some(part) = self.parts.iter().rev().find(|part| part.first_string <= offset) else { return false };
@@ -230,32 +230,34 @@ impl<'a> Btf<'a> {
         at == 0 || part.strings.get(at - 1) == Some(&0)
     }
 
-    /// A name to be shown; what is not there or not UTF-8 shows as that, what is too long is cut.
+    /// Returns a name to be shown; what is not there or not UTF-8 shows as that, what is too long
+    /// is cut.
     #[must_use]
     pub fn text(&self, offset: u32) -> Cow<'a, str> {
         self.name(offset).map_or(Cow::Borrowed("(invalid-name-offset)"), String::from_utf8_lossy)
     }
 
-    /// The first offset of the file's own strings.
+    /// Returns the first offset of the file's own strings.
     #[must_use]
     pub fn first_string(&self) -> u32 {
         self.own().first_string
     }
 
-    /// The offset after the last string.
+    /// Returns the offset after the last string.
     #[must_use]
     pub fn string_end(&self) -> u32 {
         let part = self.own();
         part.first_string.saturating_add(u32::try_from(part.strings.len()).unwrap_or(u32::MAX))
     }
 
-    /// The file's own string section.
+    /// Returns the file's own string section.
     #[must_use]
     pub fn strings(&self) -> &'a [u8] {
         self.own().strings
     }
 
-    /// The string sections of the chain with the offset each begins at, the first base's first.
+    /// Returns the string sections of the chain with the offset each begins at, the first base's
+    /// first.
     pub fn string_sections(&self) -> impl Iterator<Item = (u32, &'a [u8])> + '_ {
         self.parts.iter().map(|part| (part.first_string, part.strings))
     }
@@ -375,7 +377,7 @@ impl Source<'_> {
 }
 
 impl<'a> Type<'a> {
-    /// Every type id it holds, in order, 0 included.
+    /// Returns every type id it holds, in order, 0 included.
     pub fn references(&self) -> impl Iterator<Item = u32> + use<'a> {
         let shape = self.kind.shape(self.grammar);
         let head = shape.filter(|shape| shape.head == Head::Type).map(|_| self.size_or_type);
@@ -383,7 +385,7 @@ impl<'a> Type<'a> {
         head.into_iter().chain(self.words_of(once, each))
     }
 
-    /// Every string offset it holds, its name first, 0 included.
+    /// Returns every string offset it holds, its name first, 0 included.
     pub fn names(&self) -> impl Iterator<Item = u32> + use<'a> {
         let each = self.kind.shape(self.grammar).map_or(0, |shape| shape.element_names);
         std::iter::once(self.name_off).chain(self.words_of(0, each))

@@ -2,7 +2,8 @@
 
 use super::{Builder, Endian, Grammar, Kind, LocSite, Order, Param, flags};
 
-/// A valid file: types 1 to 20 of all plain kinds, 21 a LOC_PARAM, 22 a LOC_PROTO, 23 a LOCSEC.
+/// Returns a valid file: types 1 to 20 of all plain kinds, 21 a LOC_PARAM, 22 a LOC_PROTO, 23 a
+/// LOCSEC.
 pub fn everything(endian: Endian, header_32: bool, grammar: Grammar) -> Vec<u8> {
     let mut builder = Builder::new(None, endian, header_32).order(Order::AsPushed).grammar(grammar);
     plain(&mut builder);
@@ -66,7 +67,7 @@ fn tagged(builder: &mut Builder<'_>) {
     builder.push(Kind::Ptr, 0, false, 0, 18, &[]);
 }
 
-/// Every combination of byte order, header and grammar.
+/// Returns every combination of byte order, header and grammar.
 pub fn all() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for endian in [Endian::Little, Endian::Big] {

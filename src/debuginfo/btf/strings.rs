@@ -22,7 +22,7 @@ pub(super) fn texts(first: u32, section: &[u8]) -> impl Iterator<Item = (u32, &[
     })
 }
 
-/// The offset of each string of a chain; of equal ones the first.
+/// Returns the offset of each string of a chain; of equal ones the first.
 pub(super) fn index<'a>(base: &Btf<'a>) -> HashMap<&'a [u8], u32> {
     let total: usize = base.string_sections().map(|(_, section)| section.len()).sum();
     let mut index = HashMap::with_capacity(total / 20);

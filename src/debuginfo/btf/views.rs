@@ -72,7 +72,7 @@ impl<'a> Type<'a> {
         if wanted { self.data } else { self.data.skip(self.data.len()) }
     }
 
-    /// An INT's encoding.
+    /// Returns an INT's encoding.
     #[must_use]
     pub fn int(&self) -> Option<Int> {
         let word = self.data_if(self.kind == Kind::Int).get(0)?;
@@ -80,14 +80,14 @@ impl<'a> Type<'a> {
         Some(Int { encoding: high & 0xf, offset, bits })
     }
 
-    /// An ARRAY's elements.
+    /// Returns an ARRAY's elements.
     #[must_use]
     pub fn array(&self) -> Option<Array> {
         let [element, index, len] = self.data_if(self.kind == Kind::Array).group(0)?;
         Some(Array { element, index, len })
     }
 
-    /// The members of a STRUCT or UNION.
+    /// Returns the members of a STRUCT or UNION.
     pub fn members(&self) -> impl Iterator<Item = Member> + use<'a> {
         let flag = self.kind_flag;
         let data = self.data_if(matches!(self.kind, Kind::Struct | Kind::Union));
@@ -101,13 +101,13 @@ impl<'a> Type<'a> {
         Some(member(data.group(index)?, self.kind_flag))
     }
 
-    /// The parameters of a FUNC_PROTO.
+    /// Returns the parameters of a FUNC_PROTO.
     pub fn params(&self) -> impl Iterator<Item = Param> + use<'a> {
         let data = self.data_if(self.kind == Kind::FuncProto);
         data.groups().map(|[name_off, type_id]| Param { name_off, type_id })
     }
 
-    /// The values of an ENUM or ENUM64.
+    /// Returns the values of an ENUM or ENUM64.
     pub fn enumerators(&self) -> impl Iterator<Item = Enumerator> + use<'a> {
         let signed = self.kind_flag;
         let small = self.data_if(self.kind == Kind::Enum).groups();
@@ -121,51 +121,51 @@ impl<'a> Type<'a> {
         small.chain(large)
     }
 
-    /// The variables of a DATASEC.
+    /// Returns the variables of a DATASEC.
     pub fn section_vars(&self) -> impl Iterator<Item = SectionVar> + use<'a> {
         let data = self.data_if(self.kind == Kind::DataSec);
         data.groups().map(|[type_id, offset, size]| SectionVar { type_id, offset, size })
     }
 
-    /// A VAR's linkage: 0 static, 1 global, 2 extern.
+    /// Returns a VAR's linkage: 0 static, 1 global, 2 extern.
     #[must_use]
     pub fn var_linkage(&self) -> Option<u32> {
         self.data_if(self.kind == Kind::Var).get(0)
     }
 
-    /// Which member or parameter a DECL_TAG is about; -1 for the whole.
+    /// Returns which member or parameter a DECL_TAG is about; -1 for the whole.
     #[must_use]
     pub fn component_index(&self) -> Option<i32> {
         Some(self.data_if(self.kind == Kind::DeclTag).get(0)?.cast_signed())
     }
 
-    /// A LOC_PARAM of form (iii).
+    /// Returns a LOC_PARAM of form (iii).
     #[must_use]
     pub fn loc_param(&self) -> Option<LocParam<'a>> {
         let data = self.data_if(self.kind == Kind::LocParam && self.grammar == Grammar::Wide);
         Some(LocParam { size: self.size_or_type, flags: data.get(0)?, values: data.skip(1) })
     }
 
-    /// A LOC_PARAM of form (ii).
+    /// Returns a LOC_PARAM of form (ii).
     #[must_use]
     pub fn old_loc_param(&self) -> Option<OldLocParam> {
         let data = self.data_if(self.kind == Kind::LocParam && self.grammar == Grammar::Narrow);
         loc::old_param(self, data)
     }
 
-    /// The LOC_PARAMs of a LOC_PROTO, 0 for what is not available.
+    /// Returns the LOC_PARAMs of a LOC_PROTO, 0 for what is not available.
     #[must_use]
     pub fn loc_proto(&self) -> Option<Words<'a>> {
         (self.kind == Kind::LocProto).then_some(self.data)
     }
 
-    /// The sites of a LOCSEC of form (iii).
+    /// Returns the sites of a LOCSEC of form (iii).
     pub fn loc_sites(&self) -> impl Iterator<Item = LocSite> + use<'a> {
         let data = self.data_if(self.kind == Kind::LocSec && self.grammar == Grammar::Wide);
         data.groups().map(|[func, loc_proto, offset]| LocSite { func, offset, loc_proto })
     }
 
-    /// The sites of a LOCSEC of form (ii).
+    /// Returns the sites of a LOCSEC of form (ii).
     pub fn old_loc_sites(&self) -> impl Iterator<Item = OldLocSite> + use<'a> {
         let data = self.data_if(self.kind == Kind::LocSec && self.grammar == Grammar::Narrow);
         let sites = data.groups();

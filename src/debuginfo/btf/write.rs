@@ -30,7 +30,7 @@ pub enum WriteError {
         count: u64,
     },
     /// A type whose data is not whole words cannot be copied.
-    #[error("type {id} has data that is no whole number of words")]
+    #[error("type {id} has data that is not a whole number of words")]
     Copy {
         /// Its id.
         id: u32,
@@ -56,7 +56,7 @@ pub struct IdMap {
 }
 
 impl IdMap {
-    /// The id in the file. Ids of the base, and those that were never given, stay.
+    /// Returns the id in the file. Ids of the base, and those that were never given, stay.
     #[must_use]
     pub fn get(&self, id: u32) -> u32 {
         let index = id.checked_sub(self.first_id).and_then(|index| usize::try_from(index).ok());
@@ -101,7 +101,7 @@ pub struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// A file on a base, or on none. With `header_32` it has a layout section.
+    /// Returns a file on a base, or on none. With `header_32` it has a layout section.
     #[must_use]
     pub fn new(base: Option<&Btf<'a>>, endian: Endian, header_32: bool) -> Self {
         let mut builder = Self {
@@ -145,25 +145,26 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// How many types there are so far, LOCSECs not counted.
+    /// Returns how many types there are so far, LOCSECs not counted.
     #[must_use]
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// How many types of a kind there are so far.
+    /// Returns how many types of a kind there are so far.
     #[must_use]
     pub fn count(&self, kind: Kind) -> usize {
         self.records.iter().filter(|record| record.kind == kind).count()
     }
 
-    /// The offset of a string: the base's where it has it. What stands after a NUL is left out.
+    /// Returns the offset of a string: the base's where it has it. What stands after a NUL is left
+    /// out.
     pub fn string(&mut self, text: impl AsRef<[u8]>) -> u32 {
         let text = text.as_ref();
         let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -200,26 +201,26 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// A FUNC_PROTO; an equal one there is already is used again. `...` is a last
-    /// parameter without name and type.
+    /// Returns a FUNC_PROTO; an equal one there is already is used again. `...` is a last parameter
+    /// without name and type.
     pub fn func_proto(&mut self, returns: u32, params: &[Param]) -> u32 {
         let words = params.iter().flat_map(|param| [param.name_off, param.type_id]);
         self.once(Kind::FuncProto, params.len(), returns, words)
     }
 
-    /// A FUNC with a linkage: 0 static, 1 global, 2 extern.
+    /// Returns a FUNC with a linkage: 0 static, 1 global, 2 extern.
     pub fn func(&mut self, name: impl AsRef<[u8]>, proto: u32, linkage: u32) -> u32 {
         let name = self.string(name);
         self.push(Kind::Func, name, false, linkage, proto, &[])
     }
 
-    /// A LOC_PARAM; an equal one there is already is used again.
+    /// Returns a LOC_PARAM; an equal one there is already is used again.
     pub fn loc_param(&mut self, size: u32, flags: u32, values: &[u32]) -> u32 {
         self.once(Kind::LocParam, values.len(), size, std::iter::once(flags).chain(values.iter().copied()))
     }
 
-    /// A LOC_PROTO of LOC_PARAMs, 0 for what is not available; an equal one there
-    /// is already is used again.
+    /// Returns a LOC_PROTO of LOC_PARAMs, 0 for what is not available; an equal one there is
+    /// already is used again.
     pub fn loc_proto(&mut self, params: &[u32]) -> u32 {
         self.once(Kind::LocProto, params.len(), 0, params.iter().copied())
     }
@@ -279,12 +280,12 @@ impl<'a> Builder<'a> {
         id
     }
 
-    /// The file's bytes.
+    /// Returns the file's bytes.
     pub fn finish(self) -> Result<Vec<u8>, WriteError> {
         self.finish_with_ids().map(|(bytes, _)| bytes)
     }
 
-    /// The file's bytes, and what became of the provisional ids.
+    /// Returns the file's bytes, and what became of the provisional ids.
     pub fn finish_with_ids(mut self) -> Result<(Vec<u8>, IdMap), WriteError> {
         let sections: Vec<(u32, Vec<LocSite>)> = std::mem::take(&mut self.sections).into_iter().collect();
         let own = self.records.len();

@@ -76,7 +76,7 @@ impl Reason {
         Self::Unknown,
     ];
 
-    /// Its name in figures and JSON.
+    /// Returns its name in figures and JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -119,13 +119,13 @@ impl Reasons {
         self.0 |= 1 << reason as u8;
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether `reason` is one of them.
+    /// Returns whether `reason` is one of them.
     #[must_use]
     pub fn has(self, reason: Reason) -> bool {
         self.0 & 1 << reason as u8 != 0

@@ -108,7 +108,7 @@ impl Evaluator {
         }
     }
 
-    /// The state after the instructions of a CIE.
+    /// Returns the state after the instructions of a CIE.
     pub(super) fn initial(abi: Abi, cie: &Cie<'_>, instructions: Slice<'_>) -> Result<Initial, Error> {
         // Every reason counts here; `run` asks again for what depends on the version.
         let mut evaluator = Self::new(abi, 3);

@@ -57,13 +57,13 @@ pub struct Section {
 }
 
 impl Section {
-    /// Whether it holds instructions.
+    /// Returns whether it holds instructions.
     #[must_use]
     pub fn is_code(&self) -> bool {
         self.flags & elf::SHF_EXECINSTR.0 != 0
     }
 
-    /// Whether it is in memory when the program runs.
+    /// Returns whether it is in memory when the program runs.
     #[must_use]
     pub fn is_allocated(&self) -> bool {
         self.flags & elf::SHF_ALLOC.0 != 0
@@ -145,13 +145,13 @@ impl<'a> Elf<'a> {
         }
     }
 
-    /// The file as `object` sees it.
+    /// Returns the file as `object` sees it.
     #[must_use]
     pub fn object(&self) -> &object::File<'a> {
         &self.file
     }
 
-    /// The byte order.
+    /// Returns the byte order.
     #[must_use]
     pub fn endian(&self) -> Endianness {
         self.file.endianness()
@@ -173,7 +173,7 @@ impl<'a> Elf<'a> {
         if self.file.is_64() { 8 } else { 4 }
     }
 
-    /// Whether it is a `.o` (or `ld -r` output, or a kernel module).
+    /// Returns whether it is a `.o` (or `ld -r` output, or a kernel module).
     #[must_use]
     pub fn is_relocatable(&self) -> bool {
         self.file.kind() == object::ObjectKind::Relocatable
@@ -197,7 +197,8 @@ impl<'a> Elf<'a> {
         Some((found.0, found.0.saturating_add(found.1)))
     }
 
-    /// The relocations of a section: where, and whether it is one that does nothing (`R_*_NONE`).
+    /// Returns the relocations of a section: where, and whether it is one that does nothing
+    /// (`R_*_NONE`).
     #[must_use]
     pub fn relocations(&self, section: &Section) -> Vec<(u64, bool)> {
         let Ok(found) = self.file.section_by_index(section.index) else { return Vec::new() };
@@ -205,30 +206,30 @@ impl<'a> Elf<'a> {
         found.relocations().map(|(offset, relocation)| (offset, nothing(&relocation))).collect()
     }
 
-    /// All sections, in the file's order.
+    /// Returns all sections, in the file's order.
     #[must_use]
     pub fn sections(&self) -> &[Section] {
         &self.sections
     }
 
-    /// All sections of this name: a relocatable file may have several.
+    /// Returns all sections of this name: a relocatable file may have several.
     pub fn sections_named<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Section> {
         self.sections.iter().filter(move |section| section.name == name)
     }
 
-    /// The first section of this name.
+    /// Returns the first section of this name.
     #[must_use]
     pub fn section(&self, name: &str) -> Option<&Section> {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// The address a section is laid out at.
+    /// Returns the address a section is laid out at.
     #[must_use]
     pub fn address_of(&self, section: SectionIndex) -> Option<u64> {
         self.sections.iter().find(|other| other.index == section).map(|section| section.address)
     }
 
-    /// The section's data, decompressed and relocated.
+    /// Returns the section's data, decompressed and relocated.
     pub fn data(&self, section: &Section) -> Result<Data<'a>, Error> {
         let fail = |why: String| Error::Section { section: section.name.clone(), why };
         let found = self.file.section_by_index(section.index).map_err(|error| fail(error.to_string()))?;
@@ -244,7 +245,7 @@ impl<'a> Elf<'a> {
         Ok(Data { bytes, unapplied })
     }
 
-    /// The data of the first section of this name; nothing where there is none.
+    /// Returns the data of the first section of this name; nothing where there is none.
     pub fn data_named(&self, name: &str) -> Result<Option<Data<'a>>, Error> {
         self.section(name).map(|section| self.data(section)).transpose()
     }
@@ -318,7 +319,7 @@ impl<'a> Elf<'a> {
         section.and_then(|section| self.laid_out.get(&section.0)).copied().unwrap_or(0)
     }
 
-    /// The functions of the symbol table, by address.
+    /// Returns the functions of the symbol table, by address.
     #[must_use]
     pub fn functions(&self) -> Vec<Function> {
         let mut functions: Vec<_> = self

@@ -7,7 +7,7 @@ use gimli::{
     Abbreviation, AttributeValue, DwLang, DwTag, Endianity, EntriesRaw, RawLocListEntry, UnitOffset, constants as dw,
 };
 
-/// An index of a file, or any other number; 0 for what does not fit.
+/// Returns an index of a file, or any other number; 0 for what does not fit.
 pub(super) fn number<E: Endianity>(value: AttributeValue<Slice<'_, E>>) -> u32 {
     let number = match value {
         AttributeValue::FileIndex(index) => Some(index),
@@ -16,7 +16,7 @@ pub(super) fn number<E: Endianity>(value: AttributeValue<Slice<'_, E>>) -> u32 {
     number.and_then(|number| u32::try_from(number).ok()).unwrap_or(0)
 }
 
-/// The value that an attribute gives.
+/// Returns the value that an attribute gives.
 pub(super) fn constant<'d, E: Endianity>(attribute: &gimli::Attribute<Slice<'d, E>>) -> Place<'d> {
     match attribute.value() {
         AttributeValue::Sdata(value) => Place::Value(value.cast_unsigned()),
@@ -27,7 +27,7 @@ pub(super) fn constant<'d, E: Endianity>(attribute: &gimli::Attribute<Slice<'d, 
     }
 }
 
-/// An empty range would be stepped over; with one byte it is seen.
+/// Returns an empty range would be stepped over; with one byte it is seen.
 pub(super) fn widened<E: Endianity>(raw: RawLocListEntry<Slice<'_, E>>) -> (RawLocListEntry<Slice<'_, E>>, bool) {
     use RawLocListEntry as Raw;
     match raw {

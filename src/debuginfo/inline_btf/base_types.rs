@@ -21,7 +21,7 @@ pub struct BaseTypes<'b> {
 const MOST_OF_ONE_NAME: usize = 64;
 
 impl<'b> BaseTypes<'b> {
-    /// The index of a base and what it stands on.
+    /// Returns the index of a base and what it stands on.
     #[must_use]
     pub fn new(btf: &Btf<'b>) -> Self {
         let mut known = Self { btf: Some(btf.clone()), ..Self::default() };
@@ -72,25 +72,25 @@ impl<'b> BaseTypes<'b> {
         }
     }
 
-    /// The base itself.
+    /// Returns the base itself.
     #[must_use]
     pub fn btf(&self) -> Option<&Btf<'b>> {
         self.btf.as_ref()
     }
 
-    /// A pointer to, or a qualified form of, a type.
+    /// Returns a pointer to, or a qualified form of, a type.
     #[must_use]
     pub fn wrapper(&self, kind: Kind, target: u32) -> Option<u32> {
         self.wrappers.get(&(kind, target)).copied()
     }
 
-    /// A typedef of exactly this type.
+    /// Returns a typedef of exactly this type.
     #[must_use]
     pub fn typedef(&self, name: &[u8], target: u32) -> Option<u32> {
         self.typedefs.get(&(name, target)).copied()
     }
 
-    /// All of this kind and name, in the base's order.
+    /// Returns all of this kind and name, in the base's order.
     #[must_use]
     pub fn named(&self, kind: Kind, name: &[u8]) -> &[u32] {
         self.named.get(&kind).and_then(|names| names.get(name)).map_or(&[], Vec::as_slice)
@@ -103,7 +103,7 @@ impl<'b> BaseTypes<'b> {
         self.named(kind, name).iter().find(fits).copied()
     }
 
-    /// An array.
+    /// Returns an array.
     #[must_use]
     pub fn array(&self, element: u32, len: u32) -> Option<u32> {
         self.arrays.get(&(element, len)).copied()
@@ -115,7 +115,7 @@ impl<'b> BaseTypes<'b> {
         self.index_type
     }
 
-    /// A prototype of this return type and these parameters.
+    /// Returns a prototype of this return type and these parameters.
     #[must_use]
     pub fn proto(&self, shape: &[u32]) -> Option<u32> {
         self.protos.get(shape).copied()
@@ -125,8 +125,8 @@ impl<'b> BaseTypes<'b> {
         self.btf.as_ref()?.type_by_id(id)
     }
 
-    /// The FUNC of this name whose prototype says the same as `params` (ids of
-    /// the base; nothing for a type it does not have) and `variadic`.
+    /// Returns the FUNC of this name whose prototype says the same as `params` (ids of the base;
+    /// nothing for a type it does not have) and `variadic`.
     #[must_use]
     pub fn function(&self, name: &[u8], returns: Option<u32>, params: &[Option<u32>], variadic: bool) -> Option<u32> {
         let candidates = self.named(Kind::Func, name);

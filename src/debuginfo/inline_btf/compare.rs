@@ -44,7 +44,7 @@ pub struct Comparison {
 const EXAMPLES: usize = 4;
 
 impl Comparison {
-    /// Whether both say the same.
+    /// Returns whether both say the same.
     #[must_use]
     pub fn is_equal(&self) -> bool {
         self.equal == self.in_btf && self.equal == self.in_dwarf && self.unreadable == 0
@@ -93,7 +93,7 @@ pub fn compare(btf: &Btf<'_>, merged: &Merged<'_>) -> Comparison {
             outcome.other_locations += 1;
             outcome.example(outcome.other_locations, || {
                 let dwarf: Vec<_> = merged.locations_of(&entry).collect();
-                format!("{function} at {:#x}: BTF says {:?}, DWARF {dwarf:?}", site.pc, site.params)
+                format!("{function} at {:#x}: BTF has {:?}, DWARF {dwarf:?}", site.pc, site.params)
             });
         } else {
             outcome.only_btf += 1;

@@ -93,7 +93,7 @@ impl<'d> Sections<'d> {
         Ok(Self { data, lists, link: linked(elf, ".gnu_debuglink")? })
     }
 
-    /// The bytes of `.debug_info`.
+    /// Returns the bytes of `.debug_info`.
     #[must_use]
     pub fn info(&self) -> &[u8] {
         self.data.borrow(|bytes| EndianSlice::new(bytes, gimli::LittleEndian)).debug_info.reader().slice()
@@ -168,7 +168,7 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
         if self.budget.fetch_sub(entries, Ordering::Relaxed) < entries { Err(Error::Lists) } else { Ok(()) }
     }
 
-    /// Which unit an offset of `.debug_info` is in.
+    /// Returns which unit an offset of `.debug_info` is in.
     #[must_use]
     pub fn unit_of(&self, offset: u64) -> Option<usize> {
         let start = |header: &UnitHeader<_>| header.debug_info_offset().map_or(0, |offset| offset.0 as u64);
@@ -177,7 +177,7 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
         (offset < start(header) + header.length_including_self() as u64).then_some(index)
     }
 
-    /// A unit with what its root says, without its line table. Its language beside it.
+    /// Returns a unit with what its root says, without its line table. Its language beside it.
     pub fn unit(&self, header: &UnitHeader<Slice<'d, E>>) -> Result<(Unit<'d, E>, Option<DwLang>), gimli::Error> {
         let abbreviations = self.dwarf.abbreviations(header)?;
         let encoding = header.encoding();
@@ -300,7 +300,7 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
         })
     }
 
-    /// The lengths of an array's dimensions; 0 where one is not known.
+    /// Returns the lengths of an array's dimensions; 0 where one is not known.
     #[must_use]
     pub fn dimensions(&self, offset: u64, here: &Unit<'d, E>) -> Vec<u32> {
         let mut found = Vec::new();
@@ -316,8 +316,8 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
         found
     }
 
-    /// The types of a function type's parameters, and whether `...` follows.
-    /// Nothing where there are more than `most`, or one has no type.
+    /// Returns the types of a function type's parameters, and whether `...` follows. Nothing where
+    /// there are more than `most`, or one has no type.
     #[must_use]
     pub fn function_type(&self, offset: u64, here: &Unit<'d, E>, most: usize) -> Option<(Vec<u64>, bool)> {
         let (mut params, mut variadic, mut sound) = (Vec::new(), false, true);
@@ -336,13 +336,13 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
         sound.then_some((params, variadic))
     }
 
-    /// The text of a string attribute; empty where it cannot be had.
+    /// Returns the text of a string attribute; empty where it cannot be had.
     #[must_use]
     pub fn text(&self, unit: &Unit<'d, E>, value: AttributeValue<Slice<'d, E>>) -> &'d [u8] {
         self.dwarf.attr_string(unit, value).map(|text| text.slice()).unwrap_or_default()
     }
 
-    /// The name of a file of a unit's line table.
+    /// Returns the name of a file of a unit's line table.
     #[must_use]
     pub fn file_name(&self, unit: usize, file: u64) -> Option<String> {
         let header = self.units.get(unit)?;
@@ -361,7 +361,7 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
     }
 }
 
-/// The offset in `.debug_info` that an attribute refers to; nothing for another file's.
+/// Returns the offset in `.debug_info` that an attribute refers to; nothing for another file's.
 #[must_use]
 pub fn reference<E: Endianity>(unit: &Unit<'_, E>, value: AttributeValue<Slice<'_, E>>) -> Option<u64> {
     match value {

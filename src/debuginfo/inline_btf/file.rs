@@ -132,7 +132,7 @@ impl<'i> File<'i> {
         Ok(Some(self.btf.sound(base.as_ref().zip(path))?))
     }
 
-    /// The sites of its debug information.
+    /// Returns the sites of its debug information.
     pub fn extract(
         &self,
         known: &BaseTypes<'_>,

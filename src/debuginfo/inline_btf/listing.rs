@@ -52,7 +52,7 @@ pub struct ListedSite {
 }
 
 impl SitesOf {
-    /// The files that the calls are in: unit, and number in its line table.
+    /// Returns the files that the calls are in: unit, and number in its line table.
     #[must_use]
     pub fn files(&self) -> Vec<(u32, u32)> {
         let mut files: Vec<_> =
@@ -64,7 +64,7 @@ impl SitesOf {
 }
 
 impl Extraction<'_> {
-    /// Every site of the functions of a name.
+    /// Returns every site of the functions of a name.
     #[must_use]
     pub fn sites_of(&self, name: &[u8]) -> SitesOf {
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();

@@ -84,7 +84,7 @@ impl Missing {
         Self::Damaged,
     ];
 
-    /// The stable word for JSON.
+    /// Returns the stable word for JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -127,7 +127,7 @@ impl Missing {
             Self::FixedAddress => "memory at a fixed address",
             Self::ThreadLocal => "thread-local memory",
             Self::OtherOperation => "another operation",
-            Self::Size => "a size that inline BTF cannot say",
+            Self::Size => "a size that inline BTF cannot represent",
             Self::Damaged => "the expression cannot be decoded",
         }
     }
@@ -153,14 +153,14 @@ impl LocParam {
         Some(Self { size, flags, len: u8::try_from(given.len()).ok()?, values })
     }
 
-    /// The words after the flags.
+    /// Returns the words after the flags.
     #[must_use]
     pub fn values(&self) -> &[u32] {
         self.values.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// A location of a parameter of `size` bytes. `base` is the lowest
-    /// allocated address, to which addresses are relative.
+    /// Returns a location of a parameter of `size` bytes. `base` is the lowest allocated address,
+    /// to which addresses are relative.
     pub fn encode(location: Location, size: u32, signed: bool, base: u64) -> Result<Self, Missing> {
         if !(1..=16).contains(&size) {
             return Err(Missing::Size);

@@ -47,7 +47,7 @@ impl Places {
         Self { all, base: allocated().map(|section| section.address).min().unwrap_or(0) }
     }
 
-    /// Which section an address is in.
+    /// Returns which section an address is in.
     #[must_use]
     pub fn find(&self, address: u64) -> Option<u32> {
         let index = self.all.partition_point(|place| place.address <= address).checked_sub(1)?;
@@ -121,7 +121,7 @@ impl Availability {
         }
     }
 
-    /// All of them.
+    /// Returns all of them.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.all + self.partial + self.none
@@ -149,13 +149,13 @@ impl Histogram {
         }
     }
 
-    /// How many were missing for this reason.
+    /// Returns how many were missing for this reason.
     #[must_use]
     pub fn of(&self, reason: Missing) -> u64 {
         self.missing.get(reason as usize).copied().unwrap_or(0)
     }
 
-    /// All parameters.
+    /// Returns all parameters.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.available + self.missing.iter().sum::<u64>()
@@ -369,13 +369,13 @@ impl<'d> Merged<'d> {
         }
     }
 
-    /// Whether every DW_TAG_inlined_subroutine is a site or skipped for a reason.
+    /// Returns whether every DW_TAG_inlined_subroutine is a site or skipped for a reason.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         self.seen == self.entries.len() as u64 + self.skipped.total()
     }
 
-    /// The locations of a site's parameters, nothing for one that is not available.
+    /// Returns the locations of a site's parameters, nothing for one that is not available.
     pub fn locations_of(&self, entry: &Entry) -> impl Iterator<Item = Option<LocParam>> + '_ {
         let proto = self.protos.get_index(entry.proto as usize).map(|proto| &**proto).unwrap_or_default();
         proto.iter().map(|number| self.locations.get_index((*number as usize).checked_sub(1)?).copied())

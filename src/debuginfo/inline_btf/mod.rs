@@ -169,7 +169,7 @@ fn portions<R: gimli::Reader<Offset = usize>>(units: &[gimli::UnitHeader<R>]) ->
 }
 
 impl<'d> Extraction<'d> {
-    /// The name of what a site was inlined into, and of the function whose code it is in.
+    /// Returns the name of what a site was inlined into, and of the function whose code it is in.
     #[must_use]
     pub fn caller(&self, entry: &merge::Entry) -> Caller<'d> {
         let functions = Functions { scans: &self.scans };
@@ -207,7 +207,7 @@ impl<'d> Extraction<'d> {
         scan.sites.get(self.resolved(entry)?.site as usize)
     }
 
-    /// A site with what became of its parameters.
+    /// Returns a site with what became of its parameters.
     #[must_use]
     pub fn resolved(&self, entry: &merge::Entry) -> Option<&resolve::Resolved<'d>> {
         self.sites.get(entry.unit as usize)?.sites.get(entry.site as usize)

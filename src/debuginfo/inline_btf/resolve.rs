@@ -64,7 +64,7 @@ pub struct UnitSites<'d> {
 }
 
 impl<'d> UnitSites<'d> {
-    /// Where a site's parameters are, in the order of the function's.
+    /// Returns where a site's parameters are, in the order of the function's.
     #[must_use]
     pub fn outcomes(&self, site: &Resolved<'d>) -> &[Outcome] {
         let start = site.first as usize;
@@ -83,7 +83,7 @@ pub struct Functions<'w, 'd> {
 }
 
 impl<'w, 'd> Functions<'w, 'd> {
-    /// The function entry at an offset of `.debug_info`; `near` is the unit tried first.
+    /// Returns the function entry at an offset of `.debug_info`; `near` is the unit tried first.
     #[must_use]
     pub fn find(self, die: Die, near: u32) -> Option<FunctionRef> {
         let at = u64::from(die);
@@ -97,13 +97,13 @@ impl<'w, 'd> Functions<'w, 'd> {
         Some(FunctionRef { unit: unit as u32, function })
     }
 
-    /// The function of a reference.
+    /// Returns the function of a reference.
     #[must_use]
     pub fn get(self, at: FunctionRef) -> Option<&'w Function<'d>> {
         self.scans.get(at.unit as usize)?.functions.get(at.function as usize)
     }
 
-    /// The parameters of a function.
+    /// Returns the parameters of a function.
     #[must_use]
     pub fn params(self, at: FunctionRef) -> &'w [Param<'d>] {
         let scan = self.scans.get(at.unit as usize);
@@ -128,7 +128,7 @@ impl<'w, 'd> Functions<'w, 'd> {
         }
     }
 
-    /// The callee at the end of a chain.
+    /// Returns the callee at the end of a chain.
     pub fn callee(self, chain: &[FunctionRef]) -> Result<Callee<'d>, Skip> {
         // Through a specification there is a name, and no parameter that refers to it.
         let specified = |at: &FunctionRef| self.get(*at).is_some_and(|function| function.specified);
@@ -145,7 +145,7 @@ impl<'w, 'd> Functions<'w, 'd> {
         Ok(Callee { name, abstracted })
     }
 
-    /// The name of a function entry, its own or its origin's.
+    /// Returns the name of a function entry, its own or its origin's.
     #[must_use]
     pub fn name(self, at: FunctionRef) -> &'d [u8] {
         let Some(function) = self.get(at) else { return &[] };

@@ -48,7 +48,7 @@ impl Skip {
         Self::Duplicate,
     ];
 
-    /// The stable word for JSON.
+    /// Returns the stable word for JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl Skip {
             Self::NoAddress => "no address",
             Self::ZeroAddress => "address 0",
             Self::NoOrigin => "no origin",
-            Self::OriginMissing => "origin that is no function of this file",
+            Self::OriginMissing => "origin that is not a function of this file",
             Self::OriginLoop => "origins in a circle",
             Self::Unnamed => "function without a name",
             Self::NotIdentifier => "function whose names are no identifiers",
@@ -100,13 +100,13 @@ impl Skipped {
         }
     }
 
-    /// How many for this reason.
+    /// Returns how many for this reason.
     #[must_use]
     pub fn of(&self, reason: Skip) -> u64 {
         self.0.get(reason as usize).copied().unwrap_or(0)
     }
 
-    /// How many in all.
+    /// Returns how many in all.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
@@ -248,7 +248,7 @@ impl ShortExpression {
         Some(Self { len: u8::try_from(expression.len()).ok()?, bytes })
     }
 
-    /// Its bytes.
+    /// Returns its bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()

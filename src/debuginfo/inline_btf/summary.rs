@@ -198,7 +198,7 @@ impl Extraction<'_> {
         }
     }
 
-    /// The figures of the whole file and of each function, the most inlined first.
+    /// Returns the figures of the whole file and of each function, the most inlined first.
     #[must_use]
     pub fn summary(&self) -> (Summary, Vec<FunctionFigures>) {
         let merged = &self.merged;

@@ -24,19 +24,19 @@ impl TypeRef {
     /// `void`
     pub const VOID: Self = Self(0);
 
-    /// The extra type of this index.
+    /// Returns the extra type of this index.
     #[must_use]
     pub fn extra(index: usize) -> Option<Self> {
         u32::try_from(index).ok().filter(|index| *index < EXTRA).map(|index| Self(index | EXTRA))
     }
 
-    /// The base's type.
+    /// Returns the base's type.
     #[must_use]
     pub fn base(self) -> Option<u32> {
         (self.0 & EXTRA == 0).then_some(self.0)
     }
 
-    /// Which extra type it is.
+    /// Returns which extra type it is.
     #[must_use]
     pub fn index(self) -> Option<usize> {
         (self.0 & EXTRA != 0).then_some((self.0 & !EXTRA) as usize)
@@ -63,7 +63,7 @@ pub enum Extra<'d> {
 }
 
 impl<'d> Extra<'d> {
-    /// The types it refers to.
+    /// Returns the types it refers to.
     pub fn references(&self) -> impl Iterator<Item = TypeRef> + '_ {
         let (single, many): (Vec<TypeRef>, &[TypeRef]) = match self {
             Self::Wrapper(_, target) | Self::Typedef(_, target) => (vec![*target], &[]),
@@ -74,7 +74,7 @@ impl<'d> Extra<'d> {
         single.into_iter().chain(many.iter().copied())
     }
 
-    /// The same with other references.
+    /// Returns the same with other references.
     #[must_use]
     pub fn moved(&self, to: impl Fn(TypeRef) -> TypeRef) -> Self {
         match self {
@@ -135,12 +135,12 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
         Self { debug, known, facts: HashMap::new(), extras: Vec::new(), numbers: HashMap::new(), cut: 0 }
     }
 
-    /// The types that the base does not have.
+    /// Returns the types that the base does not have.
     pub fn into_extras(self) -> Vec<Extra<'d>> {
         self.extras
     }
 
-    /// The type at an offset of `.debug_info`. `here` is a unit that most likely has it.
+    /// Returns the type at an offset of `.debug_info`. `here` is a unit that most likely has it.
     pub fn at(&mut self, offset: u64, here: &gimli::Unit<Slice<'d, E>>) -> Facts {
         self.resolve(offset, here, true)
     }

@@ -60,14 +60,14 @@ impl<'d> Scan<'d> {
         }
     }
 
-    /// The function at an offset.
+    /// Returns the function at an offset.
     #[must_use]
     pub fn function_at(&self, die: Die) -> Option<u32> {
         let found = self.functions.binary_search_by_key(&die, |function| function.die).ok()?;
         u32::try_from(found).ok()
     }
 
-    /// The parameters of a function.
+    /// Returns the parameters of a function.
     #[must_use]
     pub fn params_of(&self, function: &Function<'_>) -> &[Param<'d>] {
         let start = function.first_param as usize;

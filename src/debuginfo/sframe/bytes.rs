@@ -24,7 +24,7 @@ impl<'a> Bytes<'a> {
         self.data.get(at..)?.first_chunk::<N>().copied()
     }
 
-    /// An unsigned byte.
+    /// Returns an unsigned byte.
     #[must_use]
     pub fn u8(self, at: usize) -> Option<u8> {
         self.data.get(at).copied()

@@ -41,25 +41,25 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The type of its rows' start addresses: 0, 1, 2 for 1, 2, 4 bytes.
+    /// Returns the type of its rows' start addresses: 0, 1, 2 for 1, 2, 4 bytes.
     #[must_use]
     pub fn fre_type(&self) -> u8 {
         self.info & 0xf
     }
 
-    /// Whether rows are found by `PC % rep_size` (PLTs).
+    /// Returns whether rows are found by `PC % rep_size` (PLTs).
     #[must_use]
     pub fn is_mask(&self) -> bool {
         self.info & 0x10 != 0
     }
 
-    /// Whether return addresses are signed with the B key (aarch64).
+    /// Returns whether return addresses are signed with the B key (aarch64).
     #[must_use]
     pub fn is_b_key(&self) -> bool {
         self.info & 0x20 != 0
     }
 
-    /// Whether it is a signal frame (version 3).
+    /// Returns whether it is a signal frame (version 3).
     #[must_use]
     pub fn is_signal(&self) -> bool {
         self.info & 0x80 != 0
@@ -71,19 +71,19 @@ impl Entry {
         self.info2 & 0x1f
     }
 
-    /// Whether rows have control words.
+    /// Returns whether rows have control words.
     #[must_use]
     pub fn is_flexible(&self) -> bool {
         self.fde_type() == 1
     }
 
-    /// The end of the function, one past its last byte.
+    /// Returns the end of the function, one past its last byte.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.start.wrapping_add(u64::from(self.size))
     }
 
-    /// Whether `pc` is in the function.
+    /// Returns whether `pc` is in the function.
     #[must_use]
     pub fn contains(&self, pc: u64) -> bool {
         pc.wrapping_sub(self.start) < u64::from(self.size)
@@ -105,31 +105,31 @@ pub struct Fre {
 }
 
 impl Fre {
-    /// How many words it has.
+    /// Returns how many words it has.
     #[must_use]
     pub fn count(&self) -> u8 {
         self.info >> 1 & 0xf
     }
 
-    /// Whether the CFA counts from the stack pointer.
+    /// Returns whether the CFA counts from the stack pointer.
     #[must_use]
     pub fn is_sp_based(&self) -> bool {
         self.info & 1 != 0
     }
 
-    /// Whether the return address is signed.
+    /// Returns whether the return address is signed.
     #[must_use]
     pub fn is_mangled(&self) -> bool {
         self.info & 0x80 != 0
     }
 
-    /// A word, not sign-extended.
+    /// Returns a word, not sign-extended.
     #[must_use]
     pub fn word(&self, index: u8) -> Option<u32> {
         if index < self.count() { self.words.get(usize::from(index)).copied() } else { None }
     }
 
-    /// A word, sign-extended.
+    /// Returns a word, sign-extended.
     #[must_use]
     pub fn signed(&self, index: u8) -> Option<i64> {
         let word = self.word(index)?;
@@ -140,7 +140,7 @@ impl Fre {
         })
     }
 
-    /// The fewest bytes that hold each of its words.
+    /// Returns the fewest bytes that hold each of its words.
     #[must_use]
     pub fn least_width(&self, flexible: bool) -> u8 {
         let least = |index: u8| {
@@ -277,7 +277,7 @@ impl<'a> Fres<'a> {
         Self { bytes, at: entry.rows_at, end, left: entry.fres, start_width }
     }
 
-    /// Where the next row would start, bytes from the start of the header.
+    /// Returns where the next row would start, bytes from the start of the header.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.at

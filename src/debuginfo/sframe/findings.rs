@@ -62,24 +62,24 @@ impl Findings {
         &mut self.kept
     }
 
-    /// How many there were of each rule.
+    /// Returns how many there were of each rule.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, Severity, u64)> + '_ {
         self.counts.iter().map(|(code, (severity, count))| (*code, *severity, *count))
     }
 
-    /// How many there were of one rule.
+    /// Returns how many there were of one rule.
     #[must_use]
     pub fn count_of(&self, rule: &'static Rule) -> u64 {
         self.counts.get(rule.code).map_or(0, |(_, count)| *count)
     }
 
-    /// How many there were of a severity.
+    /// Returns how many there were of a severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> u64 {
         self.counts.values().filter(|(other, _)| *other == severity).map(|(_, count)| count).sum()
     }
 
-    /// Whether there were none.
+    /// Returns whether there were none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()

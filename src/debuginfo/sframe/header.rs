@@ -100,7 +100,7 @@ pub enum Abi {
 }
 
 impl Abi {
-    /// The ABI of this number.
+    /// Returns the ABI of this number.
     #[must_use]
     pub fn of(number: u8) -> Option<Self> {
         match number {
@@ -112,7 +112,7 @@ impl Abi {
         }
     }
 
-    /// The ABI of an ELF file, if it has SFrame data at all.
+    /// Returns the ABI of an ELF file, if it has SFrame data at all.
     #[must_use]
     pub fn of_machine(machine: u16, big: bool) -> Option<Self> {
         match (machine, big) {
@@ -124,7 +124,7 @@ impl Abi {
         }
     }
 
-    /// Its number in the header.
+    /// Returns its number in the header.
     #[must_use]
     pub fn number(self) -> u8 {
         match self {
@@ -146,13 +146,13 @@ impl Abi {
         }
     }
 
-    /// Whether its numbers are big-endian.
+    /// Returns whether its numbers are big-endian.
     #[must_use]
     pub fn is_big(self) -> bool {
         matches!(self, Self::Aarch64Big | Self::S390x)
     }
 
-    /// Whether it is aarch64 of either byte order.
+    /// Returns whether it is aarch64 of either byte order.
     #[must_use]
     pub fn is_aarch64(self) -> bool {
         matches!(self, Self::Aarch64Big | Self::Aarch64Little)
@@ -188,13 +188,13 @@ impl Abi {
         }
     }
 
-    /// The fixed offset of the return address from the CFA; 0 where rows track it.
+    /// Returns the fixed offset of the return address from the CFA; 0 where rows track it.
     #[must_use]
     pub fn fixed_ra(self) -> i8 {
         if self == Self::Amd64 { -8 } else { 0 }
     }
 
-    /// Whether rows say where the return address is.
+    /// Returns whether rows say where the return address is.
     #[must_use]
     pub fn tracks_ra(self) -> bool {
         self != Self::Amd64
@@ -210,7 +210,7 @@ impl Abi {
         }
     }
 
-    /// Whether an assembler of version 3 may use flexible FDEs.
+    /// Returns whether an assembler of version 3 may use flexible FDEs.
     #[must_use]
     pub fn has_flexible(self) -> bool {
         matches!(self, Self::Amd64 | Self::S390x)
@@ -288,39 +288,39 @@ impl Header {
         }
     }
 
-    /// Where both offsets count from, bytes from the start of the section.
+    /// Returns where both offsets count from, bytes from the start of the section.
     #[must_use]
     pub fn body(&self) -> u64 {
         HEADER as u64 + u64::from(self.aux_len)
     }
 
-    /// Where the function descriptors start and end.
+    /// Returns where the function descriptors start and end.
     #[must_use]
     pub fn fde_area(&self) -> (u64, u64) {
         let start = self.body() + u64::from(self.fde_off);
         (start, start + u64::from(self.fdes) * self.fde_size() as u64)
     }
 
-    /// Where the FRE area starts and ends.
+    /// Returns where the FRE area starts and ends.
     #[must_use]
     pub fn fre_area(&self) -> (u64, u64) {
         let start = self.body() + u64::from(self.fre_off);
         (start, start + u64::from(self.fre_len))
     }
 
-    /// Whether functions stand in the order of their addresses.
+    /// Returns whether functions stand in the order of their addresses.
     #[must_use]
     pub fn is_sorted(&self) -> bool {
         self.flags & SORTED != 0
     }
 
-    /// Whether start addresses count from their own fields.
+    /// Returns whether start addresses count from their own fields.
     #[must_use]
     pub fn is_pcrel(&self) -> bool {
         self.flags & PCREL != 0
     }
 
-    /// The flag bits this version defines.
+    /// Returns the flag bits this version defines.
     #[must_use]
     pub fn known_flags(&self) -> u8 {
         match self.version {

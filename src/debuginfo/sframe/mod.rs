@@ -73,25 +73,25 @@ impl<'a> Table<'a> {
         Ok(Self { bytes: Bytes::new(data, big), header, abi, addressing })
     }
 
-    /// The header.
+    /// Returns the header.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The ABI.
+    /// Returns the ABI.
     #[must_use]
     pub fn abi(&self) -> Abi {
         self.abi
     }
 
-    /// How many functions there are.
+    /// Returns how many functions there are.
     #[must_use]
     pub fn len(&self) -> u32 {
         self.header.fdes
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -109,7 +109,7 @@ impl<'a> Table<'a> {
         usize::try_from(self.size()).ok().and_then(|at| self.bytes.from(at)).unwrap_or_default()
     }
 
-    /// The function of this index; `None` past the last.
+    /// Returns the function of this index; `None` past the last.
     pub fn entry(&self, index: u32) -> Result<Option<Entry>, Error> {
         if index >= self.header.fdes {
             return Ok(None);
@@ -173,13 +173,14 @@ impl<'a> Table<'a> {
         self.addressing.address.wrapping_add(base).wrapping_add_signed(raw)
     }
 
-    /// All functions, in the file's order. Entries that cannot be read are errors; those behind are still read.
+    /// Returns all functions, in the file's order. Entries that cannot be read are errors; those behind are still
+    /// read.
     pub fn entries(&self) -> impl Iterator<Item = Result<Entry, Error>> + use<'a> {
         let table = *self;
         (0..self.header.fdes).filter_map(move |index| table.entry(index).transpose())
     }
 
-    /// The rows of a function, as they stand.
+    /// Returns the rows of a function, as they stand.
     #[must_use]
     pub fn fres(&self, entry: &Entry) -> Fres<'a> {
         Fres::new(self.bytes, entry, self.size())
@@ -192,7 +193,8 @@ impl<'a> Table<'a> {
         fre.decode(entry, self.abi, self.header.version, fixed)
     }
 
-    /// The function that contains `pc`: by bisection in a sorted table, else by a look at each.
+    /// Returns the function that contains `pc`: by bisection in a sorted table, else by a look at
+    /// each.
     pub fn function_at(&self, pc: u64) -> Result<Option<Entry>, Error> {
         if !self.header.is_sorted() {
             return Ok(self.entries().flatten().find(|entry| entry.contains(pc)));

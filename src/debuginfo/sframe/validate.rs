@@ -41,7 +41,7 @@ pub enum Relocation {
 }
 
 impl Container<'_> {
-    /// Whether a start field, given by its offset in the section, says where a function is.
+    /// Returns whether a start field, given by its offset in the section, says where a function is.
     #[must_use]
     pub fn is_placed(&self, field: u64) -> bool {
         !self.relocatable || self.relocation(field) == Some(Relocation::Applied)
@@ -216,7 +216,7 @@ impl Check<'_, '_> {
             if self.is_placed(&entry) {
                 ranges.push((entry.start, entry.end(), entry.offset));
                 if header.is_sorted() && last.is_some_and(|last| last > entry.start) {
-                    self.say(&UNSORTED, &entry, || format!("it stands behind {:#x}", last.unwrap_or(0)));
+                    self.say(&UNSORTED, &entry, || format!("it comes after {:#x}", last.unwrap_or(0)));
                 }
                 last = Some(entry.start);
             }

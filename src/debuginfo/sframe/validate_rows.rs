@@ -7,7 +7,7 @@ use super::{Entry, Fre, Table};
 use crate::base::rule::{Finding, Rule};
 use crate::debuginfo::frame::Row;
 
-/// The rule that an error of reading rows breaks.
+/// Returns the rule that an error of reading rows breaks.
 pub(super) fn row_error(error: Error) -> &'static Rule {
     match error {
         Error::WordSize { .. } => &WORD_SIZE,
@@ -28,7 +28,7 @@ pub(super) struct Rows<'f, 'a> {
 }
 
 impl Rows<'_, '_> {
-    /// Where the rows end in the table, how many were read, how many repeat the one before.
+    /// Returns where the rows end in the table, how many were read, how many repeat the one before.
     pub(super) fn check(mut self) -> (u64, u64, u64) {
         let mut fres = self.table.fres(self.entry);
         let (mut read, mut duplicates) = (0, 0);
@@ -65,7 +65,7 @@ impl Rows<'_, '_> {
 
     fn start(&mut self, fre: &Fre, last: Option<u32>) {
         match last {
-            Some(last) if fre.start <= last => self.say(&START_ORDER, fre, || format!("it stands behind {last:#x}")),
+            Some(last) if fre.start <= last => self.say(&START_ORDER, fre, || format!("it comes after {last:#x}")),
             None if fre.start != 0 => {
                 let rule = if self.table.header().version == 3 { &FIRST_START } else { &FIRST_START_EARLY };
                 self.say(rule, fre, || format!("{:#x}", fre.start));

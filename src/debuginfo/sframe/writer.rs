@@ -74,7 +74,7 @@ impl Spec {
         }
     }
 
-    /// The bytes of the table.
+    /// Returns the bytes of the table.
     pub fn write(&self) -> Vec<u8> {
         let fde_size = match self.version {
             1 => 17,
@@ -116,7 +116,7 @@ impl Spec {
     }
 }
 
-/// A row of words of one byte.
+/// Returns a row of words of one byte.
 pub fn row(start: u32, bits: u8, words: &[i64]) -> Fre {
     Fre { start, bits, size: 0, words: words.to_vec() }
 }

@@ -1,5 +1,5 @@
-//! The view that a step has of the machine: a read-only file system but for its own directories, no network, a
-//! private `/tmp` and process ids of its own.
+//! The isolation of a step: a read-only file system except for its own directories, no network, a private `/tmp` and
+//! its own process ids.
 //!
 //! Two layers, because neither is enough by itself. Namespaces make every other mount read-only and take the network
 //! away, but root could mount again; Landlock forbids that, but lets `chmod` and `utimensat` through. Every path stays

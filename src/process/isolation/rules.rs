@@ -1,4 +1,4 @@
-//! Landlock: what the processes of a step may open, whoever they run as.
+//! Landlock: the files that processes of a step may open, regardless of their user.
 
 use super::{View, named};
 use landlock::{
@@ -72,7 +72,7 @@ fn create(view: &View) -> Result<RulesetCreated, landlock::RulesetError> {
     rules.create()
 }
 
-/// The kernel's version of the interface, or why it has none.
+/// Returns the kernel's version of the interface, or why it has none.
 pub(super) fn kernel_abi() -> io::Result<u32> {
     const VERSION: u32 = 1;
     // SAFETY: with this flag the call reads no memory and returns a number.

@@ -1,4 +1,4 @@
-//! What of the isolation this kernel, and this user on it, can have.
+//! Probes which isolation this kernel offers to this user.
 
 use super::{rules, view};
 use crate::base::isolation::{Isolation, Mechanism, State};
@@ -22,7 +22,7 @@ pub struct Support {
 }
 
 impl Support {
-    /// Whether a mechanism is available.
+    /// Returns whether a mechanism is available.
     pub fn has(&self, mechanism: Mechanism) -> bool {
         !self.missing.contains_key(&mechanism)
     }

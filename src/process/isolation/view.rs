@@ -1,4 +1,4 @@
-//! Namespaces: the mounts, the network and the process ids that a step sees.
+//! Namespaces: mounts, network and process ids of a step.
 
 use super::{Mechanism, Support, View, named};
 use nix::fcntl::{OFlag, open};

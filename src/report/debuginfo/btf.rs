@@ -1,5 +1,4 @@
-//! How BTF looks: one line a type, as bpftool writes its raw form, so that eyes
-//! and `diff` transfer.
+//! Renders BTF in bpftool's raw format, so that output can be compared with `diff`.
 
 use crate::debuginfo::btf::{Btf, Kind, LocParam, OldPlace, Type, flags, old_flags};
 use std::io::{self, Write};
@@ -75,7 +74,7 @@ impl Text<'_> {
         self.put(b"'");
         let name = if offset == 0 { Some(&b"(anon)"[..]) } else { btf.string(offset) };
         let name = name.unwrap_or(b"(invalid-name-offset)");
-        // A name is somebody else's text and is not to drive a terminal.
+        // Names are untrusted text and must not control the terminal.
         let pieces = name.split(u8::is_ascii_control);
         for (index, piece) in pieces.enumerate() {
             if index > 0 {
@@ -233,7 +232,7 @@ fn referred(btf: &Btf<'_>, id: u32, text: &mut Text<'_>) {
     }
 }
 
-/// The flags of a LOC_PARAM as words: `REG|DEREF|OFFSET`.
+/// Returns the flags of a LOC_PARAM as words: `REG|DEREF|OFFSET`.
 #[must_use]
 pub fn flag_words(set: u32) -> String {
     const NAMES: [(u32, &str); 6] = [

@@ -1,12 +1,12 @@
-//! BTF as JSON, in bpftool's words. Types and their elements are written one by
-//! one, as there may be millions.
+//! Renders BTF as JSON with bpftool's names. Types and their elements are written one by one,
+//! because there may be millions.
 
 use super::btf::{encoding, flag_words, linkage};
 use crate::debuginfo::btf::{Btf, Endian, Enumerator, Grammar, Kind, Member, OldPlace, Type};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
-/// The number of the JSON form.
+/// The schema version of the JSON output.
 pub const SCHEMA: u32 = 1;
 
 /// The file's own types as JSON: one object, one type a line.

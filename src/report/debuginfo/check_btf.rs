@@ -10,7 +10,7 @@ use crate::report::style::{Style, Tone, harmless};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
-/// The number of the JSON form.
+/// The schema version of the JSON output.
 pub const SCHEMA: u32 = 1;
 
 // `32,559 types, 547,614 bytes of strings, little-endian`
@@ -143,7 +143,7 @@ pub fn json(files: &[File<'_>], worst: Severity) -> serde_json::Result<String> {
     serde_json::to_string_pretty(&whole).map(|text| text + "\n")
 }
 
-/// All there is about some rules.
+/// Returns all there is about some rules.
 #[must_use]
 pub fn rules_text(rules: &[&Rule]) -> String {
     let one = |rule: &&Rule| {

@@ -16,7 +16,7 @@ use crate::debuginfo::inline_btf::summary::{self, Summary};
 use crate::report::style::{Style, Tone, pad, pad_left};
 use std::fmt::Write as _;
 
-/// The number of the JSON forms.
+/// The schema version of the JSON output.
 pub const SCHEMA: u32 = 2;
 
 /// `68.2 %`; nothing where there is nothing to be a share of.

@@ -9,7 +9,7 @@ use crate::report::timeline::{chart, clean, head, one_failure, page as whole_pag
 use crate::run::comparison::{ChangeKind, Comparison};
 use crate::run::log::RunModel;
 use crate::run::log::event::{Class, StageOutcome};
-use crate::run::log::model::{Phase, Stage, Step, cpu};
+use crate::run::log::model::{Stage, StagePhase, Step, cpu};
 use crate::run::log::verdict::reason;
 use maud::{Markup, PreEscaped, html};
 
@@ -70,7 +70,7 @@ fn matrix(model: &RunModel) -> Markup {
 
 fn cell(model: &RunModel, row: &str, column: &str, cell: Option<&Cell>) -> Markup {
     let Some(cell) = cell else { return html! { td {} } };
-    let here = |stage: &&Stage| stage.info.row == row && stage.info.column == column && is_listed(stage);
+    let here = |stage: &&Stage| stage.info.scope == row && stage.info.package == column && is_listed(stage);
     let stage = model.stages.values().find(here);
     let why = stage.and_then(reason).unwrap_or_default();
     html! {
@@ -89,7 +89,7 @@ fn failures(model: &RunModel) -> Markup {
         @if model.counts().failed > 0 {
             h2 { "Failures" } "\n"
             @for stage in model.failed() {
-                @if let Phase::Over(StageOutcome::Failed { why }) = &stage.phase {
+                @if let StagePhase::Over(StageOutcome::Failed { why }) = &stage.phase {
                     @let class = stage.failure.as_ref().map(|failure| failure.class).filter(|class| *class != Class::Other);
                     @if let Some(class) = class { p class="class" { (class.words()) } "\n" }
                     (one_failure(stage, why)) "\n"
@@ -120,8 +120,8 @@ fn figures(model: &RunModel, before: Option<&RunModel>) -> Markup {
     let mut checks: Vec<&str> = Vec::new();
     for stage in model.stages.values() {
         let has_figures = stage.account.as_ref().is_some_and(|account| !account.figures.is_empty());
-        if has_figures && !checks.contains(&stage.info.column.as_str()) {
-            checks.push(&stage.info.column);
+        if has_figures && !checks.contains(&stage.info.package.as_str()) {
+            checks.push(&stage.info.package);
         }
     }
     html! {
@@ -131,7 +131,7 @@ fn figures(model: &RunModel, before: Option<&RunModel>) -> Markup {
 }
 
 fn figures_of(model: &RunModel, before: Option<&RunModel>, check: &str) -> Markup {
-    let stages: Vec<&Stage> = model.stages.values().filter(|stage| stage.info.column == check).collect();
+    let stages: Vec<&Stage> = model.stages.values().filter(|stage| stage.info.package == check).collect();
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in stages.iter().filter_map(|stage| stage.account.as_ref()).flat_map(|account| &account.figures) {
         if !names.contains(&name.as_str()) {
@@ -146,7 +146,7 @@ fn figures_of(model: &RunModel, before: Option<&RunModel>, check: &str) -> Marku
                 "\n" tbody {
                     @for stage in stages.iter().filter(|stage| stage.account.is_some()) {
                         "\n" tr {
-                            th scope="row" { (clean(&stage.info.row)) }
+                            th scope="row" { (clean(&stage.info.scope)) }
                             @for name in &names {
                                 @let was = before.and_then(|model| figure(model.stages.get(&stage.info.name)?, name));
                                 (figure_cell(figure(stage, name), was))
@@ -198,7 +198,7 @@ fn stages(model: &RunModel) -> Markup {
     let mut seen: Vec<String> = Vec::new();
     // The first stage of a cell is the target of its link.
     let mut id = |stage: &Stage| {
-        let id = anchor(&stage.info.row, &stage.info.column);
+        let id = anchor(&stage.info.scope, &stage.info.package);
         let first = !seen.contains(&id);
         seen.push(id.clone());
         first.then_some(id)

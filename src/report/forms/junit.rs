@@ -3,7 +3,7 @@
 use super::{Error, Report};
 use crate::base::text::harmless;
 use crate::run::log::event::{Class, StageOutcome};
-use crate::run::log::model::{Phase, Stage};
+use crate::run::log::model::{Stage, StagePhase};
 use crate::run::log::verdict::{Meaning, meaning, reason};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use std::time::Duration;
@@ -13,13 +13,13 @@ pub(super) fn xml(report: &Report<'_>) -> Result<String, Error> {
     all.set_time(Duration::from_millis(report.model.latest_ms));
     let mut rows: Vec<&str> = Vec::new();
     for stage in report.model.stages.values() {
-        if !rows.contains(&stage.info.row.as_str()) {
-            rows.push(&stage.info.row);
+        if !rows.contains(&stage.info.scope.as_str()) {
+            rows.push(&stage.info.scope);
         }
     }
     for row in rows {
         let mut suite = TestSuite::new(harmless(row));
-        let stages = report.model.stages.values().filter(|stage| stage.info.row == row);
+        let stages = report.model.stages.values().filter(|stage| stage.info.scope == row);
         suite.add_test_cases(stages.map(|stage| case(stage, report.model.latest_ms)));
         all.add_test_suite(suite);
     }
@@ -28,7 +28,7 @@ pub(super) fn xml(report: &Report<'_>) -> Result<String, Error> {
 
 fn case(stage: &Stage, latest_ms: u64) -> TestCase {
     let mut case = TestCase::new(harmless(&stage.info.name), status(stage));
-    case.set_classname(harmless(&format!("{}.{}", stage.info.row, stage.info.column)));
+    case.set_classname(harmless(&format!("{}.{}", stage.info.scope, stage.info.package)));
     case.set_time(stage.elapsed(latest_ms));
     case.add_property((String::from("version"), harmless(&stage.info.version)));
     if let Some(account) = &stage.account {
@@ -41,7 +41,7 @@ fn case(stage: &Stage, latest_ms: u64) -> TestCase {
 
 fn status(stage: &Stage) -> TestCaseStatus {
     let why = reason(stage).map(|why| harmless(&why)).unwrap_or_default();
-    let blocked = matches!(stage.phase, Phase::Over(StageOutcome::Blocked { .. }));
+    let blocked = matches!(stage.phase, StagePhase::Over(StageOutcome::Blocked { .. }));
     match meaning(stage) {
         Meaning::Pass => TestCaseStatus::success(),
         Meaning::Skip => skipped(why),

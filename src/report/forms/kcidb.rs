@@ -18,21 +18,21 @@ const ORIGIN: &str = "crossmill";
 const EXCERPT: usize = 16_384;
 
 pub(super) fn json(report: &Report<'_>) -> Result<String, Error> {
-    let is_kernel = |stage: &&Stage| stage.info.kind == Kind::Build && (report.is_kernel)(&stage.info.column);
+    let is_kernel = |stage: &&Stage| stage.info.kind == Kind::Build && (report.is_kernel)(&stage.info.package);
     let kernels: Vec<&Stage> = report.model.stages.values().filter(is_kernel).collect();
     let mut checkouts = BTreeMap::new();
     let mut builds = Vec::new();
     let mut tests = Vec::new();
     let mut found = Issues::default();
     for kernel in &kernels {
-        let checkout = id(&format!("{}-{}", kernel.info.column, kernel.info.version));
+        let checkout = id(&format!("{}-{}", kernel.info.package, kernel.info.version));
         checkouts.entry(checkout.clone()).or_insert_with(|| checkout_of(report, kernel, &checkout));
         builds.push(build(report, kernel, &checkout));
         found.add(report, kernel, "build_id");
         let checks = report.model.stages.values().filter(|stage| stage.info.kind == Kind::Check);
-        for check in checks.filter(|check| check.info.row == kernel.info.row) {
+        for check in checks.filter(|check| check.info.scope == kernel.info.scope) {
             // A target may build several packages; each check belongs to the first kernel.
-            let first = kernels.iter().find(|other| other.info.row == check.info.row);
+            let first = kernels.iter().find(|other| other.info.scope == check.info.scope);
             if first.is_some_and(|first| first.info.name == kernel.info.name) {
                 tests.push(test(report, kernel, check));
                 found.add(report, check, "test_id");
@@ -85,7 +85,7 @@ fn checkout_of(report: &Report<'_>, kernel: &Stage, id: &str) -> Value {
     let mut checkout = json!({
         "id": id,
         "origin": ORIGIN,
-        "tree_name": harmless(&kernel.info.column),
+        "tree_name": harmless(&kernel.info.package),
         "git_commit_name": harmless(&kernel.info.version),
         "valid": true,
     });
@@ -137,7 +137,7 @@ fn build(report: &Report<'_>, kernel: &Stage, checkout: &str) -> Value {
     let run = &report.model.run;
     let mut build = common(report, kernel);
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let architecture: String = kernel.info.row.chars().filter(|c| plain(*c)).collect();
+    let architecture: String = kernel.info.scope.chars().filter(|c| plain(*c)).collect();
     add(&mut build, "checkout_id", Some(checkout));
     add(&mut build, "architecture", Some(architecture));
     add(&mut build, "command", Some(harmless(&run.command.join(" "))));
@@ -149,7 +149,7 @@ fn build(report: &Report<'_>, kernel: &Stage, checkout: &str) -> Value {
 fn test(report: &Report<'_>, kernel: &Stage, check: &Stage) -> Value {
     let mut test = common(report, check);
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-    let path: String = check.info.column.chars().map(plain).collect();
+    let path: String = check.info.package.chars().map(plain).collect();
     add(&mut test, "build_id", Some(stage_id(report, kernel)));
     add(&mut test, "path", Some(format!("{ORIGIN}.{path}")));
     test

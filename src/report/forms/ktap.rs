@@ -11,9 +11,9 @@ use std::fmt::Write as _;
 pub(super) fn text(report: &Report<'_>) -> String {
     let mut rows: Vec<(&str, Vec<&Stage>)> = Vec::new();
     for stage in report.model.stages.values().filter(|stage| stage.info.kind == Kind::Check) {
-        match rows.iter_mut().find(|(row, _)| *row == stage.info.row) {
+        match rows.iter_mut().find(|(row, _)| *row == stage.info.scope) {
             Some((_, checks)) => checks.push(stage),
-            None => rows.push((&stage.info.row, vec![stage])),
+            None => rows.push((&stage.info.scope, vec![stage])),
         }
     }
     let mut out = String::from("KTAP version 1\n");
@@ -43,10 +43,10 @@ fn result(number: usize, check: &Stage) -> String {
     if !is_ok(check) {
         let lines = check.failure.iter().flat_map(|failure| &failure.excerpt);
         for line in lines {
-            let _ = writeln!(out, "    # {}: {}", plain(&check.info.column), harmless(line));
+            let _ = writeln!(out, "    # {}: {}", plain(&check.info.package), harmless(line));
         }
     } else if let Some(summary) = check.account.as_ref().and_then(|account| account.summary.as_deref()) {
-        let _ = writeln!(out, "    # {}: {}", plain(&check.info.column), harmless(summary));
+        let _ = writeln!(out, "    # {}: {}", plain(&check.info.package), harmless(summary));
     }
     let why = reason(check).map(|why| plain(&why)).unwrap_or_default();
     let late = check.failure.as_ref().is_some_and(|failure| failure.class == Class::Timeout);
@@ -58,7 +58,7 @@ fn result(number: usize, check: &Stage) -> String {
         Meaning::Error if late => ("not ok", format!(" # TIMEOUT {why}")),
         Meaning::Error | Meaning::Missed => ("not ok", format!(" # ERROR {why}")),
     };
-    let _ = writeln!(out, "    {word} {number} {}{directive}", plain(&check.info.column));
+    let _ = writeln!(out, "    {word} {number} {}{directive}", plain(&check.info.package));
     out
 }
 

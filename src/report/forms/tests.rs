@@ -29,7 +29,7 @@ fn run() -> Vec<Stamped> {
         let checks = checks.iter().map(|check| StageInfo {
             name: format!("i386/{check}"),
             kind: Kind::Check,
-            column: (*check).into(),
+            package: (*check).into(),
             version: "1".into(),
             expectation: Some("pass".into()),
             ..template.clone()
@@ -160,7 +160,7 @@ fn nothing_from_outside_is_taken_for_markup() {
                 (*run, *started, *version) = (evil.into(), evil.into(), evil.into());
                 *command = vec![evil.into()];
                 for stage in stages {
-                    (stage.row, stage.version) = (evil.into(), evil.into());
+                    (stage.scope, stage.version) = (evil.into(), evil.into());
                 }
             }
             Event::StepStarted { step, log, .. } => (*step, *log) = (evil.into(), evil.into()),

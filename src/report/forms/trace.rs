@@ -13,14 +13,14 @@ pub(super) fn json(report: &Report<'_>) -> Result<String, Error> {
     let mut events = vec![name_event("process_name", 0, 0, "load")];
     let mut rows: Vec<&str> = Vec::new();
     for (index, stage) in model.stages.values().enumerate().filter(|(_, stage)| stage.has_run()) {
-        let known = rows.iter().position(|row| *row == stage.info.row);
+        let known = rows.iter().position(|row| *row == stage.info.scope);
         let pid = known.unwrap_or(rows.len()) + 1;
         if known.is_none() {
-            rows.push(&stage.info.row);
-            events.push(name_event("process_name", pid, 0, &stage.info.row));
+            rows.push(&stage.info.scope);
+            events.push(name_event("process_name", pid, 0, &stage.info.scope));
         }
         let tid = index + 1;
-        events.push(name_event("thread_name", pid, tid, &format!("{} {}", stage.info.column, word(stage.info.kind))));
+        events.push(name_event("thread_name", pid, tid, &format!("{} {}", stage.info.package, word(stage.info.kind))));
         events.extend(slices(model, stage, pid, tid));
     }
     for load in &model.loads {

@@ -1,4 +1,4 @@
-//! What is told of a target, in each form.
+//! Output about a target, in each format.
 
 use super::*;
 use crate::config::file::SourceFile;
@@ -40,7 +40,7 @@ package = "gcc"
 versions = "<15"
 why = "removed in 15"
 from = "its release notes"
-[[target.a.peculiarity]]
+[[target.a.quirk]]
 what = "no vDSO"
 why = "it has no timer"
 from = "arch/a/Kconfig"

@@ -1,10 +1,10 @@
-//! The matrix for programs.
+//! The matrix as JSON.
 
 use crate::config::matrix::{Matrix, Target};
 use crate::record::{Record, standing};
 use serde_json::{Map, Value, json};
 
-/// All targets, and those that cannot be built.
+/// Returns all targets, and those that cannot be built.
 pub fn list(matrix: &Matrix, record: &Record) -> String {
     let targets: Vec<Value> = matrix.targets.values().map(|target| value(target, record)).collect();
     let not_built = matrix
@@ -12,7 +12,7 @@ pub fn list(matrix: &Matrix, record: &Record) -> String {
         .iter()
         .map(|(name, known)| json!({ "name": name.as_str(), "why": known.why, "last": known.last }));
     let not_built: Vec<Value> = not_built.collect();
-    format!("{:#}\n", json!({ "schema": 1, "targets": targets, "not_built": not_built }))
+    format!("{:#}\n", json!({ "schema": 2, "targets": targets, "not_built": not_built }))
 }
 
 /// One, with the whole of its last proof.
@@ -53,15 +53,15 @@ fn value(target: &Target, record: &Record) -> Value {
         "with": target.pins.iter().map(|(name, pin)| (name.to_string(), json!(pin.version.as_str()))).collect::<Map<_, _>>(),
         "set": target.set.iter().map(|(name, value)| (name.clone(), json!(value.to_string()))).collect::<Map<_, _>>(),
         "kernel": target.kernel.as_ref().map(|kernel| json!({
-            "defconfig": kernel.defconfig, "fragments": kernel.fragments, "tiny-fragments": kernel.tiny_fragments,
-            "image": kernel.image, "make-target": kernel.make_target,
+            "defconfig": kernel.defconfig, "fragments": kernel.fragments, "tiny_fragments": kernel.tiny_fragments,
+            "image": kernel.image, "make_target": kernel.make_target,
         })),
         "requires": target.requires.iter().map(|requires| json!({
             "package": requires.package.as_str(), "versions": requires.versions.to_string(), "why": requires.why,
             "from": requires.from,
         })).collect::<Vec<_>>(),
-        "peculiarities": target.peculiarities.iter().map(|told| json!({
-            "what": told.what, "why": told.why, "from": told.from, "versions": ranges(&told.versions),
+        "quirks": target.quirks.iter().map(|quirk| json!({
+            "what": quirk.what, "why": quirk.why, "from": quirk.from, "versions": ranges(&quirk.versions),
         })).collect::<Vec<_>>(),
         "expect": target.expect.iter().map(|(check, word)| (check.to_string(), json!(word))).collect::<Map<_, _>>(),
         "known_failures": target.known_failures.iter().map(|(check, known)| (check.to_string(), json!({

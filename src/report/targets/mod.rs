@@ -1,9 +1,9 @@
-//! The matrix on paper: as text, as Markdown and as JSON.
+//! Renders the matrix as text, Markdown and JSON.
 
 mod json;
 mod list;
 mod one;
-mod peculiar;
+mod quirk;
 mod settings;
 
 use crate::config::matrix::{Matrix, Target};
@@ -11,18 +11,18 @@ use crate::record::{Record, standing};
 
 pub use settings::settings;
 
-/// How something is written.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// For a terminal.
+    /// Text output.
     Text,
-    /// For a page.
+    /// Markdown.
     Markdown,
-    /// For a program.
+    /// JSON.
     Json,
 }
 
-/// The whole matrix, a line a target, with what was last proven of it.
+/// Returns the whole matrix, a line a target, with what was last proven of it.
 pub fn list(matrix: &Matrix, record: &Record, form: Form) -> String {
     match form {
         Form::Text => list::text(matrix, record),
@@ -31,7 +31,7 @@ pub fn list(matrix: &Matrix, record: &Record, form: Form) -> String {
     }
 }
 
-/// Everything known of one.
+/// Renders everything known about one target.
 pub fn one(target: &Target, matrix: &Matrix, record: &Record, form: Form) -> String {
     match form {
         Form::Text => one::text(target, matrix, record),
@@ -48,7 +48,7 @@ fn last_proof(record: &Record, target: &Target) -> String {
 
 // What is expected of checks, where that is not that they pass.
 fn expectations(target: &Target) -> String {
-    let words = target.expect.iter().filter(|(_, word)| **word != crate::config::expect::Word::Pass);
+    let words = target.expect.iter().filter(|(_, word)| **word != crate::config::expect::Expected::Pass);
     let words = words.map(|(check, word)| format!("{check} {word}"));
     let known = target.known_failures.keys().map(|check| format!("{check} known to fail"));
     words.chain(known).collect::<Vec<_>>().join(", ")

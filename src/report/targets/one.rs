@@ -1,6 +1,6 @@
-//! Everything known of one target.
+//! Renders everything known about one target.
 
-use super::{expectations, last_proof, peculiar};
+use super::{expectations, last_proof, quirk};
 use crate::base::text::escape;
 use crate::base::units;
 use crate::config::matrix::{Matrix, Target};
@@ -71,7 +71,7 @@ fn proof<'a>(target: &Target, record: &'a Record) -> Option<&'a Proof> {
     record.targets.get(target.name.as_str())
 }
 
-/// For a terminal.
+/// Text output.
 pub fn text(target: &Target, matrix: &Matrix, record: &Record) -> String {
     let mut out = format!("{}: {}\n", target.name, target.summary);
     let mut line = |what: &str, value: &str| out += &format!("  {} {value}\n", pad(what, 12));
@@ -81,13 +81,13 @@ pub fn text(target: &Target, matrix: &Matrix, record: &Record) -> String {
     for note in &target.notes {
         line("note", note);
     }
-    let peculiar = peculiar::all(target);
-    if !peculiar.is_empty() {
-        out += "\npeculiar about it:\n";
+    let quirks = quirk::all(target);
+    if !quirks.is_empty() {
+        out += "\nquirks:\n";
     }
-    for told in peculiar {
-        out += &format!("  {}\n", told.what);
-        for (name, value) in [("why", told.why.as_str()), ("from", &told.from), ("for", &told.versions)] {
+    for quirk in quirks {
+        out += &format!("  {}\n", quirk.what);
+        for (name, value) in [("why", quirk.why.as_str()), ("from", &quirk.from), ("for", &quirk.versions)] {
             if !value.is_empty() {
                 out += &format!("    {} {value}\n", pad(name, 5));
             }
@@ -109,7 +109,7 @@ pub fn text(target: &Target, matrix: &Matrix, record: &Record) -> String {
     out
 }
 
-/// For a page.
+/// Markdown.
 pub fn markdown(target: &Target, matrix: &Matrix, record: &Record) -> String {
     let mut out = format!("# {}: {}\n\n| | |\n|---|---|\n", escape(target.name.as_str()), escape(&target.summary));
     for (name, value) in properties(target, record) {
@@ -121,12 +121,12 @@ pub fn markdown(target: &Target, matrix: &Matrix, record: &Record) -> String {
     for note in &target.notes {
         out += &format!("- {}\n", escape(note));
     }
-    let peculiar = peculiar::all(target);
-    if !peculiar.is_empty() {
-        out += "\n## Peculiar about it\n\n| what | why | from | for |\n|---|---|---|---|\n";
+    let quirks = quirk::all(target);
+    if !quirks.is_empty() {
+        out += "\n## Quirks\n\n| what | why | from | for |\n|---|---|---|---|\n";
     }
-    for told in peculiar {
-        let cells = [&told.what, &told.why, &told.from, &told.versions].map(|cell| escape(cell));
+    for quirk in quirks {
+        let cells = [&quirk.what, &quirk.why, &quirk.from, &quirk.versions].map(|cell| escape(cell));
         out += &format!("| {} |\n", cells.join(" | "));
     }
     let facts = facts(target, matrix);

@@ -1,4 +1,4 @@
-//! What can be turned beside targets.
+//! Lists settings, profiles and release sets.
 
 use crate::config::matrix::Matrix;
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use super::scale::{Scale, WIDTH, px, whole_ms};
 use super::{clean, seconds, state_word, strip};
 use crate::base::units;
 use crate::run::log::event::{Kind, StageOutcome};
-use crate::run::log::model::{Phase, RunModel, Stage, Step, cpu};
+use crate::run::log::model::{RunModel, Stage, StagePhase, Step, cpu};
 use maud::{Markup, html};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub(in crate::report) fn draw(picture: &RunModel) -> Markup {
     }
 }
 
-/// Where each band begins.
+/// Returns where each band begins.
 fn tops(bands: &[Band<'_>]) -> Vec<f64> {
     let begin = |y: &mut f64, band: &Band<'_>| Some(std::mem::replace(y, *y + band.height()));
     bands.iter().scan(TOP, begin).collect()
@@ -93,25 +93,25 @@ fn end_ms(stage: &Stage, picture: &RunModel) -> u64 {
     stage.ended_ms.unwrap_or(picture.latest_ms).max(stage.started_ms.unwrap_or(0))
 }
 
-/// The rows in the table's order. Stages of a row share a lane where neither
-/// their bars nor their names meet.
+/// Returns the rows in the table's order. Stages of a row share a lane where neither their bars nor
+/// their names meet.
 fn bands(picture: &RunModel) -> Vec<Band<'_>> {
     let scale = Scale { whole_ms: whole_ms(picture) as f64 };
     let mut bands: Vec<Band<'_>> = Vec::new();
     for stage in picture.stages.values().filter(|stage| stage.has_run()) {
-        if !bands.iter().any(|band| band.row == stage.info.row) {
-            bands.push(Band { row: &stage.info.row, lanes: Vec::new(), slim: false });
+        if !bands.iter().any(|band| band.row == stage.info.scope) {
+            bands.push(Band { row: &stage.info.scope, lanes: Vec::new(), slim: false });
         }
     }
     for band in &mut bands {
-        let here = |stage: &&Stage| stage.has_run() && stage.info.row == band.row;
+        let here = |stage: &&Stage| stage.has_run() && stage.info.scope == band.row;
         let mut stages: Vec<&Stage> = picture.stages.values().filter(here).collect();
         stages.sort_by_key(|stage| stage.started_ms);
         band.slim = stages.iter().all(|stage| matches!(stage.info.kind, Kind::Fetch | Kind::Unpack));
         for stage in stages {
             let from = scale.x(stage.started_ms.unwrap_or(0));
             let free = |lane: &&mut Vec<&Stage>| match lane.last() {
-                Some(last) if band.slim => last.info.column == stage.info.column,
+                Some(last) if band.slim => last.info.package == stage.info.package,
                 Some(last) => right(last, picture, scale) <= from + 0.5,
                 None => true,
             };
@@ -124,7 +124,7 @@ fn bands(picture: &RunModel) -> Vec<Band<'_>> {
     bands
 }
 
-/// How far to the right a stage's bar and name reach.
+/// Returns how far to the right a stage's bar and name reach.
 fn right(stage: &Stage, picture: &RunModel, scale: Scale) -> f64 {
     let name = scale.x(stage.started_ms.unwrap_or(0)) + label(stage).width() as f64 * LETTER;
     scale.x(end_ms(stage, picture)).max(name)
@@ -132,10 +132,10 @@ fn right(stage: &Stage, picture: &RunModel, scale: Scale) -> f64 {
 
 fn label(stage: &Stage) -> String {
     let time = units::duration(stage.elapsed(stage.ended_ms.unwrap_or(0)));
-    if stage.ended_ms.is_some() { format!("{} {time}", stage.info.column) } else { stage.info.column.clone() }
+    if stage.ended_ms.is_some() { format!("{} {time}", stage.info.package) } else { stage.info.package.clone() }
 }
 
-/// The name of a stage above its bar; at the right edge it ends where the drawing does.
+/// Returns the name of a stage above its bar; at the right edge it ends where the drawing does.
 fn name_above(stage: &Stage, scale: Scale, bar: f64) -> Markup {
     let x = scale.x(stage.started_ms.unwrap_or(0));
     let text = label(stage);
@@ -143,25 +143,25 @@ fn name_above(stage: &Stage, scale: Scale, bar: f64) -> Markup {
     name(&text, if is_beyond { WIDTH - 4.0 } else { x }, bar - 4.0, is_beyond, is_failed(stage))
 }
 
-/// The name of a package behind the last of its bars, with their time.
+/// Returns the name of a package behind the last of its bars, with their time.
 fn names_behind(lane: &[&Stage], picture: &RunModel, scale: Scale, bar: f64) -> Markup {
     let Some(last) = lane.last() else { return html! {} };
     let end = lane.iter().map(|stage| scale.x(end_ms(stage, picture))).fold(0.0, f64::max);
     let took: Duration = lane.iter().map(|stage| stage.elapsed(picture.latest_ms)).sum();
-    let text = format!("{} {}", last.info.column, units::duration(took));
+    let text = format!("{} {}", last.info.package, units::duration(took));
     let is_beyond = end + text.width() as f64 * LETTER > WIDTH;
     let x = if is_beyond { scale.x(last.started_ms.unwrap_or(0)) - 6.0 } else { end + 6.0 };
     name(&text, x, bar + 12.5, is_beyond, lane.iter().any(|stage| is_failed(stage)))
 }
 
-/// A name that begins, or ends, at `x`.
+/// Returns a name that begins, or ends, at `x`.
 fn name(text: &str, x: f64, y: f64, ends: bool, failed: bool) -> Markup {
     let class = if failed { "bad" } else { "name" };
     html! { text class=(class) x=(px(x)) y=(px(y)) text-anchor=[ends.then_some("end")] { (clean(text)) } "\n" }
 }
 
 fn is_failed(stage: &Stage) -> bool {
-    matches!(stage.phase, Phase::Over(StageOutcome::Failed { .. }))
+    matches!(stage.phase, StagePhase::Over(StageOutcome::Failed { .. }))
 }
 
 fn stripes(bands: &[Band<'_>]) -> Markup {
@@ -172,7 +172,7 @@ fn stripes(bands: &[Band<'_>]) -> Markup {
     }
 }
 
-/// The smallest round step that gives no more than a dozen ticks.
+/// Returns the smallest round step that gives no more than a dozen ticks.
 fn tick_step(whole_ms: u64) -> u64 {
     const ROUND: [u64; 18] =
         [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400];
@@ -212,8 +212,8 @@ fn kind_class(kind: Kind) -> &'static str {
 fn stage(stage: &Stage, picture: &RunModel, scale: Scale, y: f64) -> Markup {
     let (from, to) = (stage.started_ms.unwrap_or(0), end_ms(stage, picture));
     let kind = match &stage.phase {
-        Phase::Over(StageOutcome::Failed { .. }) if stage.steps.is_empty() => "failed",
-        Phase::Over(StageOutcome::Interrupted) if stage.steps.is_empty() => "stopped",
+        StagePhase::Over(StageOutcome::Failed { .. }) if stage.steps.is_empty() => "failed",
+        StagePhase::Over(StageOutcome::Interrupted) if stage.steps.is_empty() => "stopped",
         _ => kind_class(stage.info.kind),
     };
     let faint = if stage.steps.is_empty() { "" } else { " span" };
@@ -228,7 +228,7 @@ fn draw_step(stage: &Stage, step: &Step, number: usize, kind: &str, to: u64, sca
     let (x, end) = (scale.x(step.started_ms), scale.x(over.max(step.started_ms)));
     let class = match &stage.phase {
         _ if !ok => "failed",
-        Phase::Over(StageOutcome::Interrupted) if step.ended.is_none() => "stopped",
+        StagePhase::Over(StageOutcome::Interrupted) if step.ended.is_none() => "stopped",
         _ => kind,
     };
     let odd = if number % 2 == 1 { " odd" } else { "" };
@@ -249,10 +249,10 @@ fn draw_step(stage: &Stage, step: &Step, number: usize, kind: &str, to: u64, sca
 fn tooltip(stage: &Stage) -> String {
     let mut told = format!("{} {}\n{}", stage.info.name, stage.info.version, state_word(&stage.phase));
     match &stage.phase {
-        Phase::Over(StageOutcome::Failed { why }) => {
+        StagePhase::Over(StageOutcome::Failed { why }) => {
             let _ = write!(told, ": {why}");
         }
-        Phase::Waiting { what } => {
+        StagePhase::Waiting { what } => {
             let _ = write!(told, " for {what}");
         }
         _ => {}
@@ -281,7 +281,7 @@ fn legend(picture: &RunModel) -> Markup {
     let ran = |kind: &Kind| picture.stages.values().any(|stage| stage.has_run() && stage.info.kind == *kind);
     let kinds = [Kind::Fetch, Kind::Unpack, Kind::Build, Kind::Check].into_iter().filter(ran).map(kind_class);
     let failed = (picture.counts().failed > 0).then_some(("failed", "failed"));
-    let stopped = picture.stages.values().any(|stage| stage.phase == Phase::Over(StageOutcome::Interrupted));
+    let stopped = picture.stages.values().any(|stage| stage.phase == StagePhase::Over(StageOutcome::Interrupted));
     let stopped = stopped.then_some(("stopped", "interrupted"));
     html! {
         p class="legend" {

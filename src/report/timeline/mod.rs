@@ -12,11 +12,11 @@ use super::table::{Cell, Table, totals};
 use crate::base::units;
 use crate::run::log::event::RunEnd;
 use crate::run::log::event::StageOutcome;
-use crate::run::log::model::{Phase, RunModel, Stage};
+use crate::run::log::model::{RunModel, Stage, StagePhase};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::time::Duration;
 
-/// The page for the run in `picture`, finished or not.
+/// Returns the page for the run in `picture`, finished or not.
 pub fn html(picture: &RunModel) -> String {
     let body = html! {
         (head(picture))
@@ -80,7 +80,7 @@ pub(super) fn head(picture: &RunModel) -> Markup {
     }
 }
 
-/// The figures at the top: name, value, note.
+/// Returns the figures at the top: name, value, note.
 fn tiles(picture: &RunModel) -> Vec<(&'static str, String, String)> {
     let (run, counts) = (&picture.run, picture.counts());
     let jobs = run.jobs.max(1) as f64;
@@ -159,7 +159,7 @@ fn failures(picture: &RunModel) -> Markup {
         @if picture.counts().failed > 0 {
             h2 { "Failures" } "\n"
             @for stage in picture.failed() {
-                @if let Phase::Over(StageOutcome::Failed { why }) = &stage.phase { (one_failure(stage, why)) "\n" }
+                @if let StagePhase::Over(StageOutcome::Failed { why }) = &stage.phase { (one_failure(stage, why)) "\n" }
             }
         }
     }
@@ -181,8 +181,8 @@ pub(super) fn one_failure(stage: &Stage, why: &str) -> Markup {
     }
 }
 
-/// The word of a phase in lowercase, for tooltips.
-fn state_word(phase: &Phase) -> String {
+/// Returns the word of a phase in lowercase, for tooltips.
+fn state_word(phase: &StagePhase) -> String {
     phase.as_str().to_owned()
 }
 
@@ -212,8 +212,8 @@ mod tests {
                     (*run, *started, *version) = (evil.into(), evil.into(), evil.into());
                     *command = vec![evil.into()];
                     for stage in stages {
-                        stage.row = evil.into();
-                        stage.column = evil.into();
+                        stage.scope = evil.into();
+                        stage.package = evil.into();
                         stage.version = evil.into();
                     }
                 }

@@ -20,12 +20,12 @@ impl Scale {
     }
 }
 
-/// A coordinate.
+/// Returns a coordinate.
 pub(super) fn px(value: f64) -> String {
     format!("{value:.1}")
 }
 
-/// The time the drawing spans.
+/// Returns the time the drawing spans.
 pub(super) fn whole_ms(picture: &RunModel) -> u64 {
     let ends = picture.stages.values().filter_map(|stage| stage.ended_ms);
     ends.chain([picture.latest_ms]).max().unwrap_or(0).max(1)

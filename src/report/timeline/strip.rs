@@ -52,7 +52,7 @@ fn memory(picture: &RunModel, scale: Scale, bottom: f64, peak_kib: u64) -> Marku
     }
 }
 
-/// A line from left to right.
+/// Returns a line from left to right.
 fn level(class: &str, y: f64) -> Markup {
     html! { line class=(class) x1=(LEFT) x2=(px(WIDTH - RIGHT)) y1=(px(y)) y2=(px(y)) {} "\n" }
 }
@@ -78,7 +78,7 @@ fn area(class: &str, title: &str, points: &[(u64, f64)], scale: Scale, bottom: f
     html! { path class=(class) d=(path) { title { (title) } } (level("grid", bottom)) }
 }
 
-/// The load as it would be if every step had used its processors evenly.
+/// Returns the load as it would be if every step had used its processors evenly.
 fn spread(picture: &RunModel) -> Vec<Load> {
     const SLICES: u64 = 240;
     let whole = whole_ms(picture);

@@ -49,7 +49,7 @@ fn quiet_rule(line: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A path as it is; of an absolute one the last three names.
+/// Returns a path as it is; of an absolute one the last three names.
 fn near_path(path: &str) -> &str {
     if !path.starts_with('/') || path.contains(' ') {
         return path;
@@ -73,7 +73,7 @@ fn configure(line: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Borrowed(check[..end].trim_end()))
 }
 
-/// A command line as make prints it.
+/// Returns a command line as make prints it.
 fn command(line: &str) -> Option<Cow<'_, str>> {
     let mut words = line.split_ascii_whitespace().peekable();
     let mut mode = None;

@@ -278,7 +278,7 @@ fn compiler(line: &str) -> Option<Class> {
     formed.then(|| if before.contains(':') { Class::CompileError } else { Class::Other })
 }
 
-/// The names of inputs that are no paths.
+/// Returns the names of inputs that are no paths.
 fn is_input(name: &str) -> bool {
     matches!(name, "{standard input}" | "<built-in>" | "<command-line>" | "<stdin>")
 }

@@ -199,7 +199,7 @@ fn keep(lines: &mut VecDeque<String>, line: &str, most: usize) {
     lines.push_back(clip(line));
 }
 
-/// The part of a line that is looked at.
+/// Returns the part of a line that is looked at.
 fn head(line: &str) -> &str {
     let mut end = line.len().min(WIDEST);
     while !line.is_char_boundary(end) {
@@ -208,7 +208,8 @@ fn head(line: &str) -> &str {
     &line[..end]
 }
 
-/// A line as it is shown: no control characters, which could drive a terminal, and not endless.
+/// Returns a line as it is shown: no control characters, which could drive a terminal, and not
+/// endless.
 fn clip(line: &str) -> String {
     let mut shown: String = line.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.chars().nth(SHOWN).is_some() {
@@ -217,7 +218,7 @@ fn clip(line: &str) -> String {
     shown
 }
 
-/// The first real error lines with context, at most `max` lines.
+/// Returns the first real error lines with context, at most `max` lines.
 pub fn excerpt<'a>(lines: impl IntoIterator<Item = &'a str>, max: usize) -> Vec<String> {
     let mut scanner = Scanner::new(max);
     lines.into_iter().for_each(|line| scanner.line(line));

@@ -13,12 +13,12 @@ pub use activity::activity;
 pub use classify::Class;
 pub use excerpt::{Finding, Scanner, excerpt, read};
 
-/// Whether `line` starts with `word` as a whole word.
+/// Returns whether `line` starts with `word` as a whole word.
 fn starts_with_word(line: &str, word: &str) -> bool {
     line.strip_prefix(word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
 }
 
-/// The name behind the last slash; of a path ending in one, the name before it.
+/// Returns the name behind the last slash; of a path ending in one, the name before it.
 fn base_name(path: &str) -> &str {
     let path = path.trim_end_matches('/');
     path.rsplit('/').next().unwrap_or(path)

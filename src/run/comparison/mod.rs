@@ -8,7 +8,7 @@ pub mod spread;
 use super::build_log::Class;
 use super::log::RunModel;
 use super::log::event::{Kind, StageName, StageOutcome};
-use super::log::model::{Phase, Stage, cpu};
+use super::log::model::{Stage, StagePhase, cpu};
 use spread::{History, Measure};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -196,30 +196,30 @@ pub fn compare(before: &Subject, after: &Subject, history: &History) -> Result<C
 // The rows that hold a goal of a run: not its sources, nor the libraries of the host that every run has.
 fn rows(model: &RunModel) -> BTreeSet<&str> {
     let builds = |stage: &&Stage| matches!(stage.info.kind, Kind::Build | Kind::Check);
-    let rows = model.stages.values().filter(builds).map(|stage| stage.info.row.as_str());
-    let rows: BTreeSet<&str> = rows.chain(model.run.shared.iter().map(|cell| cell.row.as_str())).collect();
+    let rows = model.stages.values().filter(builds).map(|stage| stage.info.scope.as_str());
+    let rows: BTreeSet<&str> = rows.chain(model.run.borrowed.iter().map(|cell| cell.scope.as_str())).collect();
     let targets: BTreeSet<&str> = rows.iter().copied().filter(|row| *row != crate::config::matrix::HOST).collect();
     // A run of host libraries or of sources alone has no other row.
     if !targets.is_empty() {
         return targets;
     }
-    if rows.is_empty() { model.stages.values().map(|stage| stage.info.row.as_str()).collect() } else { rows }
+    if rows.is_empty() { model.stages.values().map(|stage| stage.info.scope.as_str()).collect() } else { rows }
 }
 
 // Whether a stage's outcome is known, and whether it is a failure.
-fn fails(phase: &Phase) -> Option<bool> {
+fn fails(phase: &StagePhase) -> Option<bool> {
     match phase {
-        Phase::Over(StageOutcome::Failed { .. }) => Some(true),
-        Phase::Over(StageOutcome::Blocked { .. } | StageOutcome::Interrupted) => None,
-        Phase::Over(_) => Some(false),
-        Phase::Pending | Phase::Running | Phase::Waiting { .. } => None,
+        StagePhase::Over(StageOutcome::Failed { .. }) => Some(true),
+        StagePhase::Over(StageOutcome::Blocked { .. } | StageOutcome::Interrupted) => None,
+        StagePhase::Over(_) => Some(false),
+        StagePhase::Pending | StagePhase::Running | StagePhase::Waiting { .. } => None,
     }
 }
 
 // Done, cached and shared differ in when a result was built, not in what it is.
 fn state(stage: &Stage) -> &'static str {
     match &stage.phase {
-        Phase::Over(outcome) if outcome.has_result() => "passed",
+        StagePhase::Over(outcome) if outcome.has_result() => "passed",
         phase => phase.as_str(),
     }
 }
@@ -235,7 +235,7 @@ fn state_change(before: Option<&Stage>, after: &Stage) -> Option<StateChange> {
         _ => return None,
     };
     let why = match &after.phase {
-        Phase::Over(outcome) => outcome.why().map(str::to_owned),
+        StagePhase::Over(outcome) => outcome.why().map(str::to_owned),
         _ => None,
     };
     let class = after.failure.as_ref().map(|failure| failure.class);

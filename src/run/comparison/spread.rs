@@ -7,7 +7,7 @@
 use super::Difference;
 use crate::run::log::RunModel;
 use crate::run::log::event::StageOutcome;
-use crate::run::log::model::{Phase, Stage, cpu as cpu_of};
+use crate::run::log::model::{Stage, StagePhase, cpu as cpu_of};
 use std::collections::BTreeMap;
 
 /// What is measured.
@@ -39,7 +39,7 @@ pub struct History {
 /// Returns the processor seconds of a stage that was built whole in this run.
 #[must_use]
 pub fn cpu(stage: &Stage) -> Option<f64> {
-    let whole = stage.phase == Phase::Over(StageOutcome::Done) && !stage.steps.iter().any(|step| step.resumed);
+    let whole = stage.phase == StagePhase::Over(StageOutcome::Done) && !stage.steps.iter().any(|step| step.resumed);
     let seconds = cpu_of(&stage.usage);
     (whole && seconds >= LEAST_SECONDS).then_some(seconds)
 }
@@ -64,7 +64,7 @@ impl History {
                 add(Measure::Cpu, seconds);
             }
             // A cached result is no new sample of its size.
-            let built = stage.phase == Phase::Over(StageOutcome::Done);
+            let built = stage.phase == StagePhase::Over(StageOutcome::Done);
             if let Some(bytes) = sizes.get(&info.name).filter(|bytes| built && **bytes > 0) {
                 add(Measure::Size, *bytes as f64);
             }

@@ -114,13 +114,13 @@ fn times_and_sizes_are_judged_by_their_history() {
 #[test]
 fn runs_without_a_common_target_are_refused() {
     let other = subject("b", |stamped| {
-        if let Event::RunStarted { stages, shared, .. } = &mut stamped.event {
-            stages.retain(|info| info.row == "arm64" || info.row == "host");
-            shared.clear();
+        if let Event::RunStarted { stages, borrowed, .. } = &mut stamped.event {
+            stages.retain(|info| info.scope == "arm64" || info.scope == "host");
+            borrowed.clear();
         }
     });
     let mut first = subject("a", |_| ());
-    first.model.stages.retain(|_, stage| stage.info.row != "arm64");
+    first.model.stages.retain(|_, stage| stage.info.scope != "arm64");
     let error = compare(&first, &other, &History::default()).unwrap_err();
     assert_eq!(error.to_string(), "runs `a` and `b` have no target in common");
     assert_eq!((error.before_rows.join(" "), error.after_rows.join(" ")), ("i386 x86_64".into(), "arm64".into()));

@@ -1,4 +1,4 @@
-//! How fast a download comes.
+//! The speed of a download.
 
 /// Bytes of a download.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,7 +14,7 @@ pub struct Download {
 }
 
 impl Download {
-    /// The first that is known.
+    /// Returns the first that is known.
     pub(super) fn begin(at: u64, done: u64, total: Option<u64>) -> Self {
         Self { done, total, rate: 0.0, mark: (at, done) }
     }

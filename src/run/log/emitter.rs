@@ -1,5 +1,5 @@
-//! Where events come from: stamped with the time since the run began and sent
-//! to whoever listens. A listener that went away is no reason to stop.
+//! Emits events with the time since the start of the run. A receiver that is gone does not stop the
+//! run.
 
 use super::event::{Event, Stamped};
 use std::time::Instant;
@@ -13,7 +13,7 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    /// An emitter and the other end, which ends when all clones are dropped.
+    /// Returns an emitter and the other end, which ends when all clones are dropped.
     pub fn new() -> (Self, mpsc::UnboundedReceiver<Stamped>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (Self { began: Instant::now(), sender }, receiver)

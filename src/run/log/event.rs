@@ -1,5 +1,5 @@
-//! What happens in a run, as data. The event log is these, one JSON object a
-//! line; everything a person sees of a run is drawn from them alone.
+//! The events of a run. The event log contains them, one JSON object per line, and all output about
+//! a run is derived from them alone.
 
 use crate::base::Key;
 pub use crate::base::check_result::CheckResult;
@@ -43,7 +43,8 @@ pub enum StageOutcome {
     /// It was there already.
     Cached,
     /// Another crossmill process built it while this one waited.
-    Shared,
+    #[serde(rename = "shared")]
+    BuiltElsewhere,
     /// It ran and failed.
     Failed {
         /// One line for the table.
@@ -80,7 +81,7 @@ impl StageOutcome {
         match self {
             Self::Done => "done",
             Self::Cached => "cached",
-            Self::Shared => "shared",
+            Self::BuiltElsewhere => "shared",
             Self::Failed { .. } => "failed",
             Self::Blocked { .. } => "blocked",
             Self::Interrupted => "interrupted",
@@ -98,14 +99,14 @@ impl StageOutcome {
                 Some(why)
             }
             Self::Blocked { by } => Some(by),
-            Self::Done | Self::Cached | Self::Shared | Self::Interrupted => None,
+            Self::Done | Self::Cached | Self::BuiltElsewhere | Self::Interrupted => None,
         }
     }
 
-    /// Whether the stage's result exists.
+    /// Returns whether the stage's result exists.
     #[must_use]
     pub fn has_result(&self) -> bool {
-        matches!(self, Self::Done | Self::Cached | Self::Shared)
+        matches!(self, Self::Done | Self::Cached | Self::BuiltElsewhere)
     }
 }
 
@@ -161,9 +162,11 @@ pub struct StageInfo {
     /// What it does.
     pub kind: Kind,
     /// The row of the table it belongs to: a target, or `host`, or `sources`.
-    pub row: String,
+    #[serde(alias = "row")]
+    pub scope: String,
     /// The column of the table: a package.
-    pub column: String,
+    #[serde(alias = "column")]
+    pub package: String,
     /// The version it builds.
     pub version: String,
     /// Its key, as far as it is known before the sources are here.
@@ -185,13 +188,16 @@ pub struct StageInfo {
 
 /// A row that has no stage of its own for a column: i386 uses the GCC of x86_64.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SharedCell {
+pub struct BorrowedToolchain {
     /// The row without a stage: `i386`.
-    pub row: String,
+    #[serde(alias = "row")]
+    pub scope: String,
     /// The column: `gcc`.
-    pub column: String,
+    #[serde(alias = "column")]
+    pub package: String,
     /// The row that has it: `x86_64`.
-    pub with: String,
+    #[serde(alias = "with")]
+    pub owner: String,
 }
 
 /// What was asked for, where it is no part of a stage's name.
@@ -226,8 +232,8 @@ pub enum Event {
         /// All stages of the run.
         stages: Vec<StageInfo>,
         /// Cells of the table that stand for another row's stage.
-        #[serde(default)]
-        shared: Vec<SharedCell>,
+        #[serde(default, alias = "shared")]
+        borrowed: Vec<BorrowedToolchain>,
         /// What was asked for; older logs do not tell.
         #[serde(default)]
         choice: Option<Choice>,

@@ -1,4 +1,4 @@
-//! The event log: one JSON object a line, only ever added to.
+//! The event log: one JSON object per line, append-only.
 //!
 //! A line is written by one call and flushed, so a killed run loses at most
 //! the end of its last line, which the reader passes over.
@@ -70,7 +70,8 @@ impl Writer {
         self.file.flush().map_err(named)
     }
 
-    /// The first error as a sink, if there was one: a full disk ends the log but not the run.
+    /// Returns the first error as a sink, if there was one: a full disk ends the log but not the
+    /// run.
     pub fn failed(&self) -> Option<&Error> {
         self.failed.as_ref()
     }
@@ -105,12 +106,12 @@ pub fn open(path: &Path) -> Result<Events<BufReader<fs_err::File>>, Error> {
 }
 
 impl<R: BufRead> Events<R> {
-    /// The events in `from`; `path` is for messages.
+    /// Returns the events in `from`; `path` is for messages.
     pub fn new(path: &Path, from: R) -> Self {
         Self { path: path.to_owned(), from, line: 0, torn: false, over: false }
     }
 
-    /// Whether the last line was torn; known once all was read.
+    /// Returns whether the last line was torn; known once all was read.
     pub fn torn(&self) -> bool {
         self.torn
     }
@@ -163,7 +164,7 @@ pub fn replay(path: &Path, sink: &mut dyn Sink) -> Result<(), Error> {
     Ok(())
 }
 
-/// The picture of the run whose log is at `path`.
+/// Returns the picture of the run whose log is at `path`.
 pub fn picture(path: &Path) -> Result<RunModel, Error> {
     let mut picture = RunModel::default();
     for event in open(path)? {

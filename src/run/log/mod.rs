@@ -1,4 +1,4 @@
-//! What happened in a run: events, the log of them, and the model that they fold into.
+//! The events of a run, their log, and the model derived from them.
 
 pub mod download;
 mod emitter;

@@ -1,11 +1,12 @@
-//! The picture of a run: a fold of its events, and nothing else.
+//! The model of a run: a fold over its events, and nothing else.
 //!
-//! Reads no clock: every question about "now" takes the time as milliseconds
-//! since the run began. Events in any order, even of a torn log, make a picture.
+//! Reads no clock: the current time is passed as milliseconds since the start of the run. Events in
+//! any order, even from a truncated log, produce a model.
 
 pub use super::download::Download;
 use crate::run::log::event::{
-    CheckResult, Choice, Event, Failure, Kind, RunEnd, SharedCell, StageInfo, StageName, StageOutcome, Stamped, Usage,
+    BorrowedToolchain, CheckResult, Choice, Event, Failure, Kind, RunEnd, StageInfo, StageName, StageOutcome, Stamped,
+    Usage,
 };
 use indexmap::IndexMap;
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub struct Run {
     /// Bytes of memory the scheduler may plan with.
     pub memory: u64,
     /// Cells that stand for another row's stage.
-    pub shared: Vec<SharedCell>,
+    pub borrowed: Vec<BorrowedToolchain>,
     /// What was asked for; older logs do not tell.
     pub choice: Option<Choice>,
 }
@@ -54,7 +55,7 @@ pub struct Stage {
     /// What was announced.
     pub info: StageInfo,
     /// Where it is in its life.
-    pub phase: Phase,
+    pub phase: StagePhase,
     /// When it began.
     pub started_ms: Option<u64>,
     /// When it was over.
@@ -81,7 +82,7 @@ pub struct Stage {
 
 /// Where a stage is in its life.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Phase {
+pub enum StagePhase {
     /// Not begun.
     Pending,
     /// Begun and not over.
@@ -95,7 +96,7 @@ pub enum Phase {
     Over(StageOutcome),
 }
 
-impl Phase {
+impl StagePhase {
     /// Returns the word that every output uses.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -204,7 +205,7 @@ pub struct Counts {
 }
 
 impl RunModel {
-    /// The picture of all `events`.
+    /// Returns the picture of all `events`.
     pub fn of<'a>(events: impl IntoIterator<Item = &'a Stamped>) -> Self {
         let mut picture = Self::default();
         events.into_iter().for_each(|event| picture.apply(event));
@@ -216,7 +217,7 @@ impl RunModel {
         let at = stamped.at_ms;
         self.latest_ms = self.latest_ms.max(at);
         match &stamped.event {
-            Event::RunStarted { run, version, command, started, jobs, memory, stages, shared, choice } => {
+            Event::RunStarted { run, version, command, started, jobs, memory, stages, borrowed, choice } => {
                 self.run = Run {
                     name: run.clone(),
                     version: version.clone(),
@@ -224,7 +225,7 @@ impl RunModel {
                     started: started.clone(),
                     jobs: *jobs,
                     memory: *memory,
-                    shared: shared.clone(),
+                    borrowed: borrowed.clone(),
                     choice: choice.clone(),
                 };
                 self.stages = stages.iter().map(|info| (info.name.clone(), Stage::new(info.clone()))).collect();
@@ -255,14 +256,14 @@ impl RunModel {
         }
     }
 
-    /// How many stages are in which state.
+    /// Returns how many stages are in which state.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts { all: self.stages.len(), ..Counts::default() };
         for stage in self.stages.values() {
             match &stage.phase {
-                Phase::Pending => {}
-                Phase::Running | Phase::Waiting { .. } => counts.running += 1,
-                Phase::Over(state) => {
+                StagePhase::Pending => {}
+                StagePhase::Running | StagePhase::Waiting { .. } => counts.running += 1,
+                StagePhase::Over(state) => {
                     counts.over += 1;
                     counts.failed += usize::from(matches!(state, StageOutcome::Failed { .. }));
                     counts.cached += usize::from(matches!(state, StageOutcome::Cached));
@@ -272,14 +273,14 @@ impl RunModel {
         counts
     }
 
-    /// The stages that have begun and are not over, the longest running first.
+    /// Returns the stages that have begun and are not over, the longest running first.
     pub fn running(&self) -> Vec<&Stage> {
         let mut running: Vec<&Stage> = self.stages.values().filter(|stage| stage.is_running()).collect();
         running.sort_by_key(|stage| stage.started_ms);
         running
     }
 
-    /// The last load event, if it is not older than ten seconds at `now_ms`.
+    /// Returns the last load event, if it is not older than ten seconds at `now_ms`.
     pub fn load(&self, now_ms: u64) -> Option<Load> {
         self.loads.last().copied().filter(|load| now_ms.saturating_sub(load.at_ms) <= 10_000)
     }
@@ -292,7 +293,7 @@ impl RunModel {
     /// Returns the checks that neither passed nor failed, each with its outcome's word and the reason.
     pub fn set_aside(&self) -> impl Iterator<Item = (&Stage, &'static str, &str)> {
         self.stages.values().filter_map(|stage| match &stage.phase {
-            Phase::Over(
+            StagePhase::Over(
                 outcome @ (StageOutcome::Unsupported { why }
                 | StageOutcome::Skipped { why }
                 | StageOutcome::KnownFailure { why }),
@@ -301,9 +302,9 @@ impl RunModel {
         })
     }
 
-    /// The failed stages.
+    /// Returns the failed stages.
     pub fn failed(&self) -> impl Iterator<Item = &Stage> {
-        self.stages.values().filter(|stage| matches!(stage.phase, Phase::Over(StageOutcome::Failed { .. })))
+        self.stages.values().filter(|stage| matches!(stage.phase, StagePhase::Over(StageOutcome::Failed { .. })))
     }
 }
 
@@ -315,7 +316,7 @@ pub fn cpu(usage: &Usage) -> f64 {
 
 impl Stage {
     fn new(info: StageInfo) -> Self {
-        let phase = if info.cached { Phase::Over(StageOutcome::Cached) } else { Phase::Pending };
+        let phase = if info.cached { StagePhase::Over(StageOutcome::Cached) } else { StagePhase::Pending };
         Self {
             info,
             phase,
@@ -338,7 +339,7 @@ impl Stage {
             Event::StageStarted { .. } => self.begin(at),
             Event::StageWaiting { what, .. } => {
                 self.begin(at);
-                self.phase = Phase::Waiting { what: what.clone() };
+                self.phase = StagePhase::Waiting { what: what.clone() };
             }
             Event::StepStarted { step, log, resumed, .. } => {
                 self.begin(at);
@@ -380,7 +381,7 @@ impl Stage {
                 self.source = Some(SourceUsed { source: source.clone(), cached: *cached, bytes: *bytes });
             }
             Event::StageFinished { state, usage, failure, result, account, .. } => {
-                self.phase = Phase::Over(state.clone());
+                self.phase = StagePhase::Over(state.clone());
                 self.ended_ms = Some(at);
                 self.usage = *usage;
                 self.failure.clone_from(failure);
@@ -394,27 +395,27 @@ impl Stage {
 
     fn begin(&mut self, at: u64) {
         self.started_ms.get_or_insert(at);
-        if !matches!(self.phase, Phase::Over(_)) {
-            self.phase = Phase::Running;
+        if !matches!(self.phase, StagePhase::Over(_)) {
+            self.phase = StagePhase::Running;
         }
     }
 
     /// Begun and not over.
     pub fn is_running(&self) -> bool {
-        matches!(self.phase, Phase::Running | Phase::Waiting { .. })
+        matches!(self.phase, StagePhase::Running | StagePhase::Waiting { .. })
     }
 
-    /// Whether it ran, or tried to, in this run.
+    /// Returns whether it ran, or tried to, in this run.
     pub fn has_run(&self) -> bool {
         self.started_ms.is_some()
     }
 
-    /// The step that runs.
+    /// Returns the step that runs.
     pub fn step(&self) -> Option<&Step> {
         self.steps.last().filter(|step| step.ended.is_none())
     }
 
-    /// How long it has run at `now_ms`, or how long it ran.
+    /// Returns how long it has run at `now_ms`, or how long it ran.
     pub fn elapsed(&self, now_ms: u64) -> Duration {
         let wall = Duration::try_from_secs_f64(self.usage.wall).unwrap_or_default();
         match (self.started_ms, self.ended_ms) {
@@ -424,7 +425,7 @@ impl Stage {
         }
     }
 
-    /// Whether it is a matter of bytes and not of a processor.
+    /// Returns whether it is a matter of bytes and not of a processor.
     pub fn is_fetch(&self) -> bool {
         self.info.kind == Kind::Fetch
     }

@@ -1,16 +1,16 @@
-//! A small run with one of everything, for the tests of this layer.
+//! A small run with every kind of event, for tests.
 
 use crate::base::Key;
 use crate::run::log::event::{
-    Class, Event, Failure, Kind, RunEnd, SharedCell, StageInfo, StageOutcome, Stamped, Usage,
+    BorrowedToolchain, Class, Event, Failure, Kind, RunEnd, StageInfo, StageOutcome, Stamped, Usage,
 };
 
-fn info(name: &str, kind: Kind, row: &str, column: &str, version: &str, expected: f64, cached: bool) -> StageInfo {
+fn info(name: &str, kind: Kind, scope: &str, package: &str, version: &str, expected: f64, cached: bool) -> StageInfo {
     StageInfo {
         name: name.to_owned(),
         kind,
-        row: row.to_owned(),
-        column: column.to_owned(),
+        scope: scope.to_owned(),
+        package: package.to_owned(),
         version: version.to_owned(),
         key: Key::of(name.as_bytes()),
         expected,
@@ -28,7 +28,7 @@ fn used(wall: f64, cores: f64) -> Usage {
     Usage { wall, user, system, max_rss_kib: (wall * 4096.0) as u64 }
 }
 
-/// The events of the run, in order.
+/// Returns the events of the run, in order.
 pub fn run() -> Vec<Stamped> {
     let mut run = Recorder::default();
     run.at(0, started());
@@ -91,7 +91,7 @@ pub fn run() -> Vec<Stamped> {
     run.over(560_000, "x86_64/gcc", StageOutcome::Done, used(419.8, 1.4));
     run.stage_start(560_000, "i386/linux");
     run.at(560_100, Event::StageWaiting { stage: "i386/linux".into(), what: "another crossmill".into() });
-    run.over(570_000, "i386/linux", StageOutcome::Shared, Usage::default());
+    run.over(570_000, "i386/linux", StageOutcome::BuiltElsewhere, Usage::default());
     run.at(
         570_000,
         Event::RunFinished {
@@ -124,8 +124,8 @@ fn started() -> Event {
             info("arm64/gcc", Kind::Build, "arm64", "gcc", gcc, 400.0, false),
             info("arm64/linux", Kind::Build, "arm64", "linux", "7.2", 200.0, false),
         ],
-        shared: ["binutils", "gcc"]
-            .map(|column| SharedCell { row: "i386".into(), column: column.into(), with: "x86_64".into() })
+        borrowed: ["binutils", "gcc"]
+            .map(|package| BorrowedToolchain { scope: "i386".into(), package: package.into(), owner: "x86_64".into() })
             .to_vec(),
         choice: None,
     }

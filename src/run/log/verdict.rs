@@ -1,6 +1,6 @@
 //! What a stage's end says of the code that it builds or checks: the distinction that test result formats make.
 
-use super::model::{Phase, Stage};
+use super::model::{Stage, StagePhase};
 use crate::run::log::event::{Kind, StageOutcome};
 
 /// The meaning of a stage's end.
@@ -24,15 +24,15 @@ pub enum Meaning {
 #[must_use]
 pub fn meaning(stage: &Stage) -> Meaning {
     match &stage.phase {
-        Phase::Over(outcome) => match outcome {
-            StageOutcome::Done | StageOutcome::Cached | StageOutcome::Shared => Meaning::Pass,
+        StagePhase::Over(outcome) => match outcome {
+            StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere => Meaning::Pass,
             StageOutcome::Failed { .. } if is_error(stage) => Meaning::Error,
             StageOutcome::Failed { .. } => Meaning::Fail,
             StageOutcome::KnownFailure { .. } => Meaning::KnownFailure,
             StageOutcome::Unsupported { .. } | StageOutcome::Skipped { .. } => Meaning::Skip,
             StageOutcome::Blocked { .. } | StageOutcome::Interrupted => Meaning::Missed,
         },
-        Phase::Pending | Phase::Running | Phase::Waiting { .. } => Meaning::Missed,
+        StagePhase::Pending | StagePhase::Running | StagePhase::Waiting { .. } => Meaning::Missed,
     }
 }
 
@@ -50,11 +50,11 @@ fn is_error(stage: &Stage) -> bool {
 #[must_use]
 pub fn reason(stage: &Stage) -> Option<String> {
     match &stage.phase {
-        Phase::Over(StageOutcome::Blocked { by }) => Some(format!("blocked by {by}")),
-        Phase::Over(StageOutcome::Interrupted) => Some("the run was interrupted".to_owned()),
-        Phase::Over(outcome) => outcome.why().map(str::to_owned),
-        Phase::Pending => Some("the run ended before it began".to_owned()),
-        Phase::Running => Some("the run ended before it was finished".to_owned()),
-        Phase::Waiting { what } => Some(format!("the run ended while it waited for {what}")),
+        StagePhase::Over(StageOutcome::Blocked { by }) => Some(format!("blocked by {by}")),
+        StagePhase::Over(StageOutcome::Interrupted) => Some("the run was interrupted".to_owned()),
+        StagePhase::Over(outcome) => outcome.why().map(str::to_owned),
+        StagePhase::Pending => Some("the run ended before it began".to_owned()),
+        StagePhase::Running => Some("the run ended before it was finished".to_owned()),
+        StagePhase::Waiting { what } => Some(format!("the run ended while it waited for {what}")),
     }
 }

@@ -1,11 +1,11 @@
-//! One build or check stage: its steps in order, each a process group, then
-//! one rename into the store.
+//! Build and check stages: runs the steps in order, each as a process group, then renames the
+//! result into the store.
 
 use super::check;
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::{Key, files, units};
 use crate::config::expect::Expectation;
-use crate::plan::Material;
+use crate::plan::KeyInputs;
 use crate::plan::job::{Job, JobStep};
 use crate::process::isolation::{Isolation, Support, View};
 use crate::process::{self, Outcome, Token};
@@ -14,7 +14,7 @@ use crate::run::context::{RunContext, StageEnd};
 use crate::run::log::event::{Event, Failure, StageOutcome, Usage};
 use crate::run::log_tail::LogTail;
 use crate::run::memory_pressure::Grant;
-use crate::run::workspace::{self, Begin, Places, Workspace};
+use crate::run::workspace::{self, Begin, StageInputs, Workspace};
 use crate::run::{Error, Stop, failure_class};
 use crate::store::history::{self, StageTime, StepTime};
 use crate::store::names::Named;
@@ -31,11 +31,11 @@ pub struct StageWork {
     /// Its final key.
     pub key: Key,
     /// What the key was computed from.
-    pub material: Material,
+    pub key_inputs: KeyInputs,
     /// Its steps.
     pub job: Job,
     /// What it sees of the store.
-    pub places: Places,
+    pub inputs: StageInputs,
     /// For a check: what is expected of it.
     pub expect: Option<Expectation>,
 }
@@ -84,7 +84,7 @@ impl Runner<'_> {
         match store.find(&key) {
             Ok(Some(stored)) => {
                 // Whoever held the lock has built it.
-                let state = if waited { StageOutcome::Shared } else { StageOutcome::Cached };
+                let state = if waited { StageOutcome::BuiltElsewhere } else { StageOutcome::Cached };
                 self.remember()?;
                 return Ok(self.found(&stored.tree, state));
             }
@@ -95,8 +95,8 @@ impl Runner<'_> {
         self.remember()?;
         let root = store.work_dir(&key);
         self.end_remains(&root)?;
-        let (mut space, mut begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
-        let script = workspace::reproduce(&self.work.name, &key, &self.work.job, &self.work.places);
+        let (mut space, mut begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
+        let script = workspace::reproduce(&self.work.name, &key, &self.work.job, &self.work.inputs);
         fs_err::write(root.join("reproduce.sh"), &script)?;
         let mut ended = self.steps(&mut space, &lock, begin).await?;
         if let StepEnd::Ended(StageOutcome::Failed { why }, _) = &ended
@@ -106,7 +106,7 @@ impl Runner<'_> {
             // What was interrupted may be half-written however cleanly it ended, as automake's `.deps` are.
             let text = format!("{why}, in a build tree that an earlier run left; building it afresh");
             self.shared.emitter.notice(Some(&self.work.name), true, text);
-            (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
+            (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
             fs_err::write(root.join("reproduce.sh"), &script)?;
             ended = self.steps(&mut space, &lock, begin).await?;
         }
@@ -116,7 +116,7 @@ impl Runner<'_> {
             let text = format!("{why}: out of memory; building it afresh with one job");
             self.shared.emitter.notice(Some(&self.work.name), true, text);
             self.one_job = true;
-            (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.places)?;
+            (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
             fs_err::write(root.join("reproduce.sh"), &script)?;
             ended = self.steps(&mut space, &lock, begin).await?;
         }
@@ -232,16 +232,16 @@ impl Runner<'_> {
     // Remembers what the stage's name stands for now, and finds the result it stood for before.
     fn remember(&mut self) -> Result<(), Error> {
         let (work, store) = (&mut self.work, &self.shared.store);
-        let last = store.recall_if_whole::<Material>(&work.name)?;
+        let last = store.recall_if_whole::<KeyInputs>(&work.name)?;
         let previous = last.and_then(|last| if last.key == work.key { last.previous } else { Some(last.key) });
         let tree = previous.map(|key| store.stage_dir(&key).join("tree"));
-        work.places.previous = None;
+        work.inputs.previous = None;
         if let Some(tree) = tree
             && files::look(&tree)?.is_some()
         {
-            work.places.previous = Some(tree);
+            work.inputs.previous = Some(tree);
         }
-        let named = Named { name: work.name.clone(), key: work.key, material: work.material.clone(), previous };
+        let named = Named { name: work.name.clone(), key: work.key, inputs: work.key_inputs.clone(), previous };
         Ok(store.remember(&named)?)
     }
 
@@ -343,7 +343,7 @@ impl Runner<'_> {
         let mut env: BTreeMap<String, String> = step
             .env
             .iter()
-            .map(|(name, value)| (name.clone(), self.work.places.on_path(name, space.fill(value))))
+            .map(|(name, value)| (name.clone(), self.work.inputs.on_path(name, space.fill(value))))
             .collect();
         env.insert("HOME".into(), path("home"));
         env.insert("TMPDIR".into(), path("tmp"));
@@ -481,7 +481,7 @@ impl Runner<'_> {
         let record = Record {
             name: self.work.name.clone(),
             key: self.work.key,
-            material: self.work.material.clone(),
+            inputs: self.work.key_inputs.clone(),
             crossmill: env!("CARGO_PKG_VERSION").to_owned(),
             wall: self.began.elapsed().as_secs_f64(),
             cpu,

@@ -1,4 +1,4 @@
-//! From what a check says of itself to the state of its stage.
+//! Turns the result of a check into the outcome of its stage.
 
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::files;
@@ -44,7 +44,7 @@ pub fn absolute(mut account: CheckResult, dest: &Path) -> CheckResult {
     account
 }
 
-/// The state of a check's stage, where `good` stands for a pass, and a remark.
+/// Returns the state of a check's stage, where `good` stands for a pass, and a remark.
 pub fn state(
     expect: &Expectation,
     account: &CheckResult,
@@ -56,12 +56,12 @@ pub fn state(
         Judgement::Surprise(remark) => (good, Some(remark)),
         Judgement::Unsupported(why) => (StageOutcome::Unsupported { why }, None),
         Judgement::Skipped(why) => (StageOutcome::Skipped { why }, None),
-        Judgement::Known(why) => (StageOutcome::KnownFailure { why }, None),
+        Judgement::KnownFailure(why) => (StageOutcome::KnownFailure { why }, None),
         Judgement::Fail(why) => (StageOutcome::Failed { why }, None),
     }
 }
 
-/// How a check ends that this machine cannot run.
+/// Returns how a check ends that this machine cannot run.
 pub fn skipped(why: String) -> StageEnd {
     let account = CheckResult { state: Verdict::Skipped, why: Some(why.clone()), ..CheckResult::default() };
     StageEnd {

@@ -1,4 +1,4 @@
-//! The fetch stage: brings one source into the cache.
+//! The fetch stage: downloads one source into the cache.
 
 use crate::plan::graph::{Chosen, SourceSet};
 use crate::run::context::{RunContext, StageEnd};

@@ -1,4 +1,4 @@
-//! The unpack stage: a fetched source becomes a read-only tree of the store.
+//! The unpack stage: unpacks and patches a fetched source into a read-only tree in the store.
 
 use super::fetch::{ProgressReporter, end};
 use crate::base::{Key, files};
@@ -27,7 +27,7 @@ pub async fn unpack(
         return Ok(end(StageOutcome::Interrupted, began));
     };
     match shared.store.check_source(&key, false) {
-        Ok(true) => return Ok(end(StageOutcome::Shared, began)),
+        Ok(true) => return Ok(end(StageOutcome::BuiltElsewhere, began)),
         Ok(false) => {}
         // The run has said so when it began.
         Err(store::Error::Corrupt { .. }) => {}

@@ -35,7 +35,7 @@ impl PublicKeys {
     }
 }
 
-/// The bytes of one block, whose first line was read.
+/// Returns the bytes of one block, whose first line was read.
 fn block<'a>(lines: &mut impl Iterator<Item = &'a str>) -> Result<Vec<u8>, String> {
     let mut body = String::new();
     let mut checksum = None;
@@ -74,7 +74,7 @@ fn crc24(bytes: &[u8]) -> u32 {
     })
 }
 
-/// The fingerprints of the primary keys among `packets` (RFC 9580 5.5.4.2).
+/// Returns the fingerprints of the primary keys among `packets` (RFC 9580 5.5.4.2).
 fn primary_keys(packets: &[u8]) -> Result<Vec<String>, String> {
     let mut fingerprints = Vec::new();
     let mut rest = packets;
@@ -97,8 +97,8 @@ fn primary_keys(packets: &[u8]) -> Result<Vec<String>, String> {
     Ok(fingerprints)
 }
 
-/// The first packet: its type, its body, what follows (RFC 9580 4.2). Lengths
-/// that are not known in advance do not occur in keys.
+/// Returns the first packet: its type, its body, what follows (RFC 9580 4.2). Lengths that are not
+/// known in advance do not occur in keys.
 fn packet(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (first, rest) = bytes.split_first()?;
     let is_new = match first & 0b1100_0000 {

@@ -103,7 +103,7 @@ pub struct Verified {
     pub fingerprint: String,
 }
 
-/// The signed bytes of a file: as it is, or decompressed.
+/// Returns the signed bytes of a file: as it is, or decompressed.
 pub fn open_file(path: &Path, uncompressed: bool) -> io::Result<Box<dyn Read>> {
     let file = fs_err::File::open(path)?;
     if uncompressed { decode::decoder(file) } else { Ok(Box::new(io::BufReader::new(file))) }

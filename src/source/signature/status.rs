@@ -34,9 +34,9 @@ struct Entry<'a> {
     expired: Vec<u64>,
 }
 
-/// The result of a run of gpgv: the first signature that counts, or why the
-/// first one does not. `keys` are the fingerprints of the keyring's primary
-/// keys, `now` is seconds since 1970, `complaint` gpgv's last words.
+/// Returns the result of a run of gpgv: the first signature that counts, or why the first one does
+/// not. `keys` are the fingerprints of the keyring's primary keys, `now` is seconds since 1970,
+/// `complaint` gpgv's last words.
 pub(super) fn judge(status: &str, keys: &[String], now: u64, complaint: &str) -> Result<Verified, Problem> {
     let mut first = None;
     for entry in entries(status)? {

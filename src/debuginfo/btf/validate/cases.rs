@@ -60,7 +60,7 @@ fn set(bytes: &mut [u8], at: usize, value: u32) {
     bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
 }
 
-/// All of them.
+/// Returns all of them.
 pub fn all() -> Vec<Case> {
     let mut all = file_cases();
     all.extend(name_cases());

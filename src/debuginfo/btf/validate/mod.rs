@@ -50,18 +50,18 @@ impl Findings {
         }
     }
 
-    /// The findings, at most twenty of each rule, in the order they were found.
+    /// Returns the findings, at most twenty of each rule, in the order they were found.
     #[must_use]
     pub fn list(&self) -> &[Finding] {
         &self.kept
     }
 
-    /// How often each rule was broken, by code.
+    /// Returns how often each rule was broken, by code.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.counts.iter().map(|(code, (_, count))| (*code, *count))
     }
 
-    /// How often a rule was broken.
+    /// Returns how often a rule was broken.
     #[must_use]
     pub fn count(&self, rule: &Rule) -> u64 {
         self.counts.get(rule.code).map_or(0, |(_, count)| *count)
@@ -71,19 +71,19 @@ impl Findings {
         self.counts.values().filter(|(of, _)| *of == severity).map(|(_, count)| count).sum()
     }
 
-    /// How many errors.
+    /// Returns how many errors.
     #[must_use]
     pub fn errors(&self) -> u64 {
         self.of(Severity::Error)
     }
 
-    /// How many warnings.
+    /// Returns how many warnings.
     #[must_use]
     pub fn warnings(&self) -> u64 {
         self.of(Severity::Warning)
     }
 
-    /// Whether there is nothing.
+    /// Returns whether there is nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()

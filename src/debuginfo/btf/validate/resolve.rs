@@ -45,7 +45,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
         }
     }
 
-    /// The size of a type and what is behind its modifiers.
+    /// Returns the size of a type and what is behind its modifiers.
     pub fn resolve(&mut self, id: u32) -> Resolved {
         let mut path: Vec<u32> = Vec::new();
         let mut at = id;

@@ -20,7 +20,7 @@ rules! {
          of location expressions, no types and no strings. No released tool reads it and kernels do not know it, so it \
          is recognised and not decoded. Generate it again in the form of the 2026 series."
         "RFC of April 2025: list inline expansions in .BTF.inline";
-    HEADER_WORDS "BT003" Error "header says what no reader knows"
+    HEADER_WORDS "BT003" Error "header has fields that no reader knows"
         "The flags are not 0, the header's length is none that has a meaning (24, 32), or bytes of the header beyond \
          those known are not 0. Kernels refuse such a header, since it may change what the rest means."
         HEADER;
@@ -58,7 +58,7 @@ rules! {
         "BTF that is not split must have types: kernels refuse it otherwise. A split file may be empty."
         KERNEL;
     UNKNOWN_KIND "BT013" Warning "kind is not known"
-        "The type was skipped by what its layout entry says. Nothing of it was checked."
+        "The type was skipped according to its layout entry. Nothing of it was checked."
         LAYOUT;
     INFO_BITS "BT014" Error "info word has bits that must be 0"
         "The file is in the narrow grammar, whose info word has 16 bits of count and 5 of kind. The others must be 0."
@@ -85,10 +85,10 @@ rules! {
     NAME_EXTRA "BT022" Error "name where none may be"
         "Types of this kind have no name: the offset must be 0."
         KERNEL;
-    IDENTIFIER "BT023" Error "name is no identifier"
+    IDENTIFIER "BT023" Error "name is not an identifier"
         "Kernels accept letters, digits (not first), `_` and `.`, and fewer than 512 characters."
         KERNEL;
-    SECTION_NAME "BT024" Error "name is no section name"
+    SECTION_NAME "BT024" Error "name is not a section name"
         "The name of a DATASEC or LOCSEC consists of printable ASCII characters, fewer than 512."
         KERNEL;
     NO_SUCH_TYPE "BT030" Error "type id beyond the last type"
@@ -159,7 +159,7 @@ rules! {
          who read it."
         KERNEL;
     VARIADIC "BT050" Error "`...` is not the last parameter"
-        "A parameter of type void stands for `...`: it comes last and has no name."
+        "A parameter of type void means `...`: it comes last and has no name."
         KERNEL;
     SECTION_VARS "BT052" Error "variables of a section overlap or lie outside"
         "Variables of a DATASEC have a size, rise without sharing bytes and end inside the section, whose size is \

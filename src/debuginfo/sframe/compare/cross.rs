@@ -36,7 +36,7 @@ pub(super) struct DwarfFunction<'l> {
     pub(super) fde: Fde<'l>,
 }
 
-/// The SFrame functions of all tables, by address. Discarded ones are left out.
+/// Returns the SFrame functions of all tables, by address. Discarded ones are left out.
 pub(super) fn sframe_functions(tables: &[TableIn<'_>]) -> Vec<SframeFunction> {
     let mut sframe = Vec::with_capacity(tables.iter().map(|table| table.table.len() as usize).sum());
     for (index, table) in tables.iter().enumerate() {
@@ -53,8 +53,8 @@ pub(super) fn sframe_functions(tables: &[TableIn<'_>]) -> Vec<SframeFunction> {
     sframe
 }
 
-/// The DWARF functions with bytes in executable sections, by address, each
-/// once; and how many are nowhere.
+/// Returns the DWARF functions with bytes in executable sections, by address, each once; and how
+/// many are nowhere.
 pub(super) fn dwarf_functions<'l>(view: &'l View<'l>, loaded: &Loaded<'_>) -> (Vec<DwarfFunction<'l>>, u64) {
     let mut dwarf = Vec::with_capacity(view.frames.iter().map(|frames| frames.fdes.len()).sum());
     let mut discarded = 0;
@@ -124,17 +124,17 @@ fn judge_lost(lost: &[u64], sframe: &[SframeFunction], elf: &Elf<'_>, cross: &mu
     let bare = units.bare(lost, sframe.iter().map(|sframe| sframe.start));
     // A relocatable file is one object, unless its units say otherwise.
     let is_unknown = |start: &u64| !elf.is_relocatable() && !units.has(*start);
-    cross.bare = bare.len() as u64;
+    cross.in_units_without_sframe = bare.len() as u64;
     cross.unknown_unit = lost.iter().filter(|start| is_unknown(start)).count() as u64;
-    cross.lost = lost.len() as u64 - cross.bare - cross.unknown_unit;
+    cross.missing_fdes = lost.len() as u64 - cross.in_units_without_sframe - cross.unknown_unit;
     if !bare.is_empty() {
-        findings.whole(&rules::BARE, || {
+        findings.whole(&rules::UNIT_WITHOUT_SFRAME, || {
             let first = bare.first().copied().unwrap_or(0);
             format!("{} functions, the first at {first:#x}, are of compilation units without SFrame", bare.len())
         });
     }
     for start in lost.iter().filter(|start| !bare.contains(start)) {
-        let rule = if is_unknown(start) { &rules::UNKNOWN_UNIT } else { &rules::LOST };
+        let rule = if is_unknown(start) { &rules::UNKNOWN_UNIT } else { &rules::MISSING_FDE };
         findings
             .add(rule, || Finding::new(rule, "function has DWARF CFI but no SFrame FDE").about(format!("{start:#x}")));
     }
@@ -267,7 +267,7 @@ impl<'p, 'l> Part<'p, 'l> {
             return;
         }
         match reasons.iter().next() {
-            Some(reason) => *self.cross.declined.entry(reason).or_default() += 1,
+            Some(reason) => *self.cross.not_representable.entry(reason).or_default() += 1,
             None => self.lost.push(start),
         }
     }
@@ -299,7 +299,7 @@ impl<'p, 'l> Part<'p, 'l> {
             let Ok(Some(entry)) = table.table.entry(sframe.index) else { continue };
             self.marks(table, &entry, dwarf);
             if entry.fres == 0 && entry.is_signal() && dwarf.cie.is_signal {
-                self.cross.unrepresented += 1;
+                self.cross.undescribed_signal_frames += 1;
                 continue;
             }
             sframe_rows(table, &entry, &mut rows);
@@ -395,7 +395,7 @@ fn behind<'s>(steps: &'s [Step], offset: u64, part: &'s mut Vec<Step>) -> &'s [S
     part
 }
 
-/// A row in the words of an ABI.
+/// Returns a row in the words of an ABI.
 pub(super) fn named(row: Option<Row>, abi: Abi) -> String {
     row.map_or_else(|| "no row".to_owned(), |row| Named { row, sp: abi.sp(), fp: abi.fp() }.to_string())
 }

@@ -75,7 +75,7 @@ impl From<Error> for Diagnostic {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub struct Looked {
+pub struct ScanResult {
     /// Of every ELF file and member, in the order of names.
     pub reports: Vec<Report>,
     /// Files of directories that are no ELF files.
@@ -99,7 +99,7 @@ struct Item {
 }
 
 /// Checks everything that is named.
-pub fn look(paths: &[PathBuf], progress: &dyn Progress) -> Result<Looked, Error> {
+pub fn look(paths: &[PathBuf], progress: &dyn Progress) -> Result<ScanResult, Error> {
     let items = collect(paths)?;
     let done = AtomicUsize::new(0);
     let results: Vec<Result<Vec<Report>, Error>> = items
@@ -110,7 +110,7 @@ pub fn look(paths: &[PathBuf], progress: &dyn Progress) -> Result<Looked, Error>
             reports
         })
         .collect();
-    let mut looked = Looked::default();
+    let mut looked = ScanResult::default();
     for (result, item) in results.into_iter().zip(&items) {
         match result {
             Ok(reports) => {

@@ -12,7 +12,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub use files::{Error, Looked, Progress, look};
+pub use files::{Error, Progress, ScanResult, look};
 pub use rows::{Segment, Side, Sides, side_by_side};
 pub use total::{Total, account};
 
@@ -82,19 +82,19 @@ pub struct Cross {
     pub discarded: u64,
     /// With an SFrame function.
     pub covered: u64,
-    /// Without, for one reason each (the first) that the assembler is entitled to.
-    pub declined: BTreeMap<Reason, u64>,
+    /// Without one, because SFrame cannot represent them; counted by the first reason.
+    pub not_representable: BTreeMap<Reason, u64>,
     /// Without, for no such reason.
-    pub lost: u64,
+    pub missing_fdes: u64,
     /// Without, in compilation units that have no SFrame function at all: their
     /// objects were assembled without.
-    pub bare: u64,
+    pub in_units_without_sframe: u64,
     /// Without, in a linked file and in no compilation unit that it has debug information of.
     pub unknown_unit: u64,
     /// SFrame functions without a DWARF one.
     pub extra: u64,
     /// Signal frames that SFrame marks and does not describe.
-    pub unrepresented: u64,
+    pub undescribed_signal_frames: u64,
     /// Ranges of the union of both tables' rows that were compared.
     pub rows: u64,
     /// Of these, those that disagree.
@@ -120,14 +120,14 @@ impl std::ops::AddAssign<&Cross> for Cross {
         self.functions += other.functions;
         self.discarded += other.discarded;
         self.covered += other.covered;
-        for (reason, count) in &other.declined {
-            *self.declined.entry(*reason).or_default() += count;
+        for (reason, count) in &other.not_representable {
+            *self.not_representable.entry(*reason).or_default() += count;
         }
-        self.lost += other.lost;
-        self.bare += other.bare;
+        self.missing_fdes += other.missing_fdes;
+        self.in_units_without_sframe += other.in_units_without_sframe;
         self.unknown_unit += other.unknown_unit;
         self.extra += other.extra;
-        self.unrepresented += other.unrepresented;
+        self.undescribed_signal_frames += other.undescribed_signal_frames;
         self.rows += other.rows;
         self.mismatched_rows += other.mismatched_rows;
         self.mismatched += other.mismatched;
@@ -143,13 +143,13 @@ impl std::ops::AddAssign<&Cross> for Cross {
 impl Cross {
     /// Declined for any reason.
     #[must_use]
-    pub fn all_declined(&self) -> u64 {
-        self.declined.values().sum()
+    pub fn all_not_representable(&self) -> u64 {
+        self.not_representable.values().sum()
     }
 }
 
 impl Report {
-    /// Whether the file has SFrame data.
+    /// Returns whether the file has SFrame data.
     #[must_use]
     pub fn has_sframe(&self) -> bool {
         !self.tables.is_empty()

@@ -47,7 +47,7 @@ pub struct Side {
     pub fp: String,
 }
 
-/// All functions of this name, or at this hexadecimal address, in an ELF file.
+/// Returns all functions of this name, or at this hexadecimal address, in an ELF file.
 pub fn side_by_side(bytes: &[u8], function: &str) -> Result<Vec<Sides>, elf::Error> {
     let elf = Elf::parse(bytes)?;
     let loaded = Loaded::read(&elf)?;

@@ -42,7 +42,7 @@ fn what_assemblers_and_linkers_made_is_right() {
         let report = report(name);
         assert_eq!(codes(&report), known, "{name}: {:?}", report.findings.kept());
         let cross = report.cross.unwrap();
-        assert_eq!((cross.functions, cross.covered, cross.lost), (functions, functions, 0), "{name}");
+        assert_eq!((cross.functions, cross.covered, cross.missing_fdes), (functions, functions, 0), "{name}");
         assert_eq!((cross.mismatched_rows, cross.opaque), (0, 0), "{name}");
         assert!(cross.rows > 14, "{name}: {}", cross.rows);
     }
@@ -51,11 +51,11 @@ fn what_assemblers_and_linkers_made_is_right() {
 #[test]
 fn what_version_3_added_agrees_and_declines_have_reasons() {
     let amd64 = report("amd64-new-v3.o").cross.unwrap();
-    assert_eq!((amd64.functions, amd64.covered, amd64.lost, amd64.mismatched_rows), (5, 4, 0, 0));
-    assert_eq!(amd64.declined, BTreeMap::from([(Reason::CfaExpression, 1)]));
+    assert_eq!((amd64.functions, amd64.covered, amd64.missing_fdes, amd64.mismatched_rows), (5, 4, 0, 0));
+    assert_eq!(amd64.not_representable, BTreeMap::from([(Reason::CfaExpression, 1)]));
     let aarch64 = report("aarch64-new-v3.o").cross.unwrap();
-    assert_eq!((aarch64.functions, aarch64.covered, aarch64.lost, aarch64.mismatched_rows), (4, 2, 0, 0));
-    assert_eq!(aarch64.declined, BTreeMap::from([(Reason::CfaRegister, 1), (Reason::FpWithoutRa, 1)]));
+    assert_eq!((aarch64.functions, aarch64.covered, aarch64.missing_fdes, aarch64.mismatched_rows), (4, 2, 0, 0));
+    assert_eq!(aarch64.not_representable, BTreeMap::from([(Reason::CfaRegister, 1), (Reason::FpWithoutRa, 1)]));
 }
 
 #[test]
@@ -92,12 +92,12 @@ fn changed(bytes: &[u8], name: &str, change: impl FnOnce(&mut [u8])) -> Vec<u8> 
 #[test]
 fn a_function_that_only_dwarf_has_is_lost() {
     // One function fewer in the header, and its row gone from the sum.
-    for (name, rule, lost) in [("amd64-v3.o", &LOST, 1), ("amd64-v3.so", &UNKNOWN_UNIT, 0)] {
+    for (name, rule, lost) in [("amd64-v3.o", &MISSING_FDE, 1), ("amd64-v3.so", &UNKNOWN_UNIT, 0)] {
         let fewer = changed(&fixture(name), ".sframe", |bytes| bytes[8] -= 1);
         let report = examine("x", &fewer).unwrap();
         let cross = report.cross.as_ref().unwrap();
         // Of a linked file without debug information nobody can tell which object the function is of.
-        assert_eq!((cross.lost, cross.unknown_unit), (lost, 1 - lost), "{name}");
+        assert_eq!((cross.missing_fdes, cross.unknown_unit), (lost, 1 - lost), "{name}");
         let found = report.findings.kept().iter().find(|finding| finding.rule == rule).unwrap();
         assert!(found.subject.as_ref().unwrap().starts_with("long at 0x"), "{found}");
     }

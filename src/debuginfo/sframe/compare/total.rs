@@ -66,7 +66,7 @@ impl Total {
         self.bytes.covered += bytes.covered;
     }
 
-    /// Whether everything is as it should be.
+    /// Returns whether everything is as it should be.
     #[must_use]
     pub fn is_good(&self, deny_warnings: bool) -> bool {
         self.with_sframe > 0 && self.errors == 0 && !(deny_warnings && self.warnings > 0)
@@ -89,8 +89,8 @@ pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckR
             return format!("no SFrame data in {} files", total.files);
         }
         let mut words = vec![format!("{} errors, {} warnings", total.errors, total.warnings)];
-        if cross.lost > 0 {
-            words.push(format!("{} functions lost", cross.lost));
+        if cross.missing_fdes > 0 {
+            words.push(format!("{} missing FDEs", cross.missing_fdes));
         }
         if cross.plt_without > 0 {
             words.push(format!("{} PLTs without SFrame", cross.plt_without));
@@ -117,9 +117,9 @@ pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckR
         ("fres", total.fres),
         ("functions", cross.functions),
         ("covered", cross.covered),
-        ("declined", cross.all_declined()),
-        ("lost", cross.lost),
-        ("bare", cross.bare),
+        ("not_representable", cross.all_not_representable()),
+        ("missing_fdes", cross.missing_fdes),
+        ("in_units_without_sframe", cross.in_units_without_sframe),
         ("unknown_unit", cross.unknown_unit),
         ("extra", cross.extra),
         ("compared_rows", cross.rows),
@@ -138,8 +138,8 @@ pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckR
     ]
     .map(|(name, number)| (name.to_owned(), number as f64))
     .to_vec();
-    for (reason, count) in &cross.declined {
-        figures.push((format!("declined.{reason}"), *count as f64));
+    for (reason, count) in &cross.not_representable {
+        figures.push((format!("not_representable.{reason}"), *count as f64));
     }
     let state = if good { Verdict::Pass } else { Verdict::Fail };
     let mut account = CheckResult { state, why, summary: Some(summary), figures, ..CheckResult::default() };

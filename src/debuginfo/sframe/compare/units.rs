@@ -58,7 +58,7 @@ impl Units {
         Self(ranges)
     }
 
-    /// Whether the unit of an address is known.
+    /// Returns whether the unit of an address is known.
     pub(super) fn has(&self, address: u64) -> bool {
         self.unit(address).is_some()
     }

@@ -38,7 +38,7 @@ pub struct Whole<'w> {
     pub top: usize,
 }
 
-/// How long bytes are when compressed by xz.
+/// Returns how long bytes are when compressed by xz.
 pub fn compressed(bytes: &[u8]) -> io::Result<u64> {
     let mut encoder = xz2::write::XzEncoder::new(Vec::new(), 6);
     encoder.write_all(bytes)?;
@@ -125,7 +125,7 @@ impl Whole<'_> {
                 let more = format!("{} are in the base", grouped(written.functions_known));
                 lines.add("functions that need a FUNC", grouped(written.functions_new), more);
             }
-            None => lines.add("bytes", "-", "no .BTF to stand on: see `--base` and `--run-pahole`"),
+            None => lines.add("bytes", "-", "no base BTF: see `--base` and `--run-pahole`"),
         }
         lines
     }
@@ -180,7 +180,7 @@ impl Whole<'_> {
             writeln!(out, "  {}", style.paint(Tone::Dim, &format!("{} of all sites", percent(of, self.summary.sites))));
     }
 
-    /// As JSON with every function, ending in a newline.
+    /// JSON with every function, ending in a newline.
     pub fn json(&self) -> serde_json::Result<String> {
         let published: Vec<Value> = PUBLISHED
             .iter()

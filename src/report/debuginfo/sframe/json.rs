@@ -1,12 +1,12 @@
 //! As JSON (docs/sframe.md).
 
 use crate::base::rule::Finding;
-use crate::debuginfo::sframe::compare::{Bytes, Cross, Looked, Report, Segment, Side, Sides, Total};
+use crate::debuginfo::sframe::compare::{Bytes, Cross, Report, ScanResult, Segment, Side, Sides, Total};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// The number of the JSON form of `sframe check`.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 /// That of `sframe rows`.
 pub const ROWS_SCHEMA: u32 = 2;
 
@@ -60,12 +60,12 @@ struct CrossForm {
     functions: u64,
     discarded: u64,
     covered: u64,
-    declined: BTreeMap<&'static str, u64>,
-    lost: u64,
-    bare: u64,
+    not_representable: BTreeMap<&'static str, u64>,
+    missing_fdes: u64,
+    in_units_without_sframe: u64,
     unknown_unit: u64,
     extra: u64,
-    unrepresented: u64,
+    undescribed_signal_frames: u64,
     rows: u64,
     mismatched_rows: u64,
     mismatched_functions: u64,
@@ -99,12 +99,12 @@ impl From<&Cross> for CrossForm {
             functions: cross.functions,
             discarded: cross.discarded,
             covered: cross.covered,
-            declined: cross.declined.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
-            lost: cross.lost,
-            bare: cross.bare,
+            not_representable: cross.not_representable.iter().map(|(reason, count)| (reason.name(), *count)).collect(),
+            missing_fdes: cross.missing_fdes,
+            in_units_without_sframe: cross.in_units_without_sframe,
             unknown_unit: cross.unknown_unit,
             extra: cross.extra,
-            unrepresented: cross.unrepresented,
+            undescribed_signal_frames: cross.undescribed_signal_frames,
             rows: cross.rows,
             mismatched_rows: cross.mismatched_rows,
             mismatched_functions: cross.mismatched,
@@ -144,7 +144,7 @@ fn file(report: &Report) -> FileForm<'_> {
 }
 
 /// What was found, ending in a newline.
-pub fn json(looked: &Looked, deny_warnings: bool) -> serde_json::Result<String> {
+pub fn json(looked: &ScanResult, deny_warnings: bool) -> serde_json::Result<String> {
     let total = Total::of(&looked.reports);
     let form = Form {
         schema: SCHEMA,
@@ -199,7 +199,7 @@ struct SideForm<'a> {
     fp: &'a str,
 }
 
-/// Both tables of functions, ending in a newline.
+/// Returns both tables of functions, ending in a newline.
 pub fn rows_json(functions: &[Sides]) -> serde_json::Result<String> {
     fn side(side: &Side) -> SideForm<'_> {
         SideForm { cfa: &side.cfa, ra: &side.ra, fp: &side.fp }

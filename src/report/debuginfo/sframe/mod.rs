@@ -1,4 +1,4 @@
-//! How the check of SFrame data looks: for people and as JSON.
+//! Renders the results of SFrame checks as text and JSON.
 
 mod json;
 mod rows;

@@ -4,7 +4,7 @@ use crate::debuginfo::sframe::compare::{Side, Sides};
 use crate::report::style::{Style, Tone, harmless, pad};
 use std::fmt::Write as _;
 
-/// Both tables of each function, ending in a newline.
+/// Returns both tables of each function, ending in a newline.
 #[must_use]
 pub fn rows(functions: &[Sides], style: Style) -> String {
     let mut out = String::new();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::debuginfo::sframe::compare::{Looked, examine, side_by_side};
+use crate::debuginfo::sframe::compare::{ScanResult, examine, side_by_side};
 use crate::debuginfo::sframe::rule;
 use crate::report::Style;
 use std::path::Path;
@@ -8,9 +8,9 @@ fn fixture(name: &str) -> Vec<u8> {
     fs_err::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sframe").join(name)).unwrap()
 }
 
-fn looked(names: &[&str]) -> Looked {
+fn looked(names: &[&str]) -> ScanResult {
     let reports = names.iter().map(|name| examine(name, &fixture(name)).unwrap());
-    Looked { reports: reports.collect(), others: 0 }
+    ScanResult { reports: reports.collect(), others: 0 }
 }
 
 #[test]

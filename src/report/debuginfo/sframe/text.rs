@@ -1,8 +1,8 @@
-//! For people.
+//! Text output.
 
 use crate::base::rule::{Finding, Rule, Severity};
 use crate::base::units::{bytes, grouped};
-use crate::debuginfo::sframe::compare::{Looked, Report, Total};
+use crate::debuginfo::sframe::compare::{Report, ScanResult, Total};
 use crate::report::style::{Style, Tone, harmless, pad};
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ const MOST_FILES: usize = 3;
 
 /// What was found, ending in a newline.
 #[must_use]
-pub fn text(looked: &Looked, deny_warnings: bool, style: Style) -> String {
+pub fn text(looked: &ScanResult, deny_warnings: bool, style: Style) -> String {
     let total = Total::of(&looked.reports);
     let mut out = String::new();
     let few = looked.reports.len() <= MOST_FILES;
@@ -78,12 +78,12 @@ fn figures(out: &mut String, total: &Total) {
     let cross = &total.cross;
     if cross.functions > 0 {
         let words = format!(
-            "{} of {} covered{}, {} declined, {} lost, {} unknown to DWARF",
+            "{} of {} covered{}, {} not representable, {} missing FDEs, {} without DWARF CFI",
             grouped(cross.covered),
             grouped(cross.functions),
             share(cross.covered, cross.functions),
-            grouped(cross.all_declined()),
-            grouped(cross.lost),
+            grouped(cross.all_not_representable()),
+            grouped(cross.missing_fdes),
             grouped(cross.extra)
         );
         line(out, "functions", &words);
@@ -95,12 +95,16 @@ fn figures(out: &mut String, total: &Total) {
             let _ = write!(words, ", {} impossible in DWARF", grouped(cross.impossible_rows));
         }
         if cross.opaque > 0 {
-            let _ = write!(words, ", {} beyond comparison", grouped(cross.opaque));
+            let _ = write!(words, ", {} not comparable", grouped(cross.opaque));
         }
         line(out, "rows", &words);
     }
-    if cross.bare > 0 {
-        line(out, "without", &format!("{} in objects that were assembled without SFrame", grouped(cross.bare)));
+    if cross.in_units_without_sframe > 0 {
+        line(
+            out,
+            "without",
+            &format!("{} in objects that were assembled without SFrame", grouped(cross.in_units_without_sframe)),
+        );
     }
     if cross.unknown_unit > 0 {
         line(out, "without", &format!("{} in no known compilation unit", grouped(cross.unknown_unit)));
@@ -108,8 +112,8 @@ fn figures(out: &mut String, total: &Total) {
     if cross.plt_without > 0 {
         line(out, "without", &format!("{} PLTs", grouped(cross.plt_without)));
     }
-    for (reason, count) in &cross.declined {
-        line(out, "declined", &format!("{} for {reason}", grouped(*count)));
+    for (reason, count) in &cross.not_representable {
+        line(out, "omitted", &format!("{} for {reason}", grouped(*count)));
     }
     let sizes = total.bytes;
     if sizes.sframe > 0 {
@@ -141,7 +145,7 @@ fn findings(out: &mut String, report: &Report, style: Style) {
     }
 }
 
-fn summary(out: &mut String, looked: &Looked, total: &Total, style: Style) {
+fn summary(out: &mut String, looked: &ScanResult, total: &Total, style: Style) {
     let words = format!(
         "{} files, {} with SFrame data ({} {}), {} others",
         grouped(total.files),

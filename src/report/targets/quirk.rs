@@ -1,5 +1,5 @@
-//! All that differs in a target from what is common, in one form: what, why,
-//! who found out, and the versions that it holds for.
+//! Every difference of a target from the common case in one form: what, why,
+//! the source, and the versions affected.
 
 use crate::base::PackageName;
 use crate::config::expect::KnownFailure;
@@ -7,45 +7,45 @@ use crate::config::matrix::Target;
 use crate::config::version_range::VersionRange;
 use std::collections::BTreeMap;
 
-/// One peculiarity.
+/// One quirk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peculiar {
+pub struct Quirk {
     /// `gcc --disable-multilib`
     pub what: String,
     /// Why.
     pub why: String,
-    /// Who found out; empty where the file does not tell.
+    /// Who found out; empty where the file has none.
     pub from: String,
-    /// `gcc >=14`, or `all versions`; empty where `what` tells.
+    /// `gcc >=14`, or `all versions`; empty where `what` includes them.
     pub versions: String,
 }
 
 const ALL: &str = "all versions";
 
-/// All of a target's.
-pub fn all(target: &Target) -> Vec<Peculiar> {
+/// Returns all quirks of a target.
+pub fn all(target: &Target) -> Vec<Quirk> {
     let mut found = Vec::new();
     for (package, options) in &target.options {
-        found.extend(options.iter().map(|option| Peculiar {
+        found.extend(options.iter().map(|option| Quirk {
             what: format!("{package} {}", option.add.join(" ")),
             why: option.why.clone(),
             from: option.from.clone().unwrap_or_default(),
             versions: range(package, &option.versions),
         }));
     }
-    found.extend(target.requires.iter().map(|requires| Peculiar {
+    found.extend(target.requires.iter().map(|requires| Quirk {
         what: format!("needs {} {}", requires.package, requires.versions),
         why: requires.why.clone(),
         from: requires.from.clone().unwrap_or_default(),
         versions: String::new(),
     }));
-    found.extend(target.peculiarities.iter().map(|told| Peculiar {
-        what: told.what.clone(),
-        why: told.why.clone(),
-        from: told.from.clone(),
-        versions: ranges(&told.versions),
+    found.extend(target.quirks.iter().map(|quirk| Quirk {
+        what: quirk.what.clone(),
+        why: quirk.why.clone(),
+        from: quirk.from.clone(),
+        versions: ranges(&quirk.versions),
     }));
-    found.extend(target.known_failures.iter().map(|(check, known)| Peculiar {
+    found.extend(target.known_failures.iter().map(|(check, known)| Quirk {
         what: format!("{check} is known to fail{}", until(known)),
         why: known.why.clone(),
         from: String::new(),
