@@ -106,4 +106,4 @@ impl Report<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+mod forms_tests;

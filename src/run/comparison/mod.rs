@@ -293,4 +293,4 @@ pub fn cpu_seconds(model: &RunModel) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+mod comparison_tests;
