@@ -334,7 +334,7 @@ fn names_that_no_recipe_defines_are_refused_wherever_they_are() {
         ("[[target.alpha.options.tol]]\nadd = [\"x\"]\nwhy = \"y\"\n", "unknown package `tol`"),
         ("[[target.alpha.requires]]\npackage = \"tol\"\nversions = \"<2\"\nwhy = \"y\"\n", "unknown package `tol`"),
         ("[target.alpha.expect]\ntol = \"pass\"\n", "unknown package `tol`"),
-        ("[target.alpha.expect]\ntool = \"pass\"\n", "`tool` is no check"),
+        ("[target.alpha.expect]\ntool = \"pass\"\n", "`tool` is not a check"),
         ("[target.alpha.known-failure.tol]\nwhy = \"y\"\nuntil = \"2999-01-01\"\n", "unknown package `tol`"),
         ("[defaults]\nwith = { tol = \"1.0\" }\n", "unknown package `tol`"),
     ] {

@@ -301,7 +301,7 @@ fn a_recipe_that_does_not_apply_to_a_target_is_no_stage_of_it() {
     world.edit("data/recipes/kernel.toml", "per = \"target\"", "per = \"target\"\nwhen = \"target.name == 'gamma'\"");
     let ran = world.run(&["build", "alpha"]);
     assert_eq!(ran.code, Some(2), "{}", ran.err);
-    assert!(ran.err.contains("alpha: there is no `kernel`, which `proof` needs"), "{}", ran.err);
+    assert!(ran.err.contains("alpha: `kernel` does not exist, which `proof` needs"), "{}", ran.err);
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn mistakes_in_an_archive_are_shown_at_their_places() {
     refused(&ran, &world);
     insta::assert_snapshot!(ran.message(), @r#"
     exit 2
-    error: `lib` is no check
+    error: `lib` is not a check
        --> [DIR]/data/targets.toml:43:11
        |
     43 | checks = ["lib"]

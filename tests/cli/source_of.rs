@@ -131,7 +131,7 @@ fn the_version_of_a_tree_is_read_and_not_believed() {
     world.run(&["plan", "alpha", "--source", "tool=tree"]).ok();
     world.write("tree/VERSION", "none\n");
     let ran = world.run(&["plan", "alpha", "--source", "tool=tree"]);
-    assert!(ran.code == Some(2) && ran.err.contains("does not say which version"), "{}", ran.err);
+    assert!(ran.code == Some(2) && ran.err.contains("does not contain the version of `tool`"), "{}", ran.err);
 }
 
 #[test]

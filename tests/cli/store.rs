@@ -294,7 +294,7 @@ fn a_place_for_the_store_is_home_or_is_named() {
     command.env("CROSSMILL_STORE", "");
     let ran = world.ran(command);
     assert_eq!(ran.code, Some(2));
-    assert!(ran.err.contains("it names no directory"), "{}", ran.err);
+    assert!(ran.err.contains("the directory is empty; omit `--store`"), "{}", ran.err);
 }
 
 #[test]
