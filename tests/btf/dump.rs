@@ -41,16 +41,79 @@ fn inline_kinds_are_dumped_in_both_forms_and_byte_orders() {
     }
 }
 
+// The file and the text of bpftool's own test in bpf-next.
+#[test]
+fn every_form_of_a_location_is_printed_as_bpftool_does() {
+    use crossmill::debuginfo::btf::flags::{ADDR, CONST, DEREF, FRAME_BASE, OFFSET, REG, SIGNED};
+    use crossmill::debuginfo::btf::{Builder, Endian, Kind, LocSite, Order, Param};
+    let dir = tempfile::tempdir().unwrap();
+    let built = |build: &dyn Fn(&mut Builder<'_>)| {
+        let mut builder = Builder::new(None, Endian::Little, true).order(Order::AsPushed);
+        let name = builder.string("int");
+        builder.push(Kind::Int, name, false, 0, 4, &[1 << 24 | 32]);
+        build(&mut builder);
+        fs_err::write(dir.path().join("loc.btf"), builder.finish().unwrap()).unwrap();
+        out(&crossmill().args(["btf", "dump"]).arg(dir.path().join("loc.btf")).output().unwrap())
+    };
+    let dump = built(&|builder| {
+        let params: Vec<Param> = ["arg1", "arg2", "arg3", "arg4", "arg5", "arg6"]
+            .map(|name| Param { name_off: builder.string(name), type_id: 1 })
+            .to_vec();
+        let proto = builder.func_proto(1, &params);
+        let func = builder.func("foo", proto, 0);
+        let ids = [
+            builder.loc_param(4, REG, &[1]),
+            builder.loc_param(8, REG | DEREF | OFFSET, &[2, 0x10]),
+            builder.loc_param(8, REG | OFFSET | SIGNED, &[FRAME_BASE, 0xffff_fff0]),
+            builder.loc_param(8, ADDR | CONST, &[0x9abc_def0, 0x1234_5678]),
+            builder.loc_param(8, CONST, &[0xfeed_face, 0xdead_beef]),
+            builder.loc_param(8, REG | DEREF | OFFSET | SIGNED, &[FRAME_BASE, 0xffff_ffe0]),
+        ];
+        let loc_proto = builder.loc_proto(&ids);
+        builder.locsec("inline.text", [LocSite { func, loc_proto, offset: 64 }]);
+    });
+    let expected = "[3] FUNC 'foo' type_id=2 linkage=static\n\
+                    [4] LOC_PARAM '(anon)' size=4 flags=0x8 vlen=1 values='reg1'\n\
+                    [5] LOC_PARAM '(anon)' size=8 flags=0x38 vlen=2 values='*(reg2 + 0x10)'\n\
+                    [6] LOC_PARAM '(anon)' size=8 flags=0x29 vlen=2 values='fbreg - 0x10'\n\
+                    [7] LOC_PARAM '(anon)' size=8 flags=0x6 vlen=2 values='0x123456789abcdef0 (addr)'\n\
+                    [8] LOC_PARAM '(anon)' size=8 flags=0x2 vlen=2 values='0xdeadbeeffeedface'\n\
+                    [9] LOC_PARAM '(anon)' size=8 flags=0x39 vlen=2 values='*(fbreg - 0x20)'\n\
+                    [10] LOC_PROTO '(anon)' vlen=6\n\
+                    \ttype_id=4 value='reg1'\n\
+                    \ttype_id=5 value='*(reg2 + 0x10)'\n\
+                    \ttype_id=6 value='fbreg - 0x10'\n\
+                    \ttype_id=7 value='0x123456789abcdef0 (addr)'\n\
+                    \ttype_id=8 value='0xdeadbeeffeedface'\n\
+                    \ttype_id=9 value='*(fbreg - 0x20)'\n\
+                    [11] LOCSEC 'inline.text' vlen=1\n\
+                    \tname='foo' func_type_id=3 loc_proto_type_id=10 offset=64\n";
+    assert!(dump.ends_with(expected), "{dump}");
+    // What the flags do not explain is shown as it is.
+    let dump = built(&|builder| {
+        builder.loc_param(8, REG | CONST, &[5, 1]);
+        builder.loc_param(8, 0, &[7]);
+        builder.loc_param(8, DEREF | CONST, &[7]);
+    });
+    for line in [
+        "[2] LOC_PARAM '(anon)' size=8 flags=0xa vlen=2 values='0x5 0x1'",
+        "[3] LOC_PARAM '(anon)' size=8 flags=0x0 vlen=1 values='0x7'",
+        "[4] LOC_PARAM '(anon)' size=8 flags=0x12 vlen=1 values='0x7'",
+    ] {
+        assert!(dump.contains(line), "{line}: {dump}");
+    }
+}
+
 #[test]
 fn json_says_the_same() {
     let dumped = run(&["btf", "dump", "inline-new-big.btf", "--json"]);
     let value: serde_json::Value = serde_json::from_slice(&dumped.stdout).unwrap();
-    assert_eq!((&value["schema"], &value["endian"], &value["grammar"]), (&1.into(), &"big".into(), &"wide".into()));
+    assert_eq!((&value["schema"], &value["endian"], &value["grammar"]), (&2.into(), &"big".into(), &"wide".into()));
     let types = value["types"].as_array().unwrap();
     assert_eq!(types.len(), 41);
     assert_eq!(types[6]["members"][1]["bitfield_size"], 3);
     assert_eq!(types[8]["values"][0]["val"], -5);
-    assert_eq!(types[29]["values"][0]["val"], 0xffff_ffff_ffff_fffe_u64);
+    assert_eq!(types[29]["values"][0]["val"], "18446744073709551614");
     assert_eq!(types[35]["flag_names"], "REG|DEREF|OFFSET");
     assert_eq!(types[39]["sites"][1]["offset"], 0x10);
 }

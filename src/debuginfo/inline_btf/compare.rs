@@ -1,9 +1,9 @@
-//! Inline BTF read again and held against DWARF, site by site.
+//! Inline BTF read again and compared with DWARF, site by site.
 //!
 //! The reading side shares nothing with the writing side but the names of the
 //! flags: ids are followed in the bytes that were written.
 
-use super::location::{LocParam, Location};
+use super::location::{LocParam, Location, Machine, Shown, flag};
 use super::merge::{Entry, Merged};
 use crate::debuginfo::btf::{Btf, Grammar, Kind, OldPlace, Type, old_flags};
 use serde::Serialize;
@@ -57,7 +57,7 @@ impl Comparison {
     }
 }
 
-/// Holds the sites of a file of inline BTF against those of the DWARF.
+/// Compares the sites of a file of inline BTF with those of the DWARF.
 #[must_use]
 pub fn compare(btf: &Btf<'_>, merged: &Merged<'_>) -> Comparison {
     let mut outcome = Comparison { in_dwarf: merged.entries.len() as u64, ..Comparison::default() };
@@ -92,8 +92,8 @@ pub fn compare(btf: &Btf<'_>, merged: &Merged<'_>) -> Comparison {
         if let Some(entry) = take(site.pc, site.function, &|_| true) {
             outcome.other_locations += 1;
             outcome.example(outcome.other_locations, || {
-                let dwarf: Vec<_> = merged.locations_of(&entry).collect();
-                format!("{function} at {:#x}: BTF has {:?}, DWARF {dwarf:?}", site.pc, site.params)
+                let dwarf = merged.locations_of(&entry).collect::<Vec<_>>();
+                format!("{function} at {:#x}: {}", site.pc, difference(&site.params, &dwarf, merged.places.base))
             });
         } else {
             outcome.only_btf += 1;
@@ -146,6 +146,26 @@ fn read<'b>(
             }));
         }
     }
+}
+
+// The parameters that differ: `parameter 2: rdi in BTF, not available in DWARF`.
+fn difference(btf: &[Option<LocParam>], dwarf: &[Option<LocParam>], base: u64) -> String {
+    let shown = |param: Option<&Option<LocParam>>| match param {
+        None => "no entry".to_owned(),
+        Some(None) => "not available".to_owned(),
+        Some(Some(param)) => match param.decode(base) {
+            Some(location) => {
+                let signed = param.flags & flag::SIGNED != 0;
+                format!("{} ({} bytes)", Shown { location, machine: Machine(0), signed }, param.size)
+            }
+            None => format!("flags {:#x}", param.flags),
+        },
+    };
+    let differing = (0..btf.len().max(dwarf.len())).filter(|index| btf.get(*index) != dwarf.get(*index));
+    let words = differing.map(|index| {
+        format!("parameter {}: {} in BTF, {} in DWARF", index + 1, shown(btf.get(index)), shown(dwarf.get(index)))
+    });
+    words.collect::<Vec<_>>().join("; ")
 }
 
 // `inline.text` is what the series' header comment says, `.text` what its tests do.

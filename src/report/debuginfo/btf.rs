@@ -1,6 +1,7 @@
 //! Renders BTF in bpftool's raw format, so that output can be compared with `diff`.
 
-use crate::debuginfo::btf::{Btf, Kind, LocParam, OldPlace, Type, flags, old_flags};
+use super::btf_loc::{old_place, place};
+use crate::debuginfo::btf::{Btf, Kind, Type};
 use std::io::{self, Write};
 
 /// How much is gathered before it is written.
@@ -135,17 +136,10 @@ fn line(btf: &Btf<'_>, found: &Type<'_>, text: &mut Text<'_>) {
             text.signed(found.component_index().unwrap_or_default().into());
         }
         Kind::LocParam => loc_param(found, text),
-        Kind::LocProto => {
-            text.field(b" vlen=", found.vlen);
-            for id in found.data.iter() {
-                text.field(b"\n\ttype_id=", id);
-            }
-        }
+        Kind::LocProto => loc_proto(btf, found, text),
         Kind::LocSec => sites(btf, found, text),
-        Kind::Other(number) => {
-            text.field(b" kind=", number.into());
-            text.field(b" vlen=", found.vlen);
-        }
+        // bpftool prints no more of a kind that it does not know.
+        Kind::Other(_) => {}
     }
 }
 
@@ -232,95 +226,41 @@ fn referred(btf: &Btf<'_>, id: u32, text: &mut Text<'_>) {
     }
 }
 
-/// Returns the flags of a LOC_PARAM as words: `REG|DEREF|OFFSET`.
-#[must_use]
-pub fn flag_words(set: u32) -> String {
-    const NAMES: [(u32, &str); 6] = [
-        (flags::SIGNED, "SIGNED"),
-        (flags::CONST, "CONST"),
-        (flags::ADDR, "ADDR"),
-        (flags::REG, "REG"),
-        (flags::DEREF, "DEREF"),
-        (flags::OFFSET, "OFFSET"),
-    ];
-    let mut words: Vec<String> =
-        NAMES.iter().filter(|(flag, _)| set & flag != 0).map(|(_, name)| (*name).to_owned()).collect();
-    if set & !flags::ALL != 0 {
-        words.push(format!("{:#x}", set & !flags::ALL));
-    }
-    if words.is_empty() { "0".to_owned() } else { words.join("|") }
-}
-
-/// What the values of a LOC_PARAM say: `reg=3 offset=-16`, `reg=fb`, `value=1`.
-#[must_use]
-pub fn place_words(param: &LocParam<'_>) -> String {
-    let register = |number: u32| match number {
-        flags::FRAME_BASE => "fb".to_owned(),
-        _ => number.to_string(),
-    };
-    let value = |value: u64| match param.flags {
-        set if set & flags::ADDR != 0 => format!("{value:#x}"),
-        set if set & (flags::SIGNED | flags::OFFSET) != 0 => value.cast_signed().to_string(),
-        _ => value.to_string(),
-    };
-    let mut words = Vec::new();
-    if let Some(number) = param.register() {
-        words.push(format!("reg={}", register(number)));
-    }
-    if let Some(number) = param.second_register() {
-        words.push(format!("reg={}", register(number)));
-    }
-    if let Some(number) = param.value() {
-        let key = if param.flags & flags::CONST != 0 { "value" } else { "offset" };
-        words.push(format!("{key}={}", value(number)));
-    }
-    words.join(" ")
-}
-
 fn loc_param(found: &Type<'_>, text: &mut Text<'_>) {
     if let Some(param) = found.loc_param() {
-        let words = format!(" size={} flags={} vlen={}", param.size, flag_words(param.flags), found.vlen);
-        text.put(words.as_bytes());
-        let place = place_words(&param);
-        if !place.is_empty() {
-            text.put(b" ");
-            text.put(place.as_bytes());
-        }
+        let head = format!(" size={} flags={:#x} vlen={}", param.size, param.flags, found.vlen);
+        text.put(head.as_bytes());
+        text.put(format!(" values='{}'", place(&param)).as_bytes());
     } else if let Some(param) = found.old_loc_param() {
-        let place = match param.place {
-            OldPlace::Const(value) => format!("flags=CONST value={}", value.cast_signed()),
-            OldPlace::Register { register, flags, offset } => {
-                format!("flags={} reg={register} offset={offset}", old_flag_words(flags))
-            }
-        };
-        text.put(format!(" size={} {place}", param.size).as_bytes());
+        text.put(format!(" size={} {}", param.size, old_place(&param)).as_bytes());
     }
 }
 
-fn old_flag_words(set: u16) -> String {
-    let names = [(old_flags::DEREF, "DEREF"), (old_flags::CONTINUE, "CONTINUE")];
-    let mut words: Vec<String> =
-        names.iter().filter(|(flag, _)| set & flag != 0).map(|(_, name)| (*name).to_owned()).collect();
-    let unknown = set & !(old_flags::DEREF | old_flags::CONTINUE);
-    if unknown != 0 {
-        words.push(format!("{unknown:#x}"));
+fn loc_proto(btf: &Btf<'_>, found: &Type<'_>, text: &mut Text<'_>) {
+    text.field(b" vlen=", found.vlen);
+    for id in found.data.iter() {
+        text.field(b"\n\ttype_id=", id);
+        if let Some(param) = btf.type_by_id(id).as_ref().and_then(Type::loc_param) {
+            text.put(format!(" value='{}'", place(&param)).as_bytes());
+        }
     }
-    if words.is_empty() { "0".to_owned() } else { words.join("|") }
 }
 
 fn sites(btf: &Btf<'_>, found: &Type<'_>, text: &mut Text<'_>) {
     text.field(b" vlen=", found.vlen);
     for site in found.loc_sites() {
-        text.field(b"\n\tfunc_id=", site.func);
-        text.field(b" loc_proto_id=", site.loc_proto);
+        text.put(b"\n\tname=");
+        let name = btf.type_by_id(site.func).map_or(u32::MAX, |func| func.name_off);
+        text.name(btf, name);
+        text.field(b" func_type_id=", site.func);
+        text.field(b" loc_proto_type_id=", site.loc_proto);
         text.field(b" offset=", site.offset);
-        referred(btf, site.func, text);
     }
     for site in found.old_loc_sites() {
         text.put(b"\n\t");
         text.name(btf, site.name_off);
-        text.field(b" func_proto_id=", site.func_proto);
-        text.field(b" loc_proto_id=", site.loc_proto);
+        text.field(b" func_proto_type_id=", site.func_proto);
+        text.field(b" loc_proto_type_id=", site.loc_proto);
         text.field(b" offset=", site.offset);
     }
 }

@@ -1,13 +1,14 @@
 //! Renders BTF as JSON with bpftool's names. Types and their elements are written one by one,
 //! because there may be millions.
 
-use super::btf::{encoding, flag_words, linkage};
+use super::btf::{encoding, linkage};
+use super::btf_loc::{flag_words, place};
 use crate::debuginfo::btf::{Btf, Endian, Enumerator, Grammar, Kind, Member, OldPlace, Type};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
 /// The schema version of the JSON output.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// The file's own types as JSON: one object, one type a line.
 pub fn types(btf: &Btf<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -92,11 +93,12 @@ fn location(found: &Type<'_>) -> Value {
     if let Some(param) = found.loc_param() {
         return json!({
             "size": param.size, "vlen": found.vlen, "flags": param.flags, "flag_names": flag_words(param.flags),
+            "location": place(&param),
         });
     }
     let Some(param) = found.old_loc_param() else { return json!({}) };
     match param.place {
-        OldPlace::Const(value) => json!({ "size": param.size, "value": value }),
+        OldPlace::Const(value) => json!({ "size": param.size, "value": format!("{value:#x}") }),
         OldPlace::Register { register, flags, offset } => {
             json!({ "size": param.size, "register": register, "flags": flags, "offset": offset })
         }
@@ -109,8 +111,8 @@ fn elements<'e>(btf: &'e Btf<'_>, found: &'e Type<'_>) -> Option<(&'static str, 
     let elements: (_, Elements<'e>) = match found.kind {
         Kind::Struct | Kind::Union => ("members", Box::new(found.members().map(|member| json_member(btf, member)))),
         Kind::Enum | Kind::Enum64 => {
-            let signed = found.kind_flag;
-            ("values", Box::new(found.enumerators().map(move |value| json_value(btf, value, signed))))
+            let (signed, is_wide) = (found.kind_flag, found.kind == Kind::Enum64);
+            ("values", Box::new(found.enumerators().map(move |value| json_value(btf, value, signed, is_wide))))
         }
         Kind::FuncProto => (
             "params",
@@ -144,19 +146,25 @@ fn json_member(btf: &Btf<'_>, member: Member) -> Value {
     value
 }
 
-fn json_value(btf: &Btf<'_>, value: Enumerator, signed: bool) -> Value {
-    let number = if signed { json!(value.value.cast_signed()) } else { json!(value.value) };
+// 64 bits are a string: most JSON readers round numbers above 2^53.
+fn json_value(btf: &Btf<'_>, value: Enumerator, signed: bool, is_wide: bool) -> Value {
+    let number = match (is_wide, signed) {
+        (true, true) => json!(value.value.cast_signed().to_string()),
+        (true, false) => json!(value.value.to_string()),
+        (false, true) => json!(value.value.cast_signed()),
+        (false, false) => json!(value.value),
+    };
     json!({ "name": label(btf, value.name_off), "val": number })
 }
 
 fn json_sites<'e>(btf: &'e Btf<'_>, found: &Type<'e>) -> impl Iterator<Item = Value> + 'e {
     let new = found
         .loc_sites()
-        .map(|site| json!({ "func_id": site.func, "loc_proto_id": site.loc_proto, "offset": site.offset }));
+        .map(|site| json!({ "func_type_id": site.func, "loc_proto_type_id": site.loc_proto, "offset": site.offset }));
     let old = found.old_loc_sites().map(|site| {
         json!({
-            "name": label(btf, site.name_off), "func_proto_id": site.func_proto,
-            "loc_proto_id": site.loc_proto, "offset": site.offset,
+            "name": label(btf, site.name_off), "func_proto_type_id": site.func_proto,
+            "loc_proto_type_id": site.loc_proto, "offset": site.offset,
         })
     });
     new.chain(old)
