@@ -5,7 +5,6 @@ use super::{CliError, CliResult};
 use crate::base::Diagnostic;
 use crate::config::matrix::Target;
 use crate::config::recipe::Per;
-use crate::plan::job::Job;
 use crate::process::Tool;
 use clap::Args;
 
@@ -41,36 +40,22 @@ fn variables(select: &Select) -> Result<(Target, String), CliError> {
     // A toolchain's own parts have less on theirs: gcc is built with binutils alone.
     let for_target = |column| session.config.recipes.get(column).is_some_and(|recipe| recipe.per == Per::Target);
     let own = plan.stages.iter().filter(|stage| stage.scope == target.name.as_str() && for_target(&stage.package));
-    let own = own.filter_map(|stage| stage.job());
-    let Some((job, dirs)) = own.map(|job| (job, tool_dirs(job))).find(|(_, dirs)| !dirs.is_empty()) else {
+    let mut jobs = own.filter_map(|stage| stage.job());
+    let Some(job) = jobs.find(|job| job.deps.iter().any(|dep| !dep.path.is_empty())) else {
         return Err(CliError::usage(format!("no recipe puts tools on the PATH of `{name}`")));
     };
     let mut path = Vec::new();
-    for (package, dir) in dirs {
-        let dep = job.deps.iter().find(|dep| dep.package.as_str() == package);
-        let stored = dep.map(|dep| store.find(&plan.stage(dep.stage).key)).transpose()?.flatten();
-        let Some(stored) = stored else {
+    for dep in job.deps.iter().filter(|dep| !dep.path.is_empty()) {
+        let Some(stored) = store.find(&plan.stage(dep.stage).key)? else {
             let profile = select.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
+            let package = &dep.package;
             let problem =
                 Diagnostic::new(format!("the {package} of `{name}` is not built with these versions and options"));
             return Err(problem.hint(format!("build it: `crossmill build {name}{profile}`")).into());
         };
-        path.push(stored.tree.join(dir).display().to_string());
+        path.extend(dep.path.iter().map(|dir| stored.tree.join(dir).display().to_string()));
     }
     Ok((target, path.join(":")))
-}
-
-// The directories of needed results on a job's PATH: package and directory.
-fn tool_dirs(job: &Job) -> Vec<(String, String)> {
-    let path = job.steps.iter().flat_map(|step| &step.env).find(|(name, _)| name == "PATH").map(|(_, value)| value);
-    // A token holds a colon itself, so the path is cut at the tokens.
-    let tokens = path.into_iter().flat_map(|path| path.split("@{dep:").skip(1));
-    tokens
-        .filter_map(|token| {
-            let (package, rest) = token.split_once("}/")?;
-            Some((package.to_owned(), rest.split(':').next()?.to_owned()))
-        })
-        .collect()
 }
 
 impl Shell {

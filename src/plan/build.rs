@@ -402,7 +402,7 @@ impl Planner<'_> {
         }
         Job {
             steps,
-            deps: needs.iter().map(|(need, stage)| Dep { package: need.package.clone(), stage: *stage }).collect(),
+            deps: needs.iter().map(|(need, stage)| Dep { package: need.package.clone(), stage: *stage, path: need.path.clone() }).collect(),
             source,
             files,
             tools,

@@ -60,6 +60,8 @@ pub struct Dep {
     pub package: PackageName,
     /// The stage that builds it.
     pub stage: StageId,
+    /// The directories of its result on the PATH of every step, in order.
+    pub path: Vec<String>,
 }
 
 /// One step, rendered.
