@@ -402,7 +402,10 @@ impl Planner<'_> {
         }
         Job {
             steps,
-            deps: needs.iter().map(|(need, stage)| Dep { package: need.package.clone(), stage: *stage, path: need.path.clone() }).collect(),
+            deps: needs
+                .iter()
+                .map(|(need, stage)| Dep { package: need.package.clone(), stage: *stage, path: need.path.clone() })
+                .collect(),
             source,
             files,
             tools,

@@ -88,8 +88,8 @@ mod tests {
 
     #[test]
     fn the_longest_is_alone() {
-        let shards = divide(&groups(&[10.0, 60.0, 20.0, 30.0]), NonZeroUsize::new(2).unwrap());
-        assert_eq!(shards[0], Shard { targets: vec!["t1".into()], seconds: 60.0 });
+        let shards = divide(&groups(&[10.0, 61.0, 20.0, 30.0]), NonZeroUsize::new(2).unwrap());
+        assert_eq!(shards[0], Shard { targets: vec!["t1".into()], seconds: 61.0 });
         assert_eq!(shards[1], Shard { targets: vec!["t0".into(), "t2".into(), "t3".into()], seconds: 60.0 });
     }
 
