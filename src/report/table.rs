@@ -48,14 +48,15 @@ impl Table {
             .into_iter()
             .map(|row| {
                 let cells = columns.iter().map(|column| cell(picture, &row, column)).collect();
-                (row, cells)
+                (harmless(&row), cells)
             })
             .collect();
-        Self { columns, rows }
+        // The names come from a log, which anybody may have written.
+        Self { columns: columns.iter().map(|column| harmless(column)).collect(), rows }
     }
 }
 
-/// Returns a cell stands for every stage of its row and column: fetching and unpacking share one.
+// A cell stands for every stage of its scope and package: fetching and unpacking share one.
 fn cell(picture: &RunModel, row: &str, column: &str) -> Option<Cell> {
     let here: Vec<&Stage> =
         picture.stages.values().filter(|stage| stage.info.scope == row && stage.info.package == column).collect();
@@ -63,7 +64,7 @@ fn cell(picture: &RunModel, row: &str, column: &str) -> Option<Cell> {
     let Some(worst) = here.iter().max_by_key(|stage| weight(&stage.phase)) else {
         let borrowed =
             picture.run.borrowed.iter().find(|borrowed| borrowed.scope == row && borrowed.package == column)?;
-        return Some(Cell { text: format!("= {}", borrowed.owner), tone: Tone::Dim });
+        return Some(Cell { text: format!("= {}", harmless(&borrowed.owner)), tone: Tone::Dim });
     };
     let took: Duration =
         here.iter().filter(|stage| stage.has_run()).map(|stage| stage.elapsed(picture.latest_ms)).sum();
@@ -250,7 +251,8 @@ fn sources(picture: &RunModel) -> Vec<String> {
         if used.cached && stage.retries.is_empty() {
             continue;
         }
-        let mut line = format!("source {} {}: {}", stage.info.package, stage.info.version, harmless(&used.source));
+        let source = format!("{} {}: {}", stage.info.package, stage.info.version, used.source);
+        let mut line = format!("source {}", harmless(&source));
         if !used.cached {
             let _ = write!(line, ", {}", units::bytes(used.bytes));
         }

@@ -205,7 +205,7 @@ impl States {
         self.set(id, SchedulerState::Running);
     }
 
-    /// Returns a stage is finished; answers what may start now.
+    /// Records that a stage is finished. Returns the stages that may start now.
     pub fn finish(&mut self, id: StageId) -> Vec<StageId> {
         self.set(id, SchedulerState::Done);
         let next = self.wanted_by[id.0 as usize].clone();

@@ -184,7 +184,7 @@ fn nothing_from_outside_is_taken_for_markup() {
     for format in Format::value_variants() {
         let text = render(&events, *format);
         let controls = |c: char| c.is_control() && c != '\n';
-        assert!(!text.contains(controls), "{format:?} has control characters");
+        assert!(!text.contains(controls), "{format:?} has control characters: {text:?}");
         let structured = matches!(format, Format::Json | Format::Kcidb | Format::Trace | Format::Ktap | Format::Mail);
         // Inside a fence Markdown shows text as it is; every other part is outside.
         let outside = if *format == Format::Markdown { text.split("```").step_by(2).collect() } else { text.clone() };
