@@ -3,30 +3,32 @@
 
 use super::build::{Running, execute, exit_code};
 use super::options::Select;
-use super::{CliError, CliResult};
-use crate::base::{Diagnostic, TargetName};
-use crate::config::matrix::Archive;
-use crate::config::recipe::Recipe;
+use super::{CliError, CliResult, renamed};
+use crate::base::{Diagnostic, TargetName, units};
+use crate::config::archive::{Archive, Contents, Format};
 use crate::plan::Request;
-use crate::plan::context;
-use crate::plan::instance::Instance;
-use crate::plan::versions;
-use crate::publish::archive;
-use crate::run::Session;
-use crate::run::log::event::StageOutcome;
-use crate::run::{Goal, Summary};
+use crate::publish::contents::{self, Contained, Part, Wanted};
+use crate::publish::index::{self, Index};
+use crate::publish::release::Release;
+use crate::publish::sign::Signer;
+use crate::publish::tree::{Selection, Tree};
+use crate::publish::{archive, bundle, check, describe};
+use crate::report;
+use crate::run::{Finished, Goal, Session};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Create redistributable archives of tested results
 ///
 /// What is missing is built first; then each target's archive is written with
-/// its SHA-256 beside it. One whose checks fail is not written. The same result
-/// makes the same bytes, wherever and whenever.
+/// its SHA-256 beside it. One whose checks fail is not written, nor one that
+/// would not work on another machine. The same result makes the same bytes,
+/// wherever and whenever.
 #[derive(Debug, Args)]
 pub struct Package {
-    #[command(flatten)]
-    what: Contents,
+    /// The kind of archive: an `[archive.NAME]` of targets.toml (toolchain, kernel, module-kit, …)
+    #[arg(value_name = "KIND")]
+    kind: Option<String>,
     #[command(flatten)]
     select: Select,
     #[command(flatten)]
@@ -34,72 +36,207 @@ pub struct Package {
     /// Where the archives go, instead of the working directory
     #[arg(long, short, value_name = "DIR", default_value = ".", hide_default_value = true, help_heading = "Places")]
     out: PathBuf,
+    /// Add the archives to the release in DIR instead: an index, sums, SBOMs, provenance, a page
+    #[arg(long, value_name = "DIR", conflicts_with = "out", help_heading = "Places")]
+    release: Option<PathBuf>,
+    /// Sign the release: a key of gpg, or the file of a secret key of minisign without a password
+    #[arg(long, value_name = "KEY", requires = "release", help_heading = "Archives")]
+    sign_with: Option<String>,
+    /// List what changed since this release in the notes
+    #[arg(long, value_name = "DIR", requires = "release", help_heading = "Archives")]
+    since: Option<PathBuf>,
+    /// Write these forms: tar.xz, tar.gz, tar.zst (with `zstd`)
+    #[arg(long, value_name = "FORMAT", help_heading = "Archives")]
+    format: Vec<Format>,
     /// What was written, as JSON on stdout
     #[arg(long, help_heading = "Output")]
     json: bool,
-}
-
-// One flag for each kind of archive; the word is that of its `[archive.NAME]`.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct Contents {
-    /// What kernel modules are built with outside the kernel's tree (docs/module-kit.md)
-    #[arg(long, help_heading = "Archives")]
+    // The kind was a flag once.
+    #[arg(long, hide = true)]
     module_kit: bool,
-}
-
-impl Contents {
-    fn name(&self) -> &'static str {
-        let Self { module_kit: _ } = self;
-        "module-kit"
-    }
-}
-
-// An archive to make: whose, of which stage, under which name.
-struct Wanted {
-    target: TargetName,
-    stage: String,
-    name: String,
-    checks: Vec<String>,
 }
 
 impl Package {
     /// Builds, checks and archives.
     pub fn run(self) -> CliResult {
-        let session = self.select.session()?;
-        let archive = session.config.matrix.archive(self.what.name())?.clone();
-        let recipe = session.config.recipe(archive.package.0.as_str())?.clone();
-        let request = selected(&self.select, &archive)?.request(&session, false)?;
-        let wanted = wanted(&session, &request, &archive, &recipe)?;
-        let ran = execute(&session, &request, Goal::Build, &self.running, false)?;
-        let mut written = Vec::new();
-        for archive in &wanted {
-            let tree = match fit(archive, &ran.summary) {
-                Ok(tree) => tree,
-                Err(why) => {
-                    errln!("not packaged: {}: {why}", archive.stage);
-                    continue;
-                }
-            };
-            let made = archive::write(&tree, &archive.name, &self.out, date(&session))?;
-            errln!("packaged: {} ({} bytes, sha256 {})", made.path.display(), made.bytes, made.sha256);
-            let skipped = skipped(archive, &ran.summary);
-            for (check, why) in &skipped {
-                errln!("warning: {check} did not look at it: {why}");
-            }
-            let skipped: Vec<&str> = skipped.iter().map(|(check, _)| *check).collect();
-            written.push(serde_json::json!({
-                "target": archive.target.as_str(), "stage": archive.stage, "path": made.path.display().to_string(),
-                "sha256": made.sha256, "bytes": made.bytes, "result": tree.display().to_string(), "skipped": skipped,
-            }));
+        if self.module_kit {
+            return Err(renamed("crossmill package --module-kit", "crossmill package module-kit"));
         }
+        let session = self.select.session()?;
+        let archive = self.archive(&session)?;
+        // A key that cannot sign is better known before hours of building than after them.
+        let signer = self.sign_with.as_deref().map(Signer::find).transpose()?;
+        let request = selected(&self.select, &archive)?.request(&session, false)?;
+        let named = named(&self.select, &session);
+        let found = contents::of(&session.config, &session.host_facts(), &request, &archive, &named)?;
+        for (target, why) in &found.lacking {
+            errln!("not packaged: {target}: {why}");
+        }
+        let request = without(&request, found.lacking.iter().map(|(target, _)| target));
+        let finished = execute(&session, &request, Goal::Build, &self.running, false)?;
+        let mut release = self.release.as_ref().map(|dir| Release::open(dir)).transpose()?;
+        let plan = session.plan(&request, &finished.store, &session.fetcher(&finished.store))?;
+        let host = session.host_facts();
+        let origin = describe::Origin {
+            config: &session.config,
+            plan: &plan,
+            host: &host,
+            request: &request,
+            summary: &finished.summary,
+            run: &finished.run,
+            kind: self.kind.as_deref().unwrap_or_default(),
+            date: date(&session),
+            now: u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or_default(),
+        };
+        let mut written = Vec::new();
+        let mut refused = false;
+        for wanted in &found.wanted {
+            match self.write(origin, &finished, &archive, wanted, release.as_mut().map(|it| (it, signer.as_ref()))) {
+                Ok(archives) => written.push(archives),
+                Err(why) => {
+                    refused = true;
+                    errln!("not packaged: {}", why.message);
+                    why.hints.iter().for_each(|hint| errln!("hint: {hint}"));
+                }
+            }
+        }
+        if let Some(release) = release.filter(|_| !written.is_empty()) {
+            self.finish(&release, &found, signer.as_ref())?;
+        }
+        let exit = match exit_code(&finished) {
+            super::exit::DONE if refused => super::exit::FAILED,
+            code => code,
+        };
         if self.json {
-            let exit = exit_code(&ran);
             let value = serde_json::json!({ "schema": 1, "exit": exit, "archives": written });
             super::print(&format!("{value:#}\n"))?;
         }
-        Ok(exit_code(&ran))
+        Ok(exit)
     }
+
+    fn archive(&self, session: &Session) -> Result<Archive, CliError> {
+        let matrix = &session.config.matrix;
+        let Some(kind) = &self.kind else {
+            let kinds: Vec<String> =
+                matrix.archives.iter().map(|(name, it)| format!("`{name}`: {}", it.summary)).collect();
+            let mut problem = Diagnostic::new("no kind of archive is named");
+            problem.hints =
+                std::iter::once("for example `crossmill package toolchain arm64`".to_owned()).chain(kinds).collect();
+            return Err(problem.into());
+        };
+        let mut archive = matrix.archive(kind)?.clone();
+        if !self.format.is_empty() {
+            archive.formats.clone_from(&self.format);
+        }
+        Ok(archive)
+    }
+
+    fn write(
+        &self,
+        origin: describe::Origin<'_>,
+        finished: &Finished,
+        archive: &Archive,
+        wanted: &Wanted,
+        release: Option<(&mut Release, Option<&Signer>)>,
+    ) -> Result<serde_json::Value, Diagnostic> {
+        let results = wanted.results(&finished.summary);
+        let results = results.map_err(|(stage, why)| Diagnostic::new(format!("{stage}: {why}")))?;
+        let problem = |error| Diagnostic::from_error(&error);
+        let mut tree = tree(archive, wanted, &results, finished).map_err(problem)?;
+        let paths = check::host_paths(finished.store.root());
+        let portability = check::check(&tree, &archive.promise, &paths).map_err(problem)?;
+        let dir = release.as_ref().map_or_else(|| self.out.clone(), |(release, _)| release.place(&wanted.directory));
+        let made = archive::write(&mut tree, &wanted.name, &archive.formats, &dir, origin.date).map_err(problem)?;
+        match release {
+            Some((release, signer)) => describe::add(release, origin, wanted, &made, &portability, signer),
+            None => archive::write_sums(&made, &dir, &wanted.name),
+        }
+        .map_err(problem)?;
+        for file in &made.files {
+            let size = units::bytes(file.digest.bytes);
+            errln!("packaged: {} ({size}, sha256 {})", file.path.display(), file.digest.sha256);
+        }
+        let skipped = wanted.skipped(&finished.summary);
+        for it in &skipped {
+            errln!("warning: check {} was skipped: {}", it.check, it.why);
+        }
+        let skipped: Vec<&str> = skipped.iter().map(|it| it.check.as_str()).collect();
+        let (first, tree_path) = results.first().map_or((None, None), |(part, path)| (Some(*part), Some(path)));
+        let files = made.files.iter().map(|file| {
+            serde_json::json!({
+                "path": file.path.display().to_string(), "format": file.format.as_str(),
+                "sha256": file.digest.sha256, "bytes": file.digest.bytes,
+            })
+        });
+        let main = made.files.first();
+        Ok(serde_json::json!({
+            "target": first.map(|part| part.target.as_str()), "stage": first.map(|part| part.stage.as_str()),
+            "path": main.map(|file| file.path.display().to_string()),
+            "sha256": main.map(|file| file.digest.sha256), "bytes": main.map(|file| file.digest.bytes),
+            "tar_sha256": made.tar.sha256, "tar_bytes": made.tar.bytes, "members": made.members,
+            "unpacked_bytes": made.unpacked_bytes, "files": files.collect::<Vec<_>>(),
+            "result": tree_path.map(|path| path.display().to_string()),
+            "glibc": portability.glibc.map(|version| version.to_string()), "skipped": skipped,
+        }))
+    }
+}
+
+impl Package {
+    // Writes what describes the release as a whole.
+    fn finish(&self, release: &Release, found: &Contained, signer: Option<&Signer>) -> Result<(), CliError> {
+        let earlier = self.since.as_ref().map(|dir| -> Result<Index, CliError> {
+            let path = dir.join(index::FILE);
+            Ok(Index::parse(&path.display().to_string(), &fs_err::read(&path)?)?)
+        });
+        let earlier = earlier.transpose()?;
+        let lacking = found.lacking.iter().map(|(target, why)| (target.to_string(), why.clone())).collect();
+        let notes = report::release::notes::markdown(&release.index, &lacking, earlier.as_ref());
+        let page = report::release::page::html(&release.index);
+        release.finish(&[("RELEASE.md", notes), ("index.html", page)], signer)?;
+        Ok(())
+    }
+}
+
+// What the archive holds.
+fn tree(
+    archive: &Archive,
+    wanted: &Wanted,
+    results: &[(&Part, PathBuf)],
+    finished: &Finished,
+) -> Result<Tree, crate::publish::Error> {
+    let mut tree = Tree::default();
+    let selection = Selection { include: &archive.include, exclude: &archive.exclude };
+    if archive.contents == Contents::Bundle {
+        let parts: Vec<(&str, &Path)> =
+            results.iter().map(|(part, path)| (part.triple.as_str(), path.as_path())).collect();
+        let driver = finished.summary.results.iter().find(|(stage, _)| stage.ends_with(&driver_stage(archive)));
+        let driver = driver.map(|(_, path)| path.join(bundle::DRIVER)).unwrap_or_default();
+        bundle::fill(&mut tree, &wanted.prefix, &parts, &driver)?;
+    } else {
+        for (_, path) in results {
+            tree.add(path, &wanted.prefix, selection)?;
+        }
+    }
+    Ok(tree)
+}
+
+// The end of the stage that builds a bundle's driver.
+fn driver_stage(archive: &Archive) -> String {
+    archive.driver.as_ref().map(|(package, _)| format!("/{package}")).unwrap_or_default()
+}
+
+// The targets that the user named one by one.
+fn named(select: &Select, session: &Session) -> Vec<TargetName> {
+    let matrix = &session.config.matrix;
+    select.targets.iter().filter_map(|name| Some(matrix.target(name).ok()?.name.clone())).collect()
+}
+
+// A request without the targets that have no such archive, so that nothing is built for them.
+fn without<'a>(request: &Request, lacking: impl Iterator<Item = &'a TargetName>) -> Request {
+    let lacking: Vec<&TargetName> = lacking.collect();
+    let mut request = request.clone();
+    request.targets.retain(|target| !lacking.contains(&target));
+    request
 }
 
 // The archive's package and checks, with the settings that it needs; the
@@ -109,82 +246,12 @@ fn selected(select: &Select, archive: &Archive) -> Result<Select, CliError> {
         return Err(CliError::usage("an archive has its own packages: `--package` is for `crossmill build`"));
     }
     let needed = archive.set.iter().map(|(name, value)| format!("{name}={value}"));
-    let packages = archive.checks.iter().map(|(check, _)| check.to_string());
+    let packages = archive.checks.iter().chain(&archive.driver).map(|(package, _)| package.to_string());
     Ok(Select {
         set: needed.chain(select.set.iter().cloned()).collect(),
         package: std::iter::once(archive.package.0.to_string()).chain(packages).collect(),
         ..select.clone()
     })
-}
-
-fn wanted(
-    session: &Session,
-    request: &Request,
-    contents: &Archive,
-    recipe: &Recipe,
-) -> Result<Vec<Wanted>, Vec<Diagnostic>> {
-    let matrix = &session.config.matrix;
-    let host = session.host_facts();
-    let mut found: Vec<Wanted> = Vec::new();
-    let mut problems = Vec::new();
-    for target in &request.targets {
-        let Some(instance) = Instance::Target(target.clone()).of(recipe.per, matrix) else { continue };
-        let versions = versions::of(&session.config, request, &instance);
-        let renderer = context::renderer(request, matrix, &host, recipe, &instance, &versions, &[]);
-        let applies = recipe.when.as_ref().map_or(Ok(true), |when| renderer.holds(when));
-        let name = applies.and_then(|applies| match (applies, &recipe.when) {
-            (false, Some(when)) => {
-                let said = format!("`{target}` has no `{}`: its recipe applies when `{}`", recipe.name, when.text);
-                Err(Diagnostic::new(said)
-                    .hint("leave this target out, or set what it lacks in targets.toml or with `--set`"))
-            }
-            _ => {
-                let name = renderer.render(&contents.name)?;
-                archive::check_name(&name).map_err(|error| {
-                    let hints = Diagnostic::from_error(&error).hints;
-                    Diagnostic { hints, ..contents.name.error(error.to_string()) }
-                })?;
-                Ok(name)
-            }
-        });
-        match name {
-            Ok(name) => {
-                let stage = format!("{}/{}", instance.scope(), recipe.name);
-                // Targets that share a toolchain share its archive.
-                if found.iter().all(|other| other.stage != stage) {
-                    let checks = contents.checks.iter().map(|(check, _)| format!("{target}/{check}"));
-                    found.push(Wanted { target: target.clone(), stage, name, checks: checks.collect() });
-                }
-            }
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if problems.is_empty() { Ok(found) } else { Err(problems) }
-}
-
-// The result to archive, or why it is not given out.
-fn fit(wanted: &Wanted, summary: &Summary) -> Result<PathBuf, String> {
-    let Some(tree) = summary.results.get(&wanted.stage) else { return Err("it was not built".to_owned()) };
-    for check in &wanted.checks {
-        match summary.states.get(check) {
-            Some(StageOutcome::Failed { why }) => return Err(format!("its check {check} failed: {why}")),
-            Some(StageOutcome::Blocked { .. } | StageOutcome::Interrupted) => {
-                return Err(format!("its check {check} did not run"));
-            }
-            _ => {}
-        }
-    }
-    Ok(tree.clone())
-}
-
-// Checks that this machine cannot run, and why.
-fn skipped<'a>(wanted: &'a Wanted, summary: &'a Summary) -> Vec<(&'a str, &'a str)> {
-    let states = wanted.checks.iter().filter_map(|check| Some((check.as_str(), summary.states.get(check)?)));
-    states
-        .filter_map(
-            |(check, state)| if let StageOutcome::Skipped { why } = state { Some((check, why.as_str())) } else { None },
-        )
-        .collect()
 }
 
 // The date of every member is the one that builds write into results.

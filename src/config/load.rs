@@ -106,10 +106,12 @@ impl Config {
             }
         }
         for archive in self.matrix.archives.values() {
-            for (package, at) in archive.checks.iter().chain([&archive.package]) {
+            let checks = archive.checks.iter().map(|named| (named, true));
+            let others = archive.driver.iter().chain([&archive.package]).map(|named| (named, false));
+            for ((package, at), check) in checks.chain(others) {
                 match self.recipe(package.as_str()) {
                     Err(problem) => problems.push(placed(at, problem)),
-                    Ok(recipe) if recipe.check != (*package != archive.package.0) => {
+                    Ok(recipe) if recipe.check != check => {
                         let said =
                             if recipe.check { "is a check, and checks cannot be packaged" } else { "is not a check" };
                         problems.push(at.error(format!("`{package}` {said}")));

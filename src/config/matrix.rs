@@ -1,5 +1,6 @@
 //! The resolved target matrix: inheritance and overlays are applied, and every name is checked.
 
+use super::archive::Archive;
 use super::expect::{Expected, KnownFailure};
 use super::file::{Placed, SourceFile};
 use super::matrix_load::Loader;
@@ -195,21 +196,6 @@ pub struct ReleaseSet {
     pub summary: String,
     /// The versions, with their locations for messages.
     pub versions: BTreeMap<PackageName, (Version, Placed)>,
-}
-
-/// A kind of archive.
-#[derive(Debug, Clone)]
-pub struct Archive {
-    /// What it is for.
-    pub summary: String,
-    /// The package whose result it contains, with its location for messages.
-    pub package: (PackageName, Placed),
-    /// A template: the archive's name without extension, and the name of its top-level directory.
-    pub name: Placed,
-    /// The settings that its package requires.
-    pub set: BTreeMap<String, Value>,
-    /// Checks that must pass before it is created, with their locations.
-    pub checks: Vec<(PackageName, Placed)>,
 }
 
 /// Defaults of the command line.

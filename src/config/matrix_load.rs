@@ -4,8 +4,8 @@
 use super::expect;
 use super::file::SourceFile;
 use super::matrix::{
-    Archive, Defaults, ExtraOption, Fact, HOST, Kernel, Matrix, NotBuilt, Pin, Profile, Quirk, ReleaseSet, Requires,
-    TIERS, Target,
+    Defaults, ExtraOption, Fact, HOST, Kernel, Matrix, NotBuilt, Pin, Profile, Quirk, ReleaseSet, Requires, TIERS,
+    Target,
 };
 use super::mentions;
 use super::overlay;
@@ -116,17 +116,8 @@ impl Loader {
             matrix.release_sets.insert(name.get_ref().clone(), ReleaseSet { summary: set.summary.clone(), versions });
         }
         for (name, archive) in &raw.archive {
-            let package = |package: &Spanned<PackageName>| {
-                let text = Spanned::new(package.span(), package.get_ref().to_string());
-                (package.get_ref().clone(), file.placed(&text))
-            };
-            let archive = Archive {
-                summary: archive.summary.clone(),
-                package: package(&archive.package),
-                name: file.placed(&archive.name),
-                set: self.values(matrix, file, &archive.set),
-                checks: archive.checks.iter().map(package).collect(),
-            };
+            let set = self.values(matrix, file, &archive.set);
+            let archive = super::archive::parse(file, archive, set, &mut self.problems);
             matrix.archives.insert(name.get_ref().clone(), archive);
         }
         let defaults = &mut matrix.defaults;

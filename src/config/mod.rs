@@ -2,6 +2,7 @@
 //! Never touches the network or starts a process.
 
 pub mod access;
+pub mod archive;
 pub mod expect;
 pub mod file;
 pub mod host_tools;

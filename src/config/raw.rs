@@ -128,11 +128,36 @@ pub struct RawReleaseSet {
 pub struct RawArchive {
     /// What it is for.
     pub summary: String,
-    /// The package whose result it contains.
+    /// `result` (the default) or `bundle`.
+    pub contents: Option<Text>,
+    /// The package whose result it holds.
     pub package: Spanned<PackageName>,
-    /// The name of the archive and of its top-level directory (a template).
+    /// For a bundle: the package whose program runs the tools of all its targets.
+    pub driver: Option<Spanned<PackageName>>,
+    /// The archive's name and, without `prefix`, that of the directory in it (a template).
     pub name: Text,
-    /// The settings that its package requires.
+    /// The directory in it (a template).
+    pub prefix: Option<Text>,
+    /// Its directory below a release (a template).
+    pub directory: Option<Text>,
+    /// The GNU triple that it is published for (a template).
+    pub triple: Option<Text>,
+    /// Why a target has no such archive (a template); empty if it has one.
+    pub lacks: Option<Text>,
+    /// The files to write: `tar.xz`, `tar.gz`, `tar.zst`.
+    pub formats: Option<Vec<Text>>,
+    /// Only these files and directories of the result.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// Not these files and directories of the result.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+    /// The highest glibc symbol version that its programs may need.
+    pub glibc: Option<Text>,
+    /// The shared libraries that its programs may need.
+    #[serde(default)]
+    pub libraries: Vec<String>,
+    /// The settings that its package needs.
     #[serde(default)]
     pub set: BTreeMap<Text, Spanned<toml::Value>>,
     /// Checks that must pass before it is created.

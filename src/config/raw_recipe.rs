@@ -19,6 +19,8 @@ pub struct RawRecipe {
     pub name: Spanned<PackageName>,
     /// A summary of one line.
     pub summary: String,
+    /// The licence of its source, as an SPDX expression.
+    pub license: Option<String>,
     /// What it is built once for: `host`, `toolchain` or `target`.
     pub per: Text,
     /// `build` (the default) or `check`.

@@ -30,6 +30,8 @@ pub struct Recipe {
     pub name: PackageName,
     /// A summary of one line.
     pub summary: String,
+    /// The licence of its source, as an SPDX expression.
+    pub license: Option<String>,
     /// What it is built once for.
     pub per: Per,
     /// Whether it is a check.
@@ -304,6 +306,7 @@ impl Reader<'_> {
             snapshot,
             source_of,
             summary: raw.summary,
+            license: raw.license,
             per: per.unwrap_or(Per::Target),
             check: check.unwrap_or(false),
             when: raw.when.as_ref().map(|when| file.placed(when)),

@@ -1,10 +1,27 @@
-//! What is given away: a result of the store as one file, the same bytes
-//! wherever and whenever it is made of the same result. Never changes the store.
+//! Results as archives, and archives as a release: the same bytes wherever and
+//! whenever they are made of the same result. Never changes the store, decides
+//! nothing about builds.
 
 pub mod archive;
+pub mod bundle;
+pub mod check;
+mod compress;
+pub mod contents;
+pub mod describe;
+pub mod index;
+pub mod ingredients;
+pub mod provenance;
+pub mod release;
+pub mod sbom;
+pub mod sign;
+pub mod tarball;
+pub mod tree;
+pub mod verify;
 
 use crate::base::Diagnose;
-use std::io;
+use crate::process::Tool;
+use check::Finding;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 /// What can go wrong with a publication.
@@ -25,18 +42,142 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// Two trees have the same member.
+    #[error("`{path}` is in the archive twice")]
+    Twice {
+        /// The member.
+        path: PathBuf,
+    },
+    /// A symbolic link that is of no use where the archive is unpacked.
+    #[error("the symbolic link `{path}` to `{target}` {why}")]
+    Link {
+        /// The member.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// What is wrong with that.
+        why: String,
+    },
+    /// What the archive would hold does not work elsewhere, or is not the same when it is built again.
+    #[error("{}", findings_text(findings))]
+    NotPortable {
+        /// What is wrong, by member.
+        findings: Vec<Finding>,
+    },
+    /// A program of this machine cannot be run.
+    #[error("cannot run `{program}`: {source}")]
+    Program {
+        /// Its name.
+        program: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A program of this machine failed.
+    #[error("`{program}` failed: {why}")]
+    Failed {
+        /// Its name.
+        program: String,
+        /// What it wrote.
+        why: String,
+    },
+    /// A key cannot sign.
+    #[error("the key `{key}` cannot sign: {why}")]
+    Key {
+        /// As the user named it.
+        key: String,
+        /// Why not.
+        why: String,
+    },
+    /// A signature or the lack of one.
+    #[error("{what} is not verified: {why}")]
+    Unverified {
+        /// The file.
+        what: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file with other bytes than its index lists.
+    #[error("`{path}` has the SHA-256 {got}, its index lists {want}")]
+    Mismatch {
+        /// The file.
+        path: String,
+        /// As listed.
+        want: String,
+        /// As found.
+        got: String,
+    },
+    /// An index that cannot be used.
+    #[error("the index `{path}` cannot be used: {why}")]
+    Index {
+        /// Where it is.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// What is published already has other bytes.
+    #[error("`{path}` is published with other bytes: nothing published is ever replaced")]
+    Published {
+        /// The path below the destination.
+        path: String,
+    },
+    /// A server or another machine refused.
+    #[error("{place}: {why}")]
+    Remote {
+        /// Which.
+        place: String,
+        /// What it answered.
+        why: String,
+    },
+    /// Not known to this program.
+    #[error("unsupported: {what}")]
+    Unsupported {
+        /// What.
+        what: String,
+    },
+    /// The source layer failed to fetch or unpack.
+    #[error(transparent)]
+    Source(#[from] crate::source::Error),
+}
+
+/// More findings than these help nobody.
+const MOST_FINDINGS: usize = 5;
+
+fn findings_text(findings: &[Finding]) -> String {
+    let shown = findings.iter().take(MOST_FINDINGS);
+    let mut lines: Vec<String> = shown.map(|found| format!("`{}` {}", found.path.display(), found.what)).collect();
+    if let Some(more) = findings.len().checked_sub(MOST_FINDINGS).filter(|more| *more > 0) {
+        lines.push(format!("and {more} more"));
+    }
+    lines.join("; ")
 }
 
 impl Diagnose for Error {
     fn hints(&self) -> Vec<String> {
-        match self {
+        let hint = match self {
             Self::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
-                vec!["free some space, or choose another place with `--out DIR`".into()]
+                "free some space, or choose another place with `--out DIR`"
             }
-            Self::Name { .. } => {
-                vec!["letters, digits and `. _ + -` are safe, and a letter or digit at the front".into()]
+            Self::Name { .. } => "letters, digits and `. _ + -` are safe, and a letter or digit at the front",
+            Self::Program { program, source } if source.kind() == io::ErrorKind::NotFound => {
+                return vec![format!("install `{program}`")];
             }
-            Self::Io(_) | Self::Kind { .. } => Vec::new(),
-        }
+            Self::Unverified { .. } => "nothing was unpacked; name the publisher's public key with `--key FILE`",
+            Self::Mismatch { .. } => "nothing was unpacked; the file was damaged or changed after it was signed",
+            Self::Published { .. } => "publish under another name or version",
+            Self::Source(error) => return error.hints(),
+            _ => return Vec::new(),
+        };
+        vec![hint.to_owned()]
     }
+}
+
+// Runs a program of this machine to its end and returns what it prints.
+fn run_tool(program: &str, tool: &Tool, input: impl Read) -> Result<Vec<u8>, Error> {
+    let output = tool.run(input).map_err(|source| Error::Program { program: program.to_owned(), source })?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
+    Err(Error::Failed { program: program.to_owned(), why: last.trim().to_owned() })
 }

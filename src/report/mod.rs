@@ -16,6 +16,7 @@ pub mod meter;
 mod model_tests;
 pub mod plain;
 pub mod plan;
+pub mod release;
 pub mod runs;
 pub mod style;
 pub mod table;
