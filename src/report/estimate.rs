@@ -74,7 +74,10 @@ impl RunModel {
         for stage in self.stages.values().filter(|stage| stage.has_run()) {
             if stage.info.steps.is_empty() {
                 let used: f64 = stage.steps.iter().map(|step| cpu(&step.usage)).sum();
-                if matches!(stage.phase, StagePhase::Over(StageOutcome::Done)) && used > 0.0 && expected(stage) > 0.0 {
+                // One that went on in an earlier run's tree used only a part of what it takes.
+                let whole = stage.phase == StagePhase::Over(StageOutcome::Done)
+                    && !stage.steps.iter().any(|step| step.resumed);
+                if whole && used > 0.0 && expected(stage) > 0.0 {
                     real += used;
                     thought += expected(stage);
                 }
@@ -248,6 +251,9 @@ mod tests {
         // (30 + 200) / (30 + 100) of 100 s for each of two, on two tokens.
         let slow = left(&picture, 200);
         assert!((slow - 100.0 * 230.0 / 130.0).abs() < 1.0, "{slow}");
+        // What was resumed used only the rest of its time: the others are expected to take theirs.
+        picture.stages[0].steps[0].resumed = true;
+        assert_eq!(left(&picture, 200), 100.0);
     }
 
     #[test]
