@@ -75,8 +75,8 @@ impl RunModel {
             if stage.info.steps.is_empty() {
                 let used: f64 = stage.steps.iter().map(|step| cpu(&step.usage)).sum();
                 // One that went on in an earlier run's tree used only a part of what it takes.
-                let whole = stage.phase == StagePhase::Over(StageOutcome::Done)
-                    && !stage.steps.iter().any(|step| step.resumed);
+                let whole =
+                    stage.phase == StagePhase::Over(StageOutcome::Done) && !stage.steps.iter().any(|step| step.resumed);
                 if whole && used > 0.0 && expected(stage) > 0.0 {
                     real += used;
                     thought += expected(stage);
