@@ -131,8 +131,7 @@ fn public_url(spec: &SourceSpec) -> String {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             format!("file:{name}")
         }
-        // The mirror is the host's own; the path is the same on each.
-        Origin::Debian(path) => format!("debian:{path}"),
-        Origin::Url(_) | Origin::Git { .. } => spec.label(),
+        // The mirror of a Debian path is the host's own.
+        Origin::Debian(_) | Origin::Url(_) | Origin::Git { .. } => spec.label(),
     }
 }
