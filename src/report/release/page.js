@@ -17,7 +17,7 @@ function filter() {
 }
 document.getElementById("filter").addEventListener("input", filter);
 document.getElementById("filter").addEventListener("submit", (event) => event.preventDefault());
-const here = location.protocol === "file:" ? "DIR" : location.href.replace(/[^/]*$/, "");
+const here = location.href.replace(/[^/]*$/, "");
 for (const button of document.querySelectorAll("[data-copy]")) {
   const command = button.dataset.copy.replace("URL", here);
   button.previousElementSibling.textContent = command;

@@ -1,4 +1,4 @@
-//! `index.html` of a release: a table of archives to filter, and the command that installs each. It needs no server and
+//! `index.html` of a release: a table of archives to filter, and the command that unpacks each. It needs no server and
 //! no other file, and works without scripts, except for the filter and the buttons.
 
 use crate::base::units;
@@ -46,7 +46,7 @@ pub fn html(index: &Index) -> String {
                 }
                 table {
                     thead { tr {
-                        th { "Archive" } th { "Host" } th { "Version" } th { "Files" } th { "Checks" } th { "Install" }
+                        th { "Archive" } th { "Host" } th { "Version" } th { "Files" } th { "Checks" } th { "Unpack" }
                     } }
                     tbody { @for entry in &index.archives { (row(entry)) } }
                 }
@@ -71,7 +71,7 @@ fn choice(id: &str, label: &str, values: &BTreeSet<String>) -> Markup {
 }
 
 fn row(entry: &Entry) -> Markup {
-    let command = install(entry);
+    let command = unpack(entry);
     html! {
         tr data-kind=(entry.kind) data-host=(entry.host) data-version=(version(entry)) data-words=(words(entry)) {
             td data-label="Archive" {
@@ -102,7 +102,7 @@ fn row(entry: &Entry) -> Markup {
                 }
             }
             td data-label="Checks" { (checks(entry)) }
-            td data-label="Install" {
+            td data-label="Unpack" {
                 @if let Some(command) = command {
                     code { (command) }
                     button type="button" data-copy=(command) { "Copy" }
@@ -137,9 +137,15 @@ fn subject(entry: &Entry) -> String {
     }
 }
 
-fn install(entry: &Entry) -> Option<String> {
-    let target = entry.targets.first().filter(|_| entry.triples.len() == 1)?;
-    Some(format!("crossmill install URL {target} --key FILE"))
+// URL stands for the place of the page. tar reads xz and gzip by itself only from a file.
+fn unpack(entry: &Entry) -> Option<String> {
+    let path = &entry.files.first()?.path;
+    let option = match format(path) {
+        "tar.xz" => "-xJ",
+        "tar.gz" => "-xz",
+        _ => return None,
+    };
+    Some(format!("curl -fL URL{path} | tar {option}"))
 }
 
 // The version in the archive's name is that of the package it is about.
