@@ -64,7 +64,7 @@ pub(super) fn in_child(command: &mut Command, action: impl FnMut() -> io::Result
     unsafe { command.pre_exec(action) };
 }
 
-/// Returns the path under which a process opens its descriptor `fd` anew.
+/// Returns the path under which a process opens its descriptor `fd` again.
 pub(super) fn path_of(fd: impl AsRawFd) -> String {
     format!("/proc/self/fd/{}", fd.as_raw_fd())
 }

@@ -68,8 +68,8 @@ fn what_went_on_where_a_run_was_stopped_took_the_time_of_both() {
     // A step done again shows by what is missing before it.
     let redone = run("2", &[("install", false)], Some(StageOutcome::Done));
     assert_eq!(made(&[stopped.clone(), redone]), Some(("2".to_owned(), 3.0)));
-    let anew = run("2", &[("configure", false), ("build", false), ("install", false)], Some(StageOutcome::Done));
-    assert_eq!(made(&[stopped.clone(), anew.clone()]), Some(("2".to_owned(), 3.0)));
+    let again = run("2", &[("configure", false), ("build", false), ("install", false)], Some(StageOutcome::Done));
+    assert_eq!(made(&[stopped.clone(), again.clone()]), Some(("2".to_owned(), 3.0)));
     // A killed run tells of no end; a later one that finds the result makes nothing.
     let killed = run("1", &[("configure", false)], None);
     assert_eq!(made(&[killed, resumed, run("3", &[], None)]), Some(("2".to_owned(), 3.0)));
@@ -78,7 +78,7 @@ fn what_went_on_where_a_run_was_stopped_took_the_time_of_both() {
     let why = || Some(StageOutcome::Failed { why: "left no file".into() });
     let failed = run("1", &[("configure", false), ("build", false)], why());
     assert_eq!(made(&[failed.clone(), run("2", &[], Some(StageOutcome::Done))]), Some(("2".to_owned(), 2.0)));
-    assert_eq!(made(&[failed, anew]), Some(("2".to_owned(), 3.0)));
+    assert_eq!(made(&[failed, again]), Some(("2".to_owned(), 3.0)));
 }
 
 #[test]

@@ -114,7 +114,7 @@ impl<'a> Btf<'a> {
         (!parts.is_empty()).then(|| Self { parts: parts.to_vec() })
     }
 
-    /// Returns whether it stands on a base.
+    /// Returns whether it is split BTF, which continues a base.
     #[must_use]
     pub fn is_split(&self) -> bool {
         self.parts.len() > 1

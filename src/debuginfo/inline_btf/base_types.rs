@@ -21,7 +21,7 @@ pub struct BaseTypes<'b> {
 const MOST_OF_ONE_NAME: usize = 64;
 
 impl<'b> BaseTypes<'b> {
-    /// Returns the index of a base and what it stands on.
+    /// Returns the index of a base and of the bases below it.
     #[must_use]
     pub fn new(btf: &Btf<'b>) -> Self {
         let mut known = Self { btf: Some(btf.clone()), ..Self::default() };

@@ -14,7 +14,7 @@ pub(super) fn check(bytes: &[u8], btf: &Btf<'_>, findings: &mut Findings) {
     }
 }
 
-/// Returns whether it is split, but stands on nothing: the first string of what is not split is the empty one.
+/// Returns whether it is split BTF without a base: the first string of BTF that is not split is the empty one.
 pub(super) fn lacks_base(btf: &Btf<'_>) -> bool {
     !btf.is_split() && btf.strings().first() != Some(&0)
 }
