@@ -30,7 +30,7 @@ fn binutils_for_two_targets() {
     let args = ["build", "m68k", "s390", "--profile", "quick", "--package", "binutils", "--json"];
     let (json, _) = crossmill(&args);
     let outcome: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(outcome["schema"], 1);
+    assert_eq!(outcome["schema"], 2);
     for (target, triple, machine) in [("m68k", "m68k-linux", "MC68000"), ("s390", "s390x-linux", "IBM S/390")] {
         let tree = store.join("results/latest-quick").join(target).join("binutils");
         // Moved elsewhere, it still works: what was built is relocatable.

@@ -56,12 +56,8 @@ check corpus corpus
 check asm asm.o
 ignored=$(sed -n 's/^figure mismatched_rows //p' asm.verdict)
 
-{
-  sed '/^figure/d; /^summary/d' corpus.verdict
-  echo "summary clang $version: $(sed -n 's/^summary //p' corpus.verdict)"
-  sed -n '/^figure/p' corpus.verdict
-  echo "figure needs_allow_experimental $experimental"
-  echo "figure return_address_rules_ignored $ignored"
-  for file in corpus.json asm.json sframe-llvm.log; do echo "evidence $file"; done
-} > "$DEST/verdict"
+"$CROSSMILL" recipe result "$DEST/verdict" --from corpus.verdict \
+  --summary "clang $version: $(sed -n 's/^summary //p' corpus.verdict)" \
+  --figure "needs_allow_experimental=$experimental" --figure "return_address_rules_ignored=$ignored" \
+  --evidence corpus.json --evidence asm.json --evidence sframe-llvm.log
 cat "$DEST/verdict"

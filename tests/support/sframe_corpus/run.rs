@@ -85,7 +85,7 @@ pub fn run(machine: &Machine, program: &Path) -> Results {
         covered: count("covered"),
         rows: count("rows"),
         warnings: assembler.warnings,
-        without: count("functions") - count("covered") + count("unrepresented"),
+        without: count("functions") - count("covered") + count("undescribed_signal_frames"),
         sequences: sequences.into_iter().zip(outcomes).collect(),
     }
 }
