@@ -1,12 +1,10 @@
 //! Runs that are stopped, politely or not, and what the next one makes of it.
 
-use crate::world::World;
+use crate::world::{World, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use std::time::Duration;
 
 fn start(world: &World, args: &[&str]) -> Child {
     world.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
@@ -14,14 +12,6 @@ fn start(world: &World, args: &[&str]) -> Child {
 
 fn send(child: &Child, signal: Signal) {
     kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "still not: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 // Processes whose working directory or command line is in the world.

@@ -6,6 +6,16 @@
 use crate::support::http::Server;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+/// Waits until `holds`; fails after a minute, since a test that waits for ever takes all of a CI job's time.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(60), "still not: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 pub struct World {
     dir: tempfile::TempDir,
