@@ -108,8 +108,11 @@ impl Criterion {
     fn is_met(self, found: &Comparison) -> bool {
         let has = |kind| found.states.iter().any(|change| change.kind == kind);
         match self {
-            Self::Regression => has(ChangeKind::Regression),
-            Self::Failure => has(ChangeKind::Regression) || has(ChangeKind::NewFailure),
+            // What the later run did not get to may fail as well.
+            Self::Regression => has(ChangeKind::Regression) || has(ChangeKind::NotReached),
+            Self::Failure => {
+                [ChangeKind::Regression, ChangeKind::NewFailure, ChangeKind::NotReached].into_iter().any(has)
+            }
             Self::Warning => !found.warnings.is_empty(),
             Self::Time(limit) => found.times.iter().any(|time| time.change() > limit.unwrap_or(0.0)),
             Self::Size(limit) => found.sizes.iter().any(|size| size.change() > limit.unwrap_or(0.0)),
@@ -133,6 +136,9 @@ impl ReportCommand {
             is_kernel: &|package| is_kernel(&session.config, package),
             exit_code: exit::of,
         };
+        if self.format == forms::Format::Kcidb && !report.has_kernel() {
+            errln!("warning: run {} builds no kernel: its KCIDB report has no build and no test", found.name);
+        }
         let text =
             report.render(self.format).map_err(|error| CliError::new(exit::FAILED, Diagnostic::from_error(&error)))?;
         match self.output {

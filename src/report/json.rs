@@ -115,7 +115,7 @@ pub fn outcome(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_>
         command: &picture.run.command,
         started: &picture.run.started,
         jobs: picture.run.jobs,
-        ok: end == Some(RunEnd::Done) && picture.stages.values().all(good),
+        ok: end == Some(RunEnd::Done) && !picture.stages.is_empty() && picture.stages.values().all(good),
         end,
         exit: end.map(exit_code),
         totals: totals(picture),

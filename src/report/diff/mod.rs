@@ -74,6 +74,7 @@ fn state(change: &StateChange) -> (Tone, String) {
     let (tone, word) = match change.kind {
         ChangeKind::Regression => (Tone::Bad, "PASS->FAIL"),
         ChangeKind::NewFailure => (Tone::Bad, "new failure"),
+        ChangeKind::NotReached => (Tone::Bad, "not reached"),
         ChangeKind::Fixed => (Tone::Good, "FAIL->PASS"),
         ChangeKind::Other => (Tone::Plain, "changed"),
     };

@@ -217,5 +217,79 @@ fn a_trace_has_slices_inside_slices() {
 fn ktap_has_as_many_results_as_it_announces() {
     let text = render(&run(), Format::Ktap);
     let results = text.lines().filter(|line| line.starts_with("    ok ") || line.starts_with("    not ok ")).count();
-    assert!(text.contains("\n1..1\n") && text.contains("    1..5\n") && results == 5, "{text}");
+    assert!(text.contains("\n1..3\n") && text.contains("    1..5\n") && results == 5, "{text}");
+    let rows = text.lines().filter(|line| line.starts_with("ok ") || line.starts_with("not ok ")).count();
+    assert_eq!(rows, 3, "{text}");
+}
+
+// The events with the outcome of one stage replaced.
+fn with(mut events: Vec<Stamped>, name: &str, outcome: StageOutcome) -> Vec<Stamped> {
+    for stamped in &mut events {
+        if let Event::StageFinished { stage, state, failure, .. } = &mut stamped.event
+            && stage == name
+        {
+            (*state, *failure) = (outcome.clone(), None);
+        }
+    }
+    events
+}
+
+fn ended(mut events: Vec<Stamped>, with: RunEnd) -> Vec<Stamped> {
+    if let Some(Event::RunFinished { end, .. }) = events.last_mut().map(|stamped| &mut stamped.event) {
+        *end = with;
+    }
+    events
+}
+
+#[test]
+fn a_run_without_checks_is_no_success_of_its_checks() {
+    // Of the sample's targets arm64 fails and no other has a check.
+    let failed = sample::run();
+    insta::assert_snapshot!(render(&failed, Format::Ktap), @r"
+    KTAP version 1
+    # crossmill run 20261122-2050-a1: failed
+    1..3
+    ok 1 x86_64 # SKIP the run has no check of it
+    ok 2 i386 # SKIP the run has no check of it
+    # arm64: gcc is not built: all-gcc: exit code 2
+    # arm64: linux is not built: blocked by arm64/gcc
+    not ok 3 arm64
+    ");
+    // A run of sources alone, which failed, was killed, or is good.
+    let fetches = |end: Option<RunEnd>| {
+        let mut events = failed.clone();
+        if let Event::RunStarted { stages, .. } = &mut events[0].event {
+            stages.retain(|stage| stage.kind == Kind::Fetch);
+        }
+        match end {
+            Some(end) => ended(events, end),
+            None => events[..events.len() - 1].to_vec(),
+        }
+    };
+    let last = |events: &[Stamped]| render(events, Format::Ktap).lines().skip(2).collect::<Vec<_>>().join("\n");
+    assert_eq!(last(&fetches(Some(RunEnd::Done))), "1..1\nok 1 run # SKIP the run has no check");
+    assert!(last(&fetches(None)).ends_with("1..1\nnot ok 1 run # ERROR the run has not ended, or was killed"));
+    let lost = with(fetches(Some(RunEnd::SourceFailed)), "fetch/gcc-16.2.0", StageOutcome::Failed { why: "x".into() });
+    assert_eq!(last(&lost), "1..1\nnot ok 1 run");
+    // Not a line of the event log could be read.
+    assert!(last(&[]).ends_with("1..1\nnot ok 1 run # ERROR the event log names no stage"));
+    let junit = render(&[], Format::Junit);
+    assert!(junit.contains("errors=\"1\"") && junit.contains("the event log names no stage"), "{junit}");
+    let json: Value =
+        serde_json::from_str(&render(&ended(failed[failed.len() - 1..].to_vec(), RunEnd::Done), Format::Json)).unwrap();
+    assert_eq!(json["ok"], false);
+}
+
+#[test]
+fn a_target_whose_checks_were_all_skipped_is_skipped() {
+    let mut events = run();
+    for check in ["boot", "sframe", "btf", "load", "late"] {
+        let why = "qemu is missing".to_owned();
+        events = with(events, &format!("i386/{check}"), StageOutcome::Skipped { why });
+    }
+    let text = render(&events, Format::Ktap);
+    assert!(text.contains("\nok 2 i386 # SKIP every check was skipped\n"), "{text}");
+    // What the checks are of was not built after all.
+    let text = render(&with(events, "i386/linux", StageOutcome::Interrupted), Format::Ktap);
+    assert!(text.contains("\nnot ok 2 i386\n"), "{text}");
 }

@@ -23,6 +23,13 @@ pub(super) fn xml(report: &Report<'_>) -> Result<String, Error> {
         suite.add_test_cases(stages.map(|stage| case(stage, report.model.latest_ms)));
         all.add_test_suite(suite);
     }
+    if let Some(why) = report.hidden_problem() {
+        let mut suite = TestSuite::new("run");
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(harmless(&why)).set_type("not-run");
+        suite.add_test_case(TestCase::new("run", status));
+        all.add_test_suite(suite);
+    }
     Ok(all.to_string()?)
 }
 

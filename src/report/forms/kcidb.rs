@@ -18,8 +18,7 @@ const ORIGIN: &str = "crossmill";
 const EXCERPT: usize = 16_384;
 
 pub(super) fn json(report: &Report<'_>) -> Result<String, Error> {
-    let is_kernel = |stage: &&Stage| stage.info.kind == Kind::Build && (report.is_kernel)(&stage.info.package);
-    let kernels: Vec<&Stage> = report.model.stages.values().filter(is_kernel).collect();
+    let kernels: Vec<&Stage> = report.model.stages.values().filter(|stage| is_kernel(report, stage)).collect();
     let mut checkouts = BTreeMap::new();
     let mut builds = Vec::new();
     let mut tests = Vec::new();
@@ -48,6 +47,10 @@ pub(super) fn json(report: &Report<'_>) -> Result<String, Error> {
         "incidents": found.incidents,
     });
     Ok(serde_json::to_string_pretty(&whole)? + "\n")
+}
+
+pub(super) fn is_kernel(report: &Report<'_>, stage: &Stage) -> bool {
+    stage.info.kind == Kind::Build && (report.is_kernel)(&stage.info.package)
 }
 
 fn id(name: &str) -> String {

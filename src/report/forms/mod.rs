@@ -15,6 +15,7 @@ use crate::base::Diagnose;
 use crate::run::comparison::Comparison;
 use crate::run::log::RunModel;
 use crate::run::log::event::RunEnd;
+use crate::run::log::verdict::{Meaning, meaning};
 use clap::ValueEnum;
 
 /// A form of the report.
@@ -83,11 +84,31 @@ impl Report<'_> {
         })
     }
 
+    /// Returns whether the run builds a kernel, without which a KCIDB report is empty.
+    #[must_use]
+    pub fn has_kernel(&self) -> bool {
+        self.model.stages.values().any(|stage| kcidb::is_kernel(self, stage))
+    }
+
     // What the run came to, in a word.
     fn end(&self) -> &'static str {
         match &self.model.totals {
             Some(totals) => totals.end.as_str(),
             None => "unfinished",
+        }
+    }
+
+    // Why the run is no success although none of its stages shows it: nothing was announced, or it ended early.
+    // A form that lists stages alone would report nothing wrong.
+    fn hidden_problem(&self) -> Option<String> {
+        let is_bad = |stage| matches!(meaning(stage), Meaning::Fail | Meaning::Error | Meaning::Missed);
+        match &self.model.totals {
+            _ if self.model.stages.is_empty() => Some("the event log names no stage".to_owned()),
+            None => Some("the run has not ended, or was killed".to_owned()),
+            Some(totals) if totals.end != RunEnd::Done && !self.model.stages.values().any(is_bad) => {
+                Some(format!("the run ended as: {}", totals.end.as_str()))
+            }
+            Some(_) => None,
         }
     }
 

@@ -43,6 +43,9 @@ fn a_stage_regresses_and_is_fixed() {
     assert_eq!(kinds(&interrupted, &failed), change(ChangeKind::NewFailure));
     // An interrupted run shows neither that it works nor that it does not.
     assert_eq!(kinds(&failed, &interrupted), change(ChangeKind::Other));
+    assert_eq!(kinds(&good, &interrupted), change(ChangeKind::NotReached));
+    let blocked = with("arm64/gcc", StageOutcome::Blocked { by: "fetch/gcc-16.2.0".into() });
+    assert_eq!(kinds(&good, &blocked), change(ChangeKind::NotReached));
     let cached = with("arm64/gcc", StageOutcome::Cached);
     assert_eq!(kinds(&good, &cached), []);
 }

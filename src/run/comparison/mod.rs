@@ -30,6 +30,8 @@ pub enum ChangeKind {
     Regression,
     /// It fails now, and the earlier run did not get to it.
     NewFailure,
+    /// It did not fail before, and this run did not get to it: blocked, interrupted or killed.
+    NotReached,
     /// It failed before and does not now.
     Fixed,
     /// Its state differs in another way: a known failure, a skipped check, an interrupted run.
@@ -43,6 +45,7 @@ impl ChangeKind {
         match self {
             Self::Regression => "regression",
             Self::NewFailure => "new-failure",
+            Self::NotReached => "not-reached",
             Self::Fixed => "fixed",
             Self::Other => "other",
         }
@@ -230,6 +233,7 @@ fn state_change(before: Option<&Stage>, after: &Stage) -> Option<StateChange> {
     let kind = match (before.and_then(|stage| fails(&stage.phase)), failing) {
         (Some(false), Some(true)) => ChangeKind::Regression,
         (None, Some(true)) => ChangeKind::NewFailure,
+        (Some(false), None) => ChangeKind::NotReached,
         (Some(true), Some(false)) => ChangeKind::Fixed,
         _ if old.is_some_and(|old| old != new) => ChangeKind::Other,
         _ => return None,
