@@ -57,23 +57,33 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Reads a time: `90`, `90s`, `45m`, `2h`.
+/// Reads a time: `90`, `90s`, `45m`, `2h`, `5h30m`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let scale = match unit.trim() {
-        "" | "s" => 1,
-        "m" | "min" => 60,
-        "h" => 3600,
-        _ => return Err(format!("`{text}` is not a time: write it as `90s`, `45m` or `2h`")),
-    };
-    number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(scale))
-        .map(Duration::from_secs)
-        .ok_or_else(|| format!("`{text}` is not a time: write it as `90s`, `45m` or `2h`"))
+    let wrong = || format!("`{text}` is not a time: write it as `90s`, `45m` or `5h30m`");
+    let mut seconds: u64 = 0;
+    let mut rest = text.trim();
+    // Each unit is smaller than the one before.
+    let mut limit = u64::MAX;
+    while !rest.is_empty() || limit == u64::MAX {
+        let split = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, after) = rest.split_at(split);
+        let end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let scale = match after[..end].trim() {
+            "h" => 3600,
+            "m" | "min" => 60,
+            "s" => 1,
+            "" if limit == u64::MAX => 1,
+            _ => return Err(wrong()),
+        };
+        if scale >= limit {
+            return Err(wrong());
+        }
+        limit = scale;
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(scale));
+        seconds = part.and_then(|part| seconds.checked_add(part)).ok_or_else(wrong)?;
+        rest = &after[end..];
+    }
+    Ok(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -88,6 +98,10 @@ mod tests {
         assert!(parse_bytes("many").is_err());
         assert_eq!(duration(Duration::from_secs(185)), "3m05s");
         assert_eq!(parse_duration("45m"), Ok(Duration::from_secs(2700)));
-        assert!(parse_duration("99999999999999999999h").is_err());
+        assert_eq!(parse_duration("5h30m"), Ok(Duration::from_secs(19_800)));
+        assert_eq!(parse_duration(" 1h 2m 3s "), Ok(Duration::from_secs(3723)));
+        for wrong in ["", "h", "5h5h", "5m5h", "5h30", "99999999999999999999h", "1d", "-1s", "1.5h"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong}");
+        }
     }
 }

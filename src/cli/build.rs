@@ -63,6 +63,12 @@ pub(super) struct Running {
     /// End a stage that takes longer (45m)
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration, help_heading = "Running")]
     stage_timeout: Option<Duration>,
+    /// Start no stage that cannot finish in this time, and end before it is over (5h30m; exit code 6)
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration, help_heading = "Running")]
+    time_budget: Option<Duration>,
+    /// Limit of what unpacked sources and build trees take at a time (12GiB)
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes, conflicts_with = "keep_work", help_heading = "Running")]
+    disk_budget: Option<u64>,
     /// Stop everything after the first failure
     #[arg(long, conflicts_with = "keep_going", help_heading = "Running")]
     fail_fast: bool,
@@ -92,6 +98,8 @@ impl Running {
             jobs: self.jobs.map(NonZeroUsize::get),
             memory: self.memory,
             stage_timeout: self.stage_timeout,
+            time_budget: self.time_budget,
+            disk_budget: self.disk_budget,
             fail_fast: self.fail_fast,
             keep_work: self.keep_work,
             isolation: self.isolation,

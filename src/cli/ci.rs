@@ -2,7 +2,7 @@
 
 use super::options::Select;
 use super::{CliError, CliResult, exit, print};
-use crate::base::{Diagnostic, TargetName};
+use crate::base::{Diagnostic, TargetName, units};
 use crate::plan::Request;
 use crate::report::ci_jobs::{self, Job, MOST_BYTES, MOST_JOBS, Service};
 use crate::run::preflight::Preflight;
@@ -10,6 +10,7 @@ use crate::run::shards::{Group, Part, Shard, divide};
 use crate::run::{Goal, Session};
 use clap::Args;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 /// Print the jobs of a matrix for a CI service
 ///
@@ -31,6 +32,12 @@ pub struct Ci {
     /// Processor cores of the machine that runs a job
     #[arg(long, value_name = "N", default_value = "4")]
     cores: NonZeroUsize,
+    /// The time budget of each job of GitLab or Buildkite (2h45m)
+    #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
+    time_budget: Option<Duration>,
+    /// The disk budget of each job of GitLab or Buildkite (12GiB)
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes)]
+    disk_budget: Option<u64>,
 }
 
 impl Ci {
@@ -69,7 +76,7 @@ impl Ci {
                 );
             }
         }
-        let text = ci_jobs::text(self.service, &jobs, &command(&self.select));
+        let text = ci_jobs::text(self.service, &jobs, &self.command());
         if text.len() > MOST_BYTES {
             return Err(CliError::usage(format!(
                 "the jobs take {} bytes, and a service takes {MOST_BYTES}",
@@ -78,6 +85,18 @@ impl Ci {
         }
         print(&text)?;
         Ok(exit::DONE)
+    }
+
+    // The command that a job runs, without its targets.
+    fn command(&self) -> String {
+        let mut command = command(&self.select);
+        if let Some(time) = self.time_budget {
+            command += &format!(" --time-budget {}s", time.as_secs());
+        }
+        if let Some(bytes) = self.disk_budget {
+            command += &format!(" --disk-budget {bytes}");
+        }
+        command
     }
 }
 
@@ -111,7 +130,6 @@ fn groups(session: &Session, request: &Request) -> Result<Groups, CliError> {
     Ok(Groups { groups: groups.into_iter().map(|(_, group)| group).collect(), every_job })
 }
 
-// The command that a job runs, without its targets.
 fn command(select: &Select) -> String {
     let mut words = vec!["crossmill".to_owned(), "build".to_owned()];
     let mut add = |option: &str, values: &mut dyn Iterator<Item = &String>| {

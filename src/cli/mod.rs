@@ -46,6 +46,8 @@ pub mod exit {
     pub const SOURCE: u8 = 4;
     /// The store cannot be used: read-only, full, damaged.
     pub const STORE: u8 = 5;
+    /// The time budget ended; the same command carries on.
+    pub const TIME_BUDGET: u8 = 6;
     /// Stopped by Ctrl-C or SIGTERM; what is finished is kept.
     pub const STOPPED: u8 = 130;
 
@@ -57,6 +59,7 @@ pub mod exit {
             RunEnd::Failed => FAILED,
             RunEnd::SourceFailed => SOURCE,
             RunEnd::Interrupted => STOPPED,
+            RunEnd::TimeBudget => TIME_BUDGET,
         }
     }
 }
@@ -176,6 +179,7 @@ impl From<crate::run::Error> for CliError {
             crate::run::Error::Store(_) => exit::STORE,
             crate::run::Error::Source(_) => exit::SOURCE,
             crate::run::Error::NoExec { .. } => exit::STORE,
+            crate::run::Error::TimeBudget { .. } | crate::run::Error::DiskBudget { .. } => exit::USAGE,
             crate::run::Error::Process(_) | crate::run::Error::NotIsolated { .. } => exit::HOST,
             crate::run::Error::Io(_) | crate::run::Error::Defect(_) => exit::FAILED,
         };

@@ -31,6 +31,12 @@ pub struct Options {
     pub memory: Option<u64>,
     /// The longest a stage may take.
     pub stage_timeout: Option<Duration>,
+    /// When the run began; its time budget counts from here.
+    pub began: std::time::Instant,
+    /// The longest that the run may take.
+    pub time_budget: Option<Duration>,
+    /// Bytes that unpacked sources and work trees may take at a time.
+    pub disk_budget: Option<u64>,
     /// Stop everything after the first failure.
     pub fail_fast: bool,
     /// Keep the build trees of finished stages.

@@ -25,6 +25,10 @@ pub struct RunOptions {
     pub memory: Option<u64>,
     /// The longest a stage may take.
     pub stage_timeout: Option<Duration>,
+    /// The longest that the run may take.
+    pub time_budget: Option<Duration>,
+    /// Bytes that unpacked sources and work trees may take at a time.
+    pub disk_budget: Option<u64>,
     /// Whether the first failure stops everything.
     pub fail_fast: bool,
     /// Whether the build trees of finished stages are kept.
@@ -64,8 +68,10 @@ pub fn execute(
     options: RunOptions,
     sink: Box<dyn Sink + Send>,
 ) -> Result<Finished, Error> {
+    let began = std::time::Instant::now();
     let store = session.store()?;
-    let _in_use = store.use_it()?;
+    // A disk budget removes source trees, which another run may need.
+    let _in_use = if options.disk_budget.is_some() { Some(store.use_alone()?) } else { store.use_it()? };
     let preflight = Preflight::of(session, request, goal, store.clone())?;
     let host_tools = &session.config.host_tools;
     let skips = match goal {
@@ -93,6 +99,9 @@ pub fn execute(
         jobs: options.jobs.or(session.config.matrix.defaults.jobs).unwrap_or_else(probe::processors),
         memory: options.memory,
         stage_timeout: options.stage_timeout,
+        began,
+        time_budget: options.time_budget,
+        disk_budget: options.disk_budget,
         fail_fast: options.fail_fast,
         keep_work: options.keep_work,
         isolation: options.isolation,

@@ -1,6 +1,7 @@
 //! Executes a plan. Prints nothing: everything that happens is an [`log::event::Event`], and the
 //! caller decides what to do with them.
 
+pub mod budget;
 pub mod build_log;
 pub mod comparison;
 pub mod context;
@@ -90,6 +91,26 @@ pub enum Error {
         /// What it can do.
         found: String,
     },
+    /// No stage can end within the time that the run may take.
+    #[error("a time budget of {total} is too short: {stage} alone is expected to take {expected}")]
+    TimeBudget {
+        /// The stage that takes the least time of those that could start.
+        stage: String,
+        /// What it takes.
+        expected: String,
+        /// The budget.
+        total: String,
+    },
+    /// A stage alone takes more than the disk that the run may take.
+    #[error("a disk budget of {total} is too small: {stage} and its source take {needed}")]
+    DiskBudget {
+        /// The stage.
+        stage: String,
+        /// What it and its source take.
+        needed: String,
+        /// The budget.
+        total: String,
+    },
     /// A task ended in a panic, which is a defect.
     #[error("internal error: a task panicked: {0}")]
     Defect(String),
@@ -125,6 +146,8 @@ impl Diagnose for Error {
             Self::Usage(problems) => problems.first().map(|problem| problem.hints.clone()).unwrap_or_default(),
             Self::MissingTools(problem) => problem.hints.clone(),
             Self::CompilerLauncher(error) => error.hints(),
+            Self::TimeBudget { .. } => vec!["nothing was started; give more time, or more cores".into()],
+            Self::DiskBudget { .. } => vec!["nothing was started; give more, or build fewer packages".into()],
             Self::NoExec { .. } => vec!["choose another with `--store DIR`, or mount it with `exec`".into()],
             Self::NotIsolated { .. } => vec!["`--isolation auto` uses what there is and records it".into()],
             Self::Defect(_) => vec!["please report it; the next run carries on where this one stopped".into()],

@@ -138,9 +138,9 @@ fn forecasts(plan: &Plan, times: &Times) -> Vec<StageTime> {
 }
 
 /// Bytes a run writes at most: archives and trees that are missing, results, and the largest build trees
-/// that stand at the same time.
-pub(super) fn space_needed(plan: &Plan, states: &States, jobs: usize) -> u64 {
-    let mut bytes = 0;
+/// that stand at the same time, or the `disk_budget` that bounds trees.
+pub(super) fn space_needed(plan: &Plan, states: &States, jobs: usize, disk_budget: Option<u64>) -> u64 {
+    let (mut bytes, mut unpacked) = (0, 0);
     let mut builds = Vec::new();
     for id in plan.ids().filter(|id| matches!(states.get(*id), SchedulerState::Waiting | SchedulerState::Ready)) {
         match &plan.stage(id).work {
@@ -148,7 +148,7 @@ pub(super) fn space_needed(plan: &Plan, states: &States, jobs: usize) -> u64 {
                 bytes +=
                     plan.source(*source).candidates.iter().filter_map(|candidate| candidate.size).max().unwrap_or(0);
             }
-            Work::Unpack(source) => bytes += plan.source(*source).unpacked,
+            Work::Unpack(source) => unpacked += plan.source(*source).unpacked,
             Work::Build(job) | Work::Check(job) => {
                 bytes += job.result_bytes;
                 builds.push(job.build_bytes);
@@ -156,5 +156,6 @@ pub(super) fn space_needed(plan: &Plan, states: &States, jobs: usize) -> u64 {
         }
     }
     builds.sort_unstable_by(|a, b| b.cmp(a));
-    bytes + builds.iter().take(jobs).sum::<u64>()
+    let trees = unpacked + builds.iter().take(jobs).sum::<u64>();
+    bytes + trees.min(disk_budget.unwrap_or(u64::MAX))
 }

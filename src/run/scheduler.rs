@@ -4,6 +4,9 @@
 //! same job server as it can use them. So a serial `configure` of one target
 //! overlaps the compiling of another, and never more than `-j` jobs run.
 
+mod budgets;
+
+use super::budget::TimeBudget;
 use super::context::{IsolationMode, Options, RunContext, StageEnd, Summary};
 use super::flush::Flusher;
 use super::log::Emitter;
@@ -23,11 +26,20 @@ use crate::process::{self, JobServer, Memory, Token};
 use crate::store::Store;
 use crate::store::history::Times;
 use crate::store::names::Named;
+use budgets::Budgets;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
+
+// Only polled where there is a deadline.
+async fn until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
 
 /// How many downloads go on at a time.
 const DOWNLOADS: usize = 4;
@@ -45,6 +57,7 @@ pub struct Scheduler {
     times: Times,
     // Unpacked sources that were not compared yet with what recipes ask of them.
     unchecked: Vec<StageId>,
+    budgets: Budgets,
 }
 
 fn can_not_execute(store: &Store) -> bool {
@@ -137,8 +150,10 @@ impl Scheduler {
             emitter.notice(Some(stage), true, format!("{why}; it will be replaced"));
         }
         if !options.ignore_space && !busy.is_empty() {
-            store.require(space_needed(&plan, &states, options.jobs))?;
+            store.require(space_needed(&plan, &states, options.jobs, options.disk_budget))?;
         }
+        let time = options.time_budget.map(|total| TimeBudget::new(options.began, total, options.grace));
+        let budgets = Budgets::new((time, options.disk_budget), forecasts, (&plan, &states, &store))?;
         let isolation = isolation(&plan, &states, &store, options.isolation, &emitter)?;
         let shared = RunContext {
             isolation,
@@ -163,6 +178,7 @@ impl Scheduler {
             ended: BTreeMap::new(),
             times: Times::default(),
             unchecked: Vec::new(),
+            budgets,
         })
     }
 
@@ -198,8 +214,15 @@ impl Scheduler {
             if self.tasks.is_empty() && (stopping || self.states.is_over()) {
                 break;
             }
+            let forced = if stopping { None } else { self.wait_for_space(&shared.emitter) };
+            let next = forced.or_else(|| self.next_build());
+            if self.tasks.is_empty() && next.is_none() {
+                fatal = fatal.or(self.note_out_of_time().err());
+                break;
+            }
             self.note_phase();
-            let wants_token = !stopping && self.next_build().is_some();
+            let wants_token = !stopping && next.is_some();
+            let deadline = self.budgets.time.filter(|_| !stopping).map(|time| time.stops());
             tokio::select! {
                 // A finished stage first: it may make a longer chain ready.
                 biased;
@@ -209,7 +232,8 @@ impl Scheduler {
                         self.ask_to_stop();
                     }
                 }
-                token = shared.jobs.acquire(), if wants_token => self.start_build(token?),
+                token = shared.jobs.acquire(), if wants_token => self.start_build(token?, forced),
+                () = until(deadline), if deadline.is_some() => self.end_of_time(),
                 _ = stop.changed() => {}
             }
         }
@@ -262,10 +286,6 @@ impl Scheduler {
         });
     }
 
-    fn next_build(&self) -> Option<StageId> {
-        self.states.ready(Lane::Work).next()
-    }
-
     fn note_phase(&self) {
         let runnable = self.states.runnable() + self.states.running(Lane::Fetch) + self.states.running(Lane::Work);
         self.shared.ledger.set_phase(runnable, self.states.is_fetching());
@@ -273,16 +293,15 @@ impl Scheduler {
 
     fn start_fetches(&mut self) {
         let free = DOWNLOADS.saturating_sub(self.states.running(Lane::Fetch));
-        let next: Vec<_> = self.states.ready(Lane::Fetch).take(free).collect();
-        for id in next {
+        for id in self.next_fetches(free) {
             let Work::Fetch(source) = self.plan.stage(id).work else { continue };
             let (shared, set) = (self.shared.clone(), self.plan.source(source).clone());
             self.start(id, async move { fetch::fetch(&shared, &set).await });
         }
     }
 
-    fn start_build(&mut self, token: Token) {
-        let Some(id) = self.next_build() else { return };
+    fn start_build(&mut self, token: Token, forced: Option<StageId>) {
+        let Some(id) = forced.or_else(|| self.next_build()) else { return };
         let stage = self.plan.stage(id);
         let (name, key) = (stage.name.clone(), stage.key);
         let shared = self.shared.clone();
@@ -326,6 +345,7 @@ impl Scheduler {
 
     fn start(&mut self, id: StageId, task: impl Future<Output = Result<StageEnd, Error>> + Send + 'static) {
         self.states.start(id);
+        self.take_space(id);
         self.shared.emitter.emit(Event::StageStarted { stage: self.plan.stage(id).name.clone() });
         let handle = self.tasks.spawn(async move { (id, task.await) });
         self.running.insert(handle.id(), id);
@@ -418,7 +438,7 @@ impl Scheduler {
                 }
             }
         }
-        Ok(())
+        self.free_space(id)
     }
 
     fn block(&mut self, id: StageId, by: &str) {
@@ -503,7 +523,9 @@ impl Scheduler {
             match outcomes.get(&stage.name) {
                 Some(StageOutcome::Failed { .. }) if !fetch => return RunEnd::Failed,
                 Some(StageOutcome::Failed { .. }) => end = RunEnd::SourceFailed,
-                Some(StageOutcome::Interrupted) if end != RunEnd::SourceFailed => end = RunEnd::Interrupted,
+                Some(StageOutcome::Interrupted) if end != RunEnd::SourceFailed => {
+                    end = if self.budgets.out_of_time { RunEnd::TimeBudget } else { RunEnd::Interrupted };
+                }
                 Some(StageOutcome::Blocked { .. })
                     if self.shared.options.goal == Goal::Check && end == RunEnd::Done =>
                 {

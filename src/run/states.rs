@@ -199,6 +199,13 @@ impl States {
         self.runnable() == 0 && self.running == [0; 2]
     }
 
+    /// Returns whether a stage could start if it were not for `need`.
+    pub fn lacks_only(&self, id: StageId, need: StageId) -> bool {
+        self.get(id) == SchedulerState::Waiting
+            && self.missing[id.0 as usize] == 1
+            && self.needs[id.0 as usize].contains(&need)
+    }
+
     /// A ready stage starts.
     pub fn start(&mut self, id: StageId) {
         debug_assert_eq!(self.get(id), SchedulerState::Ready);

@@ -80,6 +80,16 @@ pub fn begin(steps: &[JobStep], progress: Option<&Progress>, stopped: Option<&St
     }
 }
 
+/// Returns how many steps an earlier run has finished, or has begun so that they can be continued.
+#[must_use]
+pub fn steps_begun(root: &Path, job: &Job) -> usize {
+    // A guess for the scheduler; `prepare` decides.
+    let Ok(Some(progress)) = read::<Progress>(&root.join("progress.json")) else { return 0 };
+    let stopped = StopRecord::read(&root.join("stopped.json")).unwrap_or_default();
+    let begin = begin(&job.steps, Some(&progress), stopped.as_ref());
+    begin.step + usize::from(begin.resumed && progress.running.is_some())
+}
+
 /// A stage's work directory.
 #[derive(Debug)]
 pub struct Workspace {

@@ -56,7 +56,7 @@ impl Store {
     }
 
     /// Returns the lock that no run holds beside it.
-    pub(super) fn use_alone(&self) -> Result<File, Error> {
+    pub(crate) fn use_alone(&self) -> Result<File, Error> {
         self.writable()?;
         let file = open_lock(&self.root().join("in-use"))?;
         match file.try_lock() {

@@ -8,6 +8,7 @@
 mod support;
 
 mod bad_input;
+mod budgets;
 mod build;
 mod checks;
 mod classes;

@@ -122,6 +122,8 @@ pub enum RunEnd {
     SourceFailed,
     /// It was asked to stop.
     Interrupted,
+    /// Its time budget ended.
+    TimeBudget,
 }
 
 impl RunEnd {
@@ -133,6 +135,7 @@ impl RunEnd {
             Self::Failed => "failed",
             Self::SourceFailed => "source-failed",
             Self::Interrupted => "interrupted",
+            Self::TimeBudget => "time-budget",
         }
     }
 }
@@ -149,6 +152,7 @@ fn run_end<'de, D: serde::Deserializer<'de>>(from: D) -> Result<RunEnd, D::Error
         WordOrCode::Word(end) => end,
         WordOrCode::Code(0) => RunEnd::Done,
         WordOrCode::Code(4) => RunEnd::SourceFailed,
+        WordOrCode::Code(6) => RunEnd::TimeBudget,
         WordOrCode::Code(130) => RunEnd::Interrupted,
         WordOrCode::Code(_) => RunEnd::Failed,
     })
