@@ -13,6 +13,7 @@ mod doctor;
 mod env;
 mod help;
 mod inline_btf;
+mod install;
 mod log;
 mod options;
 mod package;
@@ -89,6 +90,9 @@ enum Command {
     Ci(ci::Ci),
     Fetch(build::Fetch),
     Package(package::Package),
+    Install(install::Install),
+    Upgrade(install::Upgrade),
+    Remove(install::Remove),
     Plan(plan::Plan),
     Log(log::Log),
     Reproduce(log::Reproduce),
@@ -241,6 +245,9 @@ fn run(command: Command) -> CliResult {
         Command::Ci(command) => command.run(),
         Command::Fetch(command) => command.run(),
         Command::Package(command) => command.run(),
+        Command::Install(command) => command.run(),
+        Command::Upgrade(command) => command.run(),
+        Command::Remove(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Log(command) => command.run(),
         Command::Reproduce(command) => command.run(),

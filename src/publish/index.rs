@@ -105,7 +105,12 @@ impl Index {
         if index.schema != SCHEMA {
             return Err(refuse(format!("its `schema` is {}, this crossmill reads {SCHEMA}", index.schema)));
         }
-        for path in index.archives.iter().flat_map(Entry::paths) {
+        for (entry, next) in index.archives.iter().zip(index.archives.iter().skip(1)) {
+            if entry.name >= next.name {
+                return Err(refuse(format!("`{}` follows `{}`", next.name, entry.name)));
+            }
+        }
+        for path in index.archives.iter().flat_map(|entry| entry.paths().chain([entry.prefix.as_str()])) {
             if !is_inside(path) {
                 return Err(refuse(format!("the path `{path}` leads out of the release")));
             }
@@ -133,6 +138,13 @@ impl Entry {
     pub fn paths(&self) -> impl Iterator<Item = &str> {
         let files = self.files.iter().chain([&self.sbom]).map(|file| file.path.as_str());
         files.chain([self.provenance.as_str()]).chain(self.signature.as_deref())
+    }
+
+    /// Returns the version that it is named after.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        let in_name = self.versions.values().filter(|version| self.name.contains(version.as_str()));
+        in_name.max_by_key(|version| version.len()).map(String::as_str)
     }
 
     /// Returns the directory of its compressed forms below the release.

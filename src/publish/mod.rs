@@ -10,6 +10,7 @@ pub mod contents;
 pub mod describe;
 pub mod index;
 pub mod ingredients;
+pub mod install;
 pub mod provenance;
 pub mod release;
 pub mod sbom;
@@ -18,7 +19,7 @@ pub mod tarball;
 pub mod tree;
 pub mod verify;
 
-use crate::base::Diagnose;
+use crate::base::{Diagnose, units};
 use crate::process::Tool;
 use check::Finding;
 use std::io::{self, Read};
@@ -96,12 +97,70 @@ pub enum Error {
         /// What is wrong.
         why: String,
     },
+    /// A public key that cannot be used.
+    #[error("the public key `{key}` cannot be used: {why}")]
+    PublicKey {
+        /// Its file.
+        key: String,
+        /// Why not.
+        why: String,
+    },
+    /// No key was ever named for a publisher.
+    #[error("no key of `{publisher}` is known")]
+    NoKey {
+        /// The server or directory.
+        publisher: String,
+    },
+    /// Another key was named for a publisher than before.
+    #[error("another key of `{publisher}` is trusted than the one that was named")]
+    KeyChanged {
+        /// The server or directory.
+        publisher: String,
+        /// The file of the trusted key.
+        path: PathBuf,
+    },
+    /// The index has no such archive.
+    #[error("no {kind} for `{target}` is published there")]
+    NotOffered {
+        /// As the user named it.
+        target: String,
+        /// The kind of archive.
+        kind: String,
+        /// What is published instead.
+        hints: Vec<String>,
+    },
+    /// Several archives fit equally well.
+    #[error("`{what}` may be any of {all}")]
+    Ambiguous {
+        /// As the user named it.
+        what: String,
+        /// The names of the archives.
+        all: String,
+    },
+    /// Something is where an archive belongs.
+    #[error("`{path}` {why}")]
+    Occupied {
+        /// The place.
+        path: PathBuf,
+        /// What is there.
+        why: String,
+    },
+    /// An archive does not fit the disk.
+    #[error("`{path}` has {} free, and {} are needed", units::bytes(*free), units::bytes(*need))]
+    NoSpace {
+        /// A directory on the disk.
+        path: PathBuf,
+        /// In bytes.
+        need: u64,
+        /// In bytes.
+        free: u64,
+    },
     /// A file with other bytes than its index lists.
-    #[error("`{path}` has the SHA-256 {got}, its index lists {want}")]
+    #[error("`{path}` has {got}, its index lists {want}")]
     Mismatch {
         /// The file.
         path: String,
-        /// As listed.
+        /// As listed: a digest or a size.
         want: String,
         /// As found.
         got: String,
@@ -161,8 +220,21 @@ impl Diagnose for Error {
             Self::Program { program, source } if source.kind() == io::ErrorKind::NotFound => {
                 return vec![format!("install `{program}`")];
             }
-            Self::Unverified { .. } => "nothing was unpacked; name the publisher's public key with `--key FILE`",
-            Self::Mismatch { .. } => "nothing was unpacked; the file was damaged or changed after it was signed",
+            Self::NoKey { .. } => {
+                "name the file of the publisher's public key once with `--key FILE`; get it on another way than the archives"
+            }
+            Self::KeyChanged { path, .. } => {
+                return vec![format!("if the publisher has a new key, delete `{}` and name it again", path.display())];
+            }
+            Self::NotOffered { hints, .. } => return hints.clone(),
+            Self::Ambiguous { .. } => "name one of them",
+            Self::Occupied { .. } => "remove it, or choose another directory with `--prefix DIR`",
+            Self::NoSpace { .. } => "free some space, or choose another directory with `--prefix DIR`",
+            Self::Unverified { why, .. } if why.contains(" expired on ") => {
+                "if the publisher renewed the key, name the new copy with `--key FILE`"
+            }
+            Self::Unverified { .. } => "do not use it: it is not what the owner of the key signed",
+            Self::Mismatch { .. } => "do not use it: it was damaged or changed after the index was signed",
             Self::Published { .. } => "publish under another name or version",
             Self::Source(error) => return error.hints(),
             _ => return Vec::new(),

@@ -106,7 +106,7 @@ async fn debian_locations(inner: &Inner, path: &str, progress: &dyn Progress) ->
     let mut unlisted = None;
     for base in &mirrors(inner)?.bases {
         let bases = match base {
-            Base::List(url) => match text(inner, url, Trust::Debian, progress).await {
+            Base::List(url) => match text(inner, url, Trust::Debian, MAX_TEXT, progress).await {
                 Ok(text) => {
                     let text = String::from_utf8_lossy(&text).into_owned();
                     apt::parse_mirror_list(&text).iter().filter_map(|line| mirror::listed(line)).collect()
@@ -267,7 +267,7 @@ async fn prove(
             Err(Error::PinChanged { url: source.to_owned(), want, got, record: inner.cache.pin(&url) })
         }
         (Pin::Signature { url: at, keyring, uncompressed }, None) => {
-            let signed = text(inner, at, Trust::Https, progress).await?;
+            let signed = text(inner, at, Trust::Https, MAX_TEXT, progress).await?;
             let (path, armored, uncompressed) = (path.to_owned(), keyring.armored.clone(), *uncompressed);
             let checked = blocking(move || match signature::open_file(&path, uncompressed) {
                 Ok(data) => signature::verify(data, &signed, &armored),
@@ -284,7 +284,13 @@ async fn prove(
 }
 
 /// Returns a small file, into memory.
-async fn text(inner: &Inner, url: &str, trust: Trust, progress: &dyn Progress) -> Result<Vec<u8>, Error> {
+pub(super) async fn text(
+    inner: &Inner,
+    url: &str,
+    trust: Trust,
+    limit: u64,
+    progress: &dyn Progress,
+) -> Result<Vec<u8>, Error> {
     /// Its few bytes are no progress of the source.
     struct Quiet<'a>(&'a dyn Progress);
     impl Progress for Quiet<'_> {
@@ -300,7 +306,7 @@ async fn text(inner: &Inner, url: &str, trust: Trust, progress: &dyn Progress) -
     let _lock = inner.cache.lock(&name, progress).await?;
     let path = inner.cache.partial(&name);
     partial::discard(&path)?;
-    let job = Download { url, trust, path: &path, want: None, size: None, limit: MAX_TEXT };
+    let job = Download { url, trust, path: &path, want: None, size: None, limit };
     inner.http.download(&job, &inner.options, proxy(inner), &Quiet(progress)).await?;
     let bytes = fs_err::read(&path)?;
     partial::discard(&path)?;

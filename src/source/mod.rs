@@ -198,6 +198,21 @@ impl Fetcher {
         fetch::first(&self.inner, candidates, progress).await
     }
 
+    /// Returns a small file of a server, of `limit` bytes at most, or `None` where the server has none. Never cached.
+    pub async fn text(&self, url: &str, limit: u64, progress: &dyn Progress) -> Result<Option<Vec<u8>>, Error> {
+        match fetch::text(&self.inner, url, route::Trust::Https, limit, progress).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Error::Status { status: 404 | 410, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the file of a fetched source; none if it is not one file.
+    #[must_use]
+    pub fn file(&self, fetched: &Fetched) -> Option<PathBuf> {
+        Some(self.inner.cache.blob(fetched.sha256()?))
+    }
+
     /// Forgets what the cache has of a source and what turned out to be damaged, so that it is fetched again.
     pub fn forget(&self, spec: &SourceSpec, fetched: Option<&Fetched>) -> Result<(), Error> {
         if let Origin::Git { url, .. } = &spec.from {

@@ -14,6 +14,7 @@ mod checks;
 mod classes;
 mod command_line;
 mod git_sources;
+mod install;
 mod interrupt;
 mod isolation;
 mod package;

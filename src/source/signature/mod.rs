@@ -101,6 +101,17 @@ impl Problem {
 pub struct Verified {
     /// The fingerprint of the key's primary key, uppercase hexadecimal.
     pub fingerprint: String,
+    /// When the key expired after it had signed, in seconds since 1970.
+    pub expired: Option<u64>,
+}
+
+/// What a signature is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A file of its own.
+    Detached,
+    /// The text that it signs (RFC 9580 7).
+    Clear,
 }
 
 /// Returns the signed bytes of a file: as it is, or decompressed.
@@ -116,39 +127,68 @@ pub fn open_file(path: &Path, uncompressed: bool) -> io::Result<Box<dyn Read>> {
 /// # Errors
 /// The outer one when nothing could be checked: gpgv does not run.
 pub fn verify(data: impl Read, signatures: &[u8], keyring: &str) -> Result<Result<Verified, Problem>, Error> {
-    let keys = match PublicKeys::parse(keyring) {
-        Ok(keys) => keys,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    // A home of its own, so that no keyring and no option of the user's counts.
-    let home = tempfile::Builder::new().prefix("crossmill-gpgv-").tempdir()?;
-    let (ring, signed) = (home.path().join("keyring.gpg"), home.path().join("signature"));
-    fs_err::write(&ring, &keys.packets)?;
+    let home = Home::new()?;
+    let signed = home.dir.path().join("signature");
     fs_err::write(&signed, signatures)?;
-    let tool = Tool::new(PROGRAM)
-        .only_env(["PATH"])
-        .env("LC_ALL", "C")
-        .arg("--homedir")
-        .arg(home.path())
-        .arg("--keyring")
-        .arg(&ring)
-        .args(["--status-fd", "1", "--"])
-        .arg(&signed)
-        .arg("-");
-    let mut data = Watched { reader: data, error: None };
-    let output = tool.run(&mut data).map_err(|source| Error::Program { program: PROGRAM, source })?;
-    if let Some(error) = data.error {
-        return Ok(Err(Problem::Unreadable { why: error.to_string() }));
+    home.gpgv(keyring, Form::Detached, |tool| tool.arg("--").arg(&signed).arg("-"), data)
+}
+
+/// Checks a clear-signed text as [`verify`] does, and returns the signed part of it alone.
+///
+/// # Errors
+/// As of [`verify`].
+pub fn verify_clear(text: &[u8], keyring: &str) -> Result<Result<(Verified, Vec<u8>), Problem>, Error> {
+    let home = Home::new()?;
+    let (signed, plain) = (home.dir.path().join("signed.asc"), home.dir.path().join("plain"));
+    fs_err::write(&signed, text)?;
+    let with_files = |tool: Tool| tool.arg("--output").arg(&plain).arg("--").arg(&signed);
+    let verified = home.gpgv(keyring, Form::Clear, with_files, io::empty())?;
+    Ok(match verified {
+        Ok(verified) => Ok((verified, fs_err::read(&plain)?)),
+        Err(problem) => Err(problem),
+    })
+}
+
+/// A home for gpgv, so that no keyring and no option of the user's counts.
+struct Home {
+    dir: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Result<Self, Error> {
+        Ok(Self { dir: tempfile::Builder::new().prefix("crossmill-gpgv-").tempdir()? })
     }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    let complaint = complaint.trim().lines().next_back().unwrap_or("").trim_start_matches("gpgv: ");
-    if output.status.code().is_none_or(|code| code > 2) {
-        let source = io::Error::other(format!("it ended with {}: {complaint}", output.status));
-        return Err(Error::Program { program: PROGRAM, source });
+
+    fn gpgv(
+        &self,
+        keyring: &str,
+        form: Form,
+        with_files: impl FnOnce(Tool) -> Tool,
+        data: impl Read,
+    ) -> Result<Result<Verified, Problem>, Error> {
+        let keys = match PublicKeys::parse(keyring) {
+            Ok(keys) => keys,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let ring = self.dir.path().join("keyring.gpg");
+        fs_err::write(&ring, &keys.packets)?;
+        let tool = Tool::new(PROGRAM).only_env(["PATH"]).env("LC_ALL", "C");
+        let tool = tool.arg("--homedir").arg(self.dir.path()).arg("--keyring").arg(&ring).args(["--status-fd", "1"]);
+        let mut data = Watched { reader: data, error: None };
+        let output = with_files(tool).run(&mut data).map_err(|source| Error::Program { program: PROGRAM, source })?;
+        if let Some(error) = data.error {
+            return Ok(Err(Problem::Unreadable { why: error.to_string() }));
+        }
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let complaint = complaint.trim().lines().next_back().unwrap_or("").trim_start_matches("gpgv: ");
+        if output.status.code().is_none_or(|code| code > 2) {
+            let source = io::Error::other(format!("it ended with {}: {complaint}", output.status));
+            return Err(Error::Program { program: PROGRAM, source });
+        }
+        // User ids come in any encoding; what counts is ASCII.
+        let status = String::from_utf8_lossy(&output.stdout);
+        Ok(status::judge(&status, form, &keys.fingerprints, status::now(), complaint))
     }
-    // User ids come in any encoding; what counts is ASCII.
-    let status = String::from_utf8_lossy(&output.stdout);
-    Ok(status::judge(&status, &keys.fingerprints, status::now(), complaint))
 }
 
 /// A reader that ends at its first error and keeps it.
@@ -169,7 +209,9 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-fn date(seconds: u64) -> String {
+/// Returns the date of a time in seconds since 1970.
+#[must_use]
+pub fn date(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| seconds.to_string(), |time| time.strftime("%Y-%m-%d").to_string())
 }

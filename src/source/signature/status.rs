@@ -2,7 +2,7 @@
 //! status codes"). Its exit status alone means nothing: it is 0 for a revoked
 //! key and 2 for a good signature beside one by an unknown key.
 
-use super::{Problem, Verified, date};
+use super::{Form, Problem, Verified, date};
 use std::time::Duration;
 
 const PREFIX: &str = "[GNUPG:] ";
@@ -37,10 +37,10 @@ struct Entry<'a> {
 /// Returns the result of a run of gpgv: the first signature that counts, or why the first one does
 /// not. `keys` are the fingerprints of the keyring's primary keys, `now` is seconds since 1970,
 /// `complaint` gpgv's last words.
-pub(super) fn judge(status: &str, keys: &[String], now: u64, complaint: &str) -> Result<Verified, Problem> {
+pub(super) fn judge(status: &str, form: Form, keys: &[String], now: u64, complaint: &str) -> Result<Verified, Problem> {
     let mut first = None;
-    for entry in entries(status)? {
-        match entry.judge(keys, now, complaint) {
+    for entry in entries(status, form)? {
+        match entry.judge(form, keys, now, complaint) {
             Ok(verified) => return Ok(verified),
             Err(problem) => first = first.or(Some(problem)),
         }
@@ -52,8 +52,9 @@ fn unreadable(why: impl Into<String>) -> Problem {
     Problem::Unreadable { why: why.into() }
 }
 
-fn entries(status: &str) -> Result<Vec<Entry<'_>>, Problem> {
+fn entries(status: &str, form: Form) -> Result<Vec<Entry<'_>>, Problem> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
+    let mut texts = 0;
     for line in status.lines() {
         let Some(line) = line.strip_prefix(PREFIX) else {
             return Err(unreadable(format!("gpgv reported `{line}`, which is not a status")));
@@ -67,7 +68,10 @@ fn entries(status: &str) -> Result<Vec<Entry<'_>>, Problem> {
                 continue;
             }
             // A message that brings its own text says nothing about the file.
-            "PLAINTEXT" => return Err(unreadable("it is a signed message, not a detached signature")),
+            "PLAINTEXT" if form == Form::Detached => {
+                return Err(unreadable("it is a signed message, not a detached signature"));
+            }
+            "PLAINTEXT" => texts += 1,
             _ => {}
         }
         let unexpected = || unreadable(format!("gpgv reported `{line}` out of turn"));
@@ -88,6 +92,10 @@ fn entries(status: &str) -> Result<Vec<Entry<'_>>, Problem> {
             }
             _ => {}
         }
+    }
+    // The signatures of one text say nothing about another.
+    if form == Form::Clear && texts != 1 && !entries.is_empty() {
+        return Err(unreadable(format!("it has {texts} signed texts instead of one")));
     }
     Ok(entries)
 }
@@ -115,14 +123,14 @@ impl<'a> Valid<'a> {
 }
 
 impl Entry<'_> {
-    fn judge(&self, keys: &[String], now: u64, complaint: &str) -> Result<Verified, Problem> {
+    fn judge(&self, form: Form, keys: &[String], now: u64, complaint: &str) -> Result<Verified, Problem> {
         let Some((keyword, words)) = &self.verdict else {
             return Err(unreadable("gpgv came to no verdict"));
         };
         let key = words.first().copied().unwrap_or("").to_owned();
         match *keyword {
             "BADSIG" => return Err(Problem::Wrong { key }),
-            "ERRSIG" => return Err(unchecked(words, complaint)),
+            "ERRSIG" => return Err(unchecked(form, words, complaint)),
             _ => {}
         }
         let valid = self.valid.as_deref().and_then(Valid::parse);
@@ -133,7 +141,8 @@ impl Entry<'_> {
         if !keys.iter().any(|known| known == valid.primary) {
             return Err(Problem::UnknownKey { key: valid.primary.to_owned() });
         }
-        check_form(valid.class, valid.hash)?;
+        check_form(form, valid.class, valid.hash)?;
+        let mut expired = None;
         let time = |why| Err(Problem::Time { why });
         if valid.created > now.saturating_add(DAY) {
             return time(format!("it was created on {}, in the future", date(valid.created)));
@@ -145,21 +154,26 @@ impl Entry<'_> {
             // gpgv does not report which expiry counts: the earliest is the safe one. One after the
             // release does not undo the release.
             _ => match self.expired.iter().min() {
-                Some(end) if valid.created <= *end => {}
+                Some(end) if valid.created <= *end => expired = Some(*end),
                 Some(end) => return Err(Problem::Expired { key, on: date(*end) }),
                 None => return Err(unreadable("gpgv reported an expired key without its date")),
             },
         }
-        Ok(Verified { fingerprint: valid.primary.to_owned() })
+        Ok(Verified { fingerprint: valid.primary.to_owned(), expired })
     }
 }
 
 /// Over a file as it is, with a hash that cannot be forged.
-fn check_form(class: &str, hash: u32) -> Result<(), Problem> {
-    if class != "00" {
+fn check_form(form: Form, class: &str, hash: u32) -> Result<(), Problem> {
+    if !is_over_file(form, class) {
         return Err(unreadable("it is not over a file"));
     }
     if STRONG.contains(&hash) { Ok(()) } else { Err(Problem::WeakHash { hash: hash_name(hash) }) }
+}
+
+/// Signature types 0x00 (binary) and, for a clear-signed text, 0x01 (text; RFC 9580 5.2.1).
+fn is_over_file(form: Form, class: &str) -> bool {
+    class == "00" || (form == Form::Clear && class == "01")
 }
 
 fn hash_name(id: u32) -> String {
@@ -167,7 +181,7 @@ fn hash_name(id: u32) -> String {
 }
 
 /// `ERRSIG KEYID PKALGO HASHALGO CLASS TIME CODE [FINGERPRINT]`; codes are libgpg-error's.
-fn unchecked(words: &[&str], complaint: &str) -> Problem {
+fn unchecked(form: Form, words: &[&str], complaint: &str) -> Problem {
     let [key, _, hash, class, _, code, rest @ ..] = words else {
         return unreadable("gpgv could not check it");
     };
@@ -177,7 +191,7 @@ fn unchecked(words: &[&str], complaint: &str) -> Problem {
         "125" => Problem::NotForSigning { key: (*key).to_owned(), why: "it is for other uses" },
         "32" => Problem::Time { why: format!("it was created before the key {key}") },
         "5" => Problem::WeakHash { hash: hash.parse().map_or_else(|_| (*hash).to_owned(), hash_name) },
-        _ if *class != "00" => unreadable("it is not over a file"),
+        _ if !is_over_file(form, class) => unreadable("it is not over a file"),
         code => unreadable(format!("gpgv could not check it (error {code}): {complaint}")),
     }
 }
@@ -197,7 +211,7 @@ mod tests {
 
     fn judged(lines: &[&str]) -> String {
         let status: String = lines.iter().map(|line| format!("{PREFIX}{line}\n")).collect();
-        match judge(&status, &[KEY.to_owned()], NOW, "gpgv's words") {
+        match judge(&status, Form::Detached, &[KEY.to_owned()], NOW, "gpgv's words") {
             Ok(verified) => format!("verified by {}", verified.fingerprint),
             Err(problem) => problem.to_string(),
         }
