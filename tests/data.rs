@@ -41,9 +41,15 @@ fn names() -> Vec<String> {
 fn rust_code_names_no_package_and_no_architecture() {
     let names = names();
     assert!(names.len() > 12);
-    // What reads a compiler's output knows compilers; samples of reports name some.
-    let readers =
-        ["src/debuginfo/", "src/source/apt.rs", "src/run/build_log/", "src/run/log/sample.rs", "src/report/timeline"];
+    // What reads a compiler's output knows compilers; samples of reports name some; kernel.org names hosts its own way.
+    let readers = [
+        "src/debuginfo/",
+        "src/source/apt.rs",
+        "src/run/build_log/",
+        "src/run/log/sample.rs",
+        "src/report/timeline",
+        "src/publish/install/catalogue.rs",
+    ];
     let mut wrong = Vec::new();
     for file in rust_files(&root().join("src")) {
         let relative = file.strip_prefix(root()).unwrap().display().to_string();
