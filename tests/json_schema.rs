@@ -98,4 +98,9 @@ fn inline_btf() {
     let value = follows("inline-btf-function", dir, &args);
     let address = value["functions"][0]["sites"][0]["address"].as_str().unwrap();
     assert!(address.starts_with("0x7fffffff81"), "{address}");
+    let probes =
+        ["inline-btf", "probes", "program", "constant", "value", "--format", "gdb", "--best-effort", "--exits"];
+    let value = follows("inline-btf-probes", dir, &with(&probes));
+    let address = value["functions"][0]["probes"][0]["address"].as_str().unwrap();
+    assert!(address.starts_with("0x7fffffff81"), "{address}");
 }

@@ -3,6 +3,7 @@
 mod check;
 mod generate;
 mod into;
+mod probes;
 mod report;
 mod tools;
 
@@ -18,7 +19,7 @@ use crate::report::meter::Meter;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
-/// Generate inline BTF, compare it with DWARF, and report its coverage
+/// Generate inline BTF, compare it with DWARF, report its coverage, and define probes
 #[derive(Debug, Args)]
 pub struct InlineBtf {
     #[command(subcommand)]
@@ -30,6 +31,7 @@ enum What {
     Generate(generate::Generate),
     Check(check::CheckInline),
     Report(report::Report),
+    Probes(probes::Probes),
 }
 
 impl InlineBtf {
@@ -38,6 +40,7 @@ impl InlineBtf {
             What::Generate(command) => command.run(),
             What::Check(command) => command.run(),
             What::Report(command) => command.run(),
+            What::Probes(command) => command.run(),
         }
     }
 }
@@ -97,7 +100,7 @@ impl Subject {
     }
 
     fn options(&self) -> Options {
-        Options { with_rust: self.with_rust, accept_empty_ranges: self.accept_empty_ranges }
+        Options { with_rust: self.with_rust, accept_empty_ranges: self.accept_empty_ranges, ..Options::default() }
     }
 }
 

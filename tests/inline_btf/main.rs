@@ -15,6 +15,8 @@ mod corpus;
 mod exact;
 mod lies;
 mod names;
+#[cfg(target_arch = "x86_64")]
+mod probes;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
 mod stored;

@@ -168,10 +168,17 @@ fn difference(btf: &[Option<LocParam>], dwarf: &[Option<LocParam>], base: u64) -
     words.collect::<Vec<_>>().join("; ")
 }
 
-// `inline.text` is what the series' header comment says, `.text` what its tests do.
 fn section_start(merged: &Merged<'_>, name: &[u8]) -> Option<u64> {
-    let plain = name.strip_prefix(b"inline").filter(|rest| rest.starts_with(b".")).unwrap_or(name);
-    merged.places.all.iter().find(|place| place.name.as_bytes() == plain).map(|place| place.address)
+    let name = String::from_utf8_lossy(name);
+    let plain = plain_section(&name);
+    merged.places.all.iter().find(|place| place.name == plain).map(|place| place.address)
+}
+
+/// Returns the ELF section that a LOCSEC is named after: `inline.text` is the name in the series' header comment,
+/// `.text` that in its tests.
+#[must_use]
+pub fn plain_section(name: &str) -> &str {
+    name.strip_prefix("inline").filter(|rest| rest.starts_with('.')).unwrap_or(name)
 }
 
 fn read_site<'b>(btf: &Btf<'b>, func: u32, proto: u32, pc: u64) -> Option<ReadSite<'b>> {
@@ -179,7 +186,7 @@ fn read_site<'b>(btf: &Btf<'b>, func: u32, proto: u32, pc: u64) -> Option<ReadSi
     Some(ReadSite { pc, function: btf.string(func.name_off)?, params: read_proto(btf, proto)? })
 }
 
-fn read_proto(btf: &Btf<'_>, proto: u32) -> Option<Vec<Option<LocParam>>> {
+pub(super) fn read_proto(btf: &Btf<'_>, proto: u32) -> Option<Vec<Option<LocParam>>> {
     let proto = btf.type_by_id(proto)?.loc_proto()?;
     proto
         .iter()

@@ -22,7 +22,7 @@ pub struct ListedFunction {
     pub params: Vec<String>,
     /// It ends in `...`.
     pub variadic: bool,
-    /// Where its first copy out of line is, if there is one. 0 where that is in several ranges.
+    /// Where its first copy out of line is, if there is one. 0 where that is not known.
     pub copy: Option<u64>,
     /// By address.
     pub sites: Vec<ListedSite>,
@@ -81,7 +81,7 @@ impl Extraction<'_> {
         SitesOf { functions: functions.filter(|function| !function.sites.is_empty()).collect() }
     }
 
-    fn sites_of_called(&self, called: u32) -> impl Iterator<Item = &Entry> {
+    pub(super) fn sites_of_called(&self, called: u32) -> impl Iterator<Item = &Entry> {
         let entries = &self.merged.entries;
         let start = entries.partition_point(|entry| entry.called < called);
         entries.iter().skip(start).take_while(move |entry| entry.called == called)

@@ -3,7 +3,7 @@
 
 use super::base_types::BaseTypes;
 use super::location::{LocParam, Missing};
-use super::resolve::{FunctionRef, Functions, Outcome, UnitSites};
+use super::resolve::{Copy, FunctionRef, Functions, Outcome, UnitSites};
 use super::types::{Extra, TypeRef};
 use super::unit::{Scan, Skip, Skipped};
 use crate::debuginfo::btf::Kind;
@@ -173,6 +173,8 @@ pub struct Merged<'d> {
     pub entries: Vec<Entry>,
     /// The functions.
     pub called: Vec<Called<'d>>,
+    /// Copies of functions out of line, each with its index into `called`.
+    pub copies: Vec<(u32, Copy)>,
     /// The locations.
     pub locations: IndexSet<LocParam>,
     /// One number a parameter: 0, or 1 + the index of its location.
@@ -207,11 +209,12 @@ impl<'d> Merged<'d> {
             merged.add(index as u32, scans, unit, &numbers, &mut proto);
         }
         for unit in sites {
-            for (function, address) in &unit.copies {
-                let called = numbers.get(function).and_then(|number| merged.called.get_mut(*number as usize));
-                if let Some(called) = called {
+            for copy in &unit.copies {
+                let Some(number) = numbers.get(&copy.abstracted) else { continue };
+                if let Some(called) = merged.called.get_mut(*number as usize) {
                     called.copies += 1;
-                    called.address = if called.address == 0 { *address } else { called.address };
+                    called.address = if called.address == 0 { copy.address } else { called.address };
+                    merged.copies.push((*number, copy.clone()));
                 }
             }
         }

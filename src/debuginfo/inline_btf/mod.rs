@@ -24,6 +24,7 @@ pub mod generation;
 pub mod listing;
 pub mod location;
 pub mod merge;
+pub mod probes;
 pub mod resolve;
 pub mod site;
 pub mod summary;
@@ -53,6 +54,8 @@ pub struct Options {
     /// for what holds between two views of it. The values are right there, but no DWARF
     /// reader that knows nothing of views would say so.
     pub accept_empty_ranges: bool,
+    /// Locations of parameters at the entry of functions too, which only probes need.
+    pub entry_locations: bool,
 }
 
 /// The sites of a file.

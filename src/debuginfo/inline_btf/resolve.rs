@@ -60,7 +60,20 @@ pub struct UnitSites<'d> {
     /// Parameters of sites that no parameter of the function corresponds to.
     pub strangers: u64,
     /// Functions with code of their own that are the out-of-line copy of an abstract one.
-    pub copies: Vec<(FunctionRef, u64)>,
+    pub copies: Vec<Copy>,
+}
+
+/// A function with code of its own.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    /// The entry that has its parameters.
+    pub abstracted: FunctionRef,
+    /// The entry that has its code.
+    pub concrete: FunctionRef,
+    /// Where that begins; 0 where it is not known.
+    pub address: u64,
+    /// The locations of its parameters at its entry; empty where they were not asked for.
+    pub params: Vec<Result<LocParam, Missing>>,
 }
 
 impl<'d> UnitSites<'d> {
@@ -275,16 +288,46 @@ impl<'d, E: Endianity + Send + Sync> World<'_, 'd, E> {
         }
     }
 
-    fn copies(&self, scan: &Scan<'d>, unit: u32) -> Vec<(FunctionRef, u64)> {
+    fn copies(&self, scan: &Scan<'d>, unit: u32) -> Vec<Copy> {
         let concrete = scan.functions.iter().enumerate().filter(|(_, function)| function.has_code);
         concrete
             .filter_map(|(index, function)| {
-                if function.origin == 0 {
-                    return Some((FunctionRef { unit, function: index as u32 }, function.address));
-                }
-                let chain = self.functions.follow(function.origin, unit).ok()?;
-                Some((self.functions.callee(&chain).ok()?.abstracted, function.address))
+                let concrete = FunctionRef { unit, function: index as u32 };
+                let (abstracted, chain) = match function.origin {
+                    0 => (concrete, Vec::new()),
+                    origin => {
+                        let chain = self.functions.follow(origin, unit).ok()?;
+                        (self.functions.callee(&chain).ok()?.abstracted, chain)
+                    }
+                };
+                let params = self.at_entry(scan, abstracted, concrete, &chain);
+                Some(Copy { abstracted, concrete, address: function.address, params })
             })
             .collect()
+    }
+
+    fn at_entry(
+        &self,
+        scan: &Scan<'d>,
+        abstracted: FunctionRef,
+        concrete: FunctionRef,
+        chain: &[FunctionRef],
+    ) -> Vec<Result<LocParam, Missing>> {
+        if scan.entry_places.is_empty() {
+            return Vec::new();
+        }
+        let params = self.functions.params(abstracted);
+        let mut found = vec![Err(Missing::NotMentioned); params.len()];
+        for own in self.functions.params(concrete) {
+            let origin = if own.origin == 0 { own.die } else { own.origin };
+            let position = self.position(origin, abstracted, chain);
+            let place = scan.entry_places.get(&own.die);
+            if let Some((position, place)) = position.zip(place)
+                && let Some((slot, param)) = found.get_mut(position).zip(params.get(position))
+            {
+                *slot = self.locate(scan, param, place);
+            }
+        }
+        found
     }
 }

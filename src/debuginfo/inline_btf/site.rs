@@ -146,6 +146,22 @@ pub struct Function<'d> {
     pub has_code: bool,
     /// Where that code begins.
     pub address: u64,
+    /// How its frame base is computed.
+    pub frame_base: FrameBase,
+}
+
+/// DW_AT_frame_base of a function.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FrameBase {
+    /// It has none.
+    #[default]
+    None,
+    /// The canonical frame address (DW_OP_call_frame_cfa).
+    Cfa,
+    /// A register.
+    Register(u32),
+    /// Another expression.
+    Other,
 }
 
 /// A parameter of a function.

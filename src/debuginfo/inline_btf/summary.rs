@@ -78,6 +78,10 @@ pub struct Summary {
     pub init: u64,
     /// Sites where an entry_value is all there is for a parameter.
     pub entry_value_sites: u64,
+    /// Split-off parts of functions, inlined into their function's own copy: no calls of their own.
+    pub own_copy: u64,
+    /// Functions with a copy whose sites are all such parts: a probe on the symbol misses nothing.
+    pub functions_within_copy: u64,
     /// Sites by section.
     pub sections: Vec<(String, u64)>,
     /// Types of parameters that could not be told at all.
@@ -115,6 +119,8 @@ pub struct FunctionFigures {
     pub init: u64,
     /// Where an entry_value is all there is for a parameter.
     pub entry_value: u64,
+    /// Split-off parts inlined into the function's own copy, which are no calls.
+    pub own_copy: u64,
 }
 
 /// What is remarkable about a site.
@@ -130,6 +136,8 @@ pub struct Traits {
     pub init: bool,
     /// An entry_value is all there is for a parameter.
     pub entry_value: bool,
+    /// It is a split-off part of its function, inlined into the function's own copy: no call of its own.
+    pub own_copy: bool,
 }
 
 /// For each unit, which of its sites interleave with a sibling.
@@ -195,6 +203,7 @@ impl Extraction<'_> {
             entry_differs: site.has_entry && site.extent.ranges > 0 && site.pc != site.extent.first,
             init: place.is_some_and(|place| place.name.starts_with(".init")),
             entry_value: self.outcomes(entry).contains(&Outcome::Missing(Missing::EntryValue)),
+            own_copy: self.is_in_own_copy(entry),
         }
     }
 
@@ -225,6 +234,7 @@ impl Extraction<'_> {
             found.entry_differs += u64::from(of.entry_differs);
             found.init += u64::from(of.init);
             found.entry_value_sites += u64::from(of.entry_value);
+            found.own_copy += u64::from(of.own_copy);
             if let Some(function) = functions.get_mut(entry.called as usize) {
                 function.add(self.outcomes(entry), of);
             }
@@ -235,6 +245,8 @@ impl Extraction<'_> {
         functions.retain(|function| function.sites > 0);
         functions.sort_by(|a, b| b.sites.cmp(&a.sites).then_with(|| a.name.cmp(&b.name)));
         found.functions = functions.len() as u64;
+        found.functions_within_copy =
+            functions.iter().filter(|function| function.has_copy && function.own_copy == function.sites).count() as u64;
         found.functions_with_copy = functions.iter().filter(|function| function.has_copy).count() as u64;
         (found, functions)
     }
@@ -303,5 +315,6 @@ impl FunctionFigures {
         self.entry_differs += u64::from(of.entry_differs);
         self.init += u64::from(of.init);
         self.entry_value += u64::from(of.entry_value);
+        self.own_copy += u64::from(of.own_copy);
     }
 }

@@ -6,9 +6,12 @@ use super::attribute::{constant, is_c, is_type, number, sibling, widened};
 use super::base_types::BaseTypes;
 use super::dwarf::{Debug, Error, Slice, Unit, reference};
 use super::location::Missing;
-pub use super::site::{Die, Extent, Function, Owner, Param, Place, ShortExpression, Site, SiteParam, Skip, Skipped};
+pub use super::site::{
+    Die, Extent, FrameBase, Function, Owner, Param, Place, ShortExpression, Site, SiteParam, Skip, Skipped,
+};
 use super::types::{Extra, Facts, Types};
 use gimli::{Abbreviation, AttributeValue, Encoding, Endianity, EntriesRaw, UnitHeader, UnitOffset, constants as dw};
+use std::collections::HashMap;
 
 /// What a unit has.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct Scan<'d> {
     pub sites: Vec<Site>,
     /// By site.
     pub site_params: Vec<SiteParam<'d>>,
+    /// Locations of parameters at the entry of functions, by the parameter's offset; only where they were asked for.
+    pub entry_places: HashMap<Die, Place<'d>>,
     /// Types that the base does not have.
     pub extras: Vec<Extra<'d>>,
     /// How many DW_TAG_inlined_subroutine there are.
@@ -51,6 +56,7 @@ impl<'d> Scan<'d> {
             params: Vec::new(),
             sites: Vec::new(),
             site_params: Vec::new(),
+            entry_places: HashMap::new(),
             extras: Vec::new(),
             seen: 0,
             skipped: Skipped::default(),
@@ -258,6 +264,7 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
         offset: UnitOffset,
     ) -> gimli::Result<(Scope, Owner)> {
         let mut function = Function { die: self.die(offset), ..Function::default() };
+        let mut ranges = None;
         for spec in abbreviation.attributes() {
             let attribute = entries.read_attribute(*spec)?;
             match attribute.name() {
@@ -279,9 +286,17 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
                     function.address = self.address(attribute.value()).unwrap_or(0);
                     function.has_code |= function.address != 0;
                 }
-                dw::DW_AT_ranges => function.has_code = true,
+                dw::DW_AT_ranges => {
+                    function.has_code = true;
+                    ranges = Some(attribute.value());
+                }
+                dw::DW_AT_frame_base => function.frame_base = frame_base(&attribute.value()),
                 _ => {}
             }
+        }
+        // Listed first is the part that is called; a cold part may be at a lower address.
+        if let (0, Some(ranges)) = (function.address, ranges) {
+            function.address = self.ranges(ranges).map_or(0, |extent| extent.first);
         }
         let index = self.found.functions.len() as u32;
         self.found.functions.push(function);
@@ -296,14 +311,22 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
         function: u32,
     ) -> gimli::Result<()> {
         let mut param = Param { die: self.die(offset), function, ..Param::default() };
+        let (mut value, mut location) = (None, None);
         for spec in abbreviation.attributes() {
             let attribute = entries.read_attribute(*spec)?;
             match attribute.name() {
                 dw::DW_AT_name => param.name = self.debug.text(self.unit, attribute.value()),
                 dw::DW_AT_abstract_origin => param.origin = self.refer(attribute.value()),
                 dw::DW_AT_type => param.type_die = self.refer(attribute.value()),
+                dw::DW_AT_const_value => value = Some(attribute),
+                dw::DW_AT_location => location = Some(attribute.value()),
                 _ => {}
             }
+        }
+        let code = self.found.functions.get(function as usize).map_or(0, |function| function.address);
+        if self.options.entry_locations && code != 0 {
+            let place = self.place_of(value.as_ref(), location, code);
+            self.found.entry_places.insert(param.die, place);
         }
         self.found.params.push(param);
         Ok(())
@@ -413,11 +436,7 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
             }
         }
         let pc = self.found.sites.get(site as usize).map_or(0, |site| site.pc);
-        let place = match (value, location) {
-            (Some(value), _) => constant(&value),
-            (None, Some(location)) => self.place(location, pc),
-            (None, None) => Place::Missing(Missing::NoLocation),
-        };
+        let place = self.place_of(value.as_ref(), location, pc);
         if let Some(site) = self.found.sites.get_mut(site as usize) {
             // Parameters of a site nested in this one come after all of its own, unless
             // a file lies: then what follows the nested one cannot be kept apart.
@@ -432,6 +451,19 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
             self.found.site_params.push(SiteParam { origin, place });
         }
         Ok(())
+    }
+
+    fn place_of(
+        &mut self,
+        value: Option<&gimli::Attribute<Slice<'d, E>>>,
+        location: Option<AttributeValue<Slice<'d, E>>>,
+        pc: u64,
+    ) -> Place<'d> {
+        match (value, location) {
+            (Some(value), _) => constant(value),
+            (None, Some(location)) => self.place(location, pc),
+            (None, None) => Place::Missing(Missing::NoLocation),
+        }
     }
 
     fn place(&mut self, location: AttributeValue<Slice<'d, E>>, pc: u64) -> Place<'d> {
@@ -473,6 +505,20 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
             Some(_) => Place::Missing(Missing::EmptyRange),
             None => Place::Missing(Missing::NotCovered),
         }
+    }
+}
+
+// GCC writes DW_OP_call_frame_cfa, clang a register.
+fn frame_base<E: Endianity>(value: &AttributeValue<Slice<'_, E>>) -> FrameBase {
+    let bytes = match value {
+        AttributeValue::Exprloc(expression) => expression.0.slice(),
+        AttributeValue::Block(block) => block.slice(),
+        _ => return FrameBase::Other,
+    };
+    match bytes {
+        [0x9c] => FrameBase::Cfa,
+        [register @ 0x50..=0x6f] => FrameBase::Register(u32::from(register - 0x50)),
+        _ => FrameBase::Other,
     }
 }
 

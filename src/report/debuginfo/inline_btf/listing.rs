@@ -40,6 +40,11 @@ impl Listing<'_> {
         let head = harmless(&format!("{}({params})", function.name));
         let copy = match function.copy {
             Some(0) => "also out of line".to_owned(),
+            Some(address) if function.sites.iter().all(|site| site.traits.own_copy) => {
+                format!(
+                    "also out of line at {address:#x}: a probe on the symbol misses nothing, as all sites are in that copy"
+                )
+            }
             Some(address) => format!("also out of line at {address:#x}: a probe on the symbol misses these sites"),
             None => "no copy out of line".to_owned(),
         };
@@ -136,6 +141,7 @@ fn words(site: &ListedSite) -> Vec<String> {
         (site.traits.interleaved, "interleaved with a sibling"),
         (site.traits.entry_differs, "entered elsewhere than at its first range"),
         (site.traits.init, "in init code"),
+        (site.traits.own_copy, "a part of the function's own copy, not another call"),
     ] {
         if is {
             words.push(word.to_owned());

@@ -102,6 +102,12 @@ impl Whole<'_> {
             grouped(of.functions_with_copy),
             "a probe on the symbol misses their inlined calls",
         );
+        lines.count(
+            "of these, all sites in that copy",
+            of.functions_within_copy,
+            "a probe on the symbol misses nothing",
+        );
+        lines.share("sites in their function's own copy", of.own_copy, of.sites);
         lines.share("sites in several ranges", of.fragmented, of.sites);
         lines.share("sites interleaved with a sibling", of.interleaved, of.sites);
         lines.share("sites not entered at their first range", of.entry_differs, of.sites);
