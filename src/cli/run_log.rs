@@ -1,7 +1,7 @@
 //! Which run a command means: a name on the store, or the path of an event log that came from elsewhere.
 
 use super::{CliError, exit};
-use crate::base::{Diagnostic, files, suggest};
+use crate::base::{Diagnostic, StageName, files, suggest};
 use crate::plan::KeyInputs;
 use crate::run::comparison::Subject;
 use crate::run::comparison::spread::History;
@@ -78,7 +78,7 @@ impl FoundRun {
 }
 
 // A result's directory is named by its final key; a cached stage has the key that was announced.
-fn sizes(store: &Store, model: &RunModel) -> BTreeMap<String, u64> {
+fn sizes(store: &Store, model: &RunModel) -> BTreeMap<StageName, u64> {
     let of_stage = |stage: &crate::run::log::model::Stage| {
         let from_path = stage.result.as_deref().and_then(|result| Path::new(result).parent()?.file_name()?.to_str());
         let key = from_path.and_then(|name| name.parse().ok()).unwrap_or(stage.info.key);

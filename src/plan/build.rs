@@ -8,7 +8,7 @@ use super::job::{Dep, Job, JobStep, SourceCheck, SourceDemand};
 use super::key_inputs::KeyInputs;
 use super::request::{HostFacts, Request};
 use super::versions::{self, Versions};
-use crate::base::{Diagnostic, Key, PackageName};
+use crate::base::{Diagnostic, Key, PackageName, StageName};
 use crate::config::expect::{Expectation, Expected};
 use crate::config::file::Placed;
 use crate::config::load::version_hints;
@@ -177,7 +177,7 @@ impl Planner<'_> {
         let needs = source.into_iter().chain(needs.iter().map(|(_, stage)| *stage)).collect();
         let expect = if recipe.check { Some(self.expectation(recipe, instance)) } else { None };
         Some(self.push(Stage {
-            name: format!("{}/{}", instance.scope(), recipe.name),
+            name: StageName::new(instance.scope(), &recipe.name),
             scope: instance.scope().to_owned(),
             package: recipe.name.clone(),
             version: version.unwrap_or_default(),
@@ -324,7 +324,7 @@ impl Planner<'_> {
         let id = SourceId(u32::try_from(self.plan.sources.len()).expect("fewer sources than stages"));
         self.plan.sources.push(set);
         let stage = |kind: &str, needs: Vec<StageId>, work: Work, seconds: u64| Stage {
-            name: format!("{kind}/{label}"),
+            name: StageName::new(kind, &label),
             scope: "sources".to_owned(),
             package: recipe.name.clone(),
             version: version.to_string(),

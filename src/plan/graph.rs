@@ -4,7 +4,7 @@
 use super::job::Job;
 use super::key_inputs::KeyInputs;
 pub use super::stage_id::StageId;
-use crate::base::{Key, PackageName};
+use crate::base::{Key, PackageName, StageName};
 use crate::config::expect::Expectation;
 use crate::config::source::{PatchSpec, SourceSpec};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub struct Plan {
 #[derive(Debug, Clone)]
 pub struct Stage {
     /// `arm64/gcc`, `fetch/gcc-16.2.0`
-    pub name: String,
+    pub name: StageName,
     /// What it belongs to: a target, `host` or `sources`.
     pub scope: String,
     /// The package.

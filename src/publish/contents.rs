@@ -206,9 +206,9 @@ impl Wanted {
     pub fn results<'a>(&'a self, summary: &Summary) -> Result<Vec<(&'a Part, PathBuf)>, (String, String)> {
         let result = |part: &'a Part| {
             let refuse = |why: String| (part.stage.clone(), why);
-            let tree = summary.results.get(&part.stage).ok_or_else(|| refuse("it was not built".to_owned()))?;
+            let tree = summary.results.get(part.stage.as_str()).ok_or_else(|| refuse("it was not built".to_owned()))?;
             for check in &part.checks {
-                match summary.states.get(check) {
+                match summary.states.get(check.as_str()) {
                     Some(State::Failed { why }) => return Err(refuse(format!("its check {check} failed: {why}"))),
                     Some(State::Blocked { .. } | State::Interrupted) => {
                         return Err(refuse(format!("its check {check} did not run")));
@@ -224,7 +224,7 @@ impl Wanted {
     /// Returns the checks that this machine cannot run.
     pub fn skipped(&self, summary: &Summary) -> Vec<Skipped> {
         let checks = self.parts.iter().flat_map(|part| &part.checks);
-        let skipped = checks.filter_map(|check| match summary.states.get(check)? {
+        let skipped = checks.filter_map(|check| match summary.states.get(check.as_str())? {
             State::Skipped { why } => Some(Skipped { check: check.clone(), why: why.clone() }),
             _ => None,
         });

@@ -114,7 +114,7 @@ fn keys(from: &Ingredients, stages: &[&str]) -> BTreeMap<String, String> {
 fn checks(wanted: &Wanted, summary: &Summary) -> BTreeMap<String, Check> {
     let names = wanted.parts.iter().flat_map(|part| &part.checks);
     let found = names.filter_map(|name| {
-        let (state, why) = match summary.states.get(name)? {
+        let (state, why) = match summary.states.get(name.as_str())? {
             StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere => ("pass", None),
             StageOutcome::Skipped { why } => ("skipped", Some(why.clone())),
             StageOutcome::Unsupported { why } => ("unsupported", Some(why.clone())),

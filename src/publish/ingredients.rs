@@ -83,7 +83,7 @@ pub fn of(
             Work::Build(_) | Work::Check(_) => {
                 let inputs = plan.key_inputs(id);
                 let inputs = inputs.iter().map(|input| (input.what.clone(), input.value.clone())).collect();
-                found.stages.push(StageInputs { name: stage.name.clone(), key: stage.key.to_string(), inputs });
+                found.stages.push(StageInputs { name: stage.name.to_string(), key: stage.key.to_string(), inputs });
             }
             Work::Fetch(_) => {}
         }

@@ -43,7 +43,7 @@ fn run(name: &str, steps: &[(&str, bool)], state: Option<StageOutcome>) -> RunMo
         },
     )];
     for (step, resumed) in steps {
-        let (stage, step) = ("a/tool".to_owned(), (*step).to_owned());
+        let (stage, step) = (crate::base::StageName::from("a/tool"), (*step).to_owned());
         events.push(at(
             0,
             Event::StepStarted { stage: stage.clone(), step: step.clone(), log: String::new(), resumed: *resumed },

@@ -165,14 +165,14 @@ fn seconds(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Key;
+    use crate::base::{Key, StageName};
     use crate::run::log::event::{Event, Kind, StageInfo, Stamped, Usage};
 
     /// Stages of 100 expected seconds each on two tokens.
     fn announced(count: usize) -> RunModel {
         let stages = (0..count)
             .map(|number| StageInfo {
-                name: format!("s{number}"),
+                name: StageName::new("t", format_args!("s{number}")),
                 kind: Kind::Build,
                 scope: format!("r{number}"),
                 package: "c".into(),
@@ -209,17 +209,17 @@ mod tests {
     }
 
     fn start(picture: &mut RunModel, second: u64, number: usize) {
-        at(picture, second, Event::StageStarted { stage: format!("s{number}") });
+        at(picture, second, Event::StageStarted { stage: StageName::new("t", format_args!("s{number}")) });
     }
 
-    fn step(picture: &mut RunModel, second: u64, stage: &str, step: &str) {
-        let (stage, step) = (stage.to_owned(), step.to_owned());
+    fn step(picture: &mut RunModel, second: u64, number: usize, step: &str) {
+        let (stage, step) = (StageName::new("t", format_args!("s{number}")), step.to_owned());
         at(picture, second, Event::StepStarted { stage, step, log: String::new(), resumed: false });
     }
 
     fn done(picture: &mut RunModel, second: u64, number: usize, wall: f64) {
         let usage = Usage { wall, ..Usage::default() };
-        let (stage, state) = (format!("s{number}"), StageOutcome::Done);
+        let (stage, state) = (StageName::new("t", format_args!("s{number}")), StageOutcome::Done);
         at(picture, second, Event::StageFinished { stage, state, usage, failure: None, result: None, account: None });
     }
 
@@ -244,9 +244,9 @@ mod tests {
     fn a_slower_machine_than_thought_is_noticed() {
         let mut picture = announced(3);
         start(&mut picture, 0, 0);
-        step(&mut picture, 0, "s0", "build");
+        step(&mut picture, 0, 0, "build");
         let usage = Usage { wall: 200.0, user: 200.0, ..Usage::default() };
-        at(&mut picture, 200, Event::StepFinished { stage: "s0".into(), step: "build".into(), ok: true, usage });
+        at(&mut picture, 200, Event::StepFinished { stage: "t/s0".into(), step: "build".into(), ok: true, usage });
         done(&mut picture, 200, 0, 200.0);
         // (30 + 200) / (30 + 100) of 100 s for each of two, on two tokens.
         let slow = left(&picture, 200);
@@ -271,9 +271,9 @@ mod tests {
         // Configure uses one processor, the rest two.
         assert_eq!(left(&picture, 0), 60.0);
         start(&mut picture, 0, 0);
-        step(&mut picture, 0, "s0", "configure");
-        step(&mut picture, 20, "s0", "build");
-        at(&mut picture, 60, Event::StepActivity { stage: "s0".into(), what: "x.c".into(), done: 250 });
+        step(&mut picture, 0, 0, "configure");
+        step(&mut picture, 20, 0, "build");
+        at(&mut picture, 60, Event::StepActivity { stage: "t/s0".into(), what: "x.c".into(), done: 250 });
         // However late it is: a quarter is done.
         assert_eq!(left(&picture, 60), 30.0);
         // Half of the processor goes to somebody else.
@@ -294,7 +294,7 @@ mod tests {
         // Four that each use one processor: two at a time.
         assert_eq!(left(&picture, 0), 200.0);
         for number in 1..4 {
-            picture.stages[number].info.needs = vec![format!("s{}", number - 1)];
+            picture.stages[number].info.needs = vec![StageName::new("t", format_args!("s{}", number - 1))];
         }
         assert_eq!(left(&picture, 0), 400.0);
     }

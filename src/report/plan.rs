@@ -1,6 +1,6 @@
 //! Renders a plan: what is cached, what runs and why; as text, JSON, or a graph for Graphviz.
 
-use crate::base::{Key, units};
+use crate::base::{Key, StageName, units};
 use crate::plan::{Plan, StageId};
 use crate::run::states::{SchedulerState, States};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
     /// `arm64/gcc`
-    pub stage: String,
+    pub stage: StageName,
     /// `fetch`, `unpack`, `build` or `check`.
     pub kind: &'static str,
     /// The version, where there is one.
@@ -24,7 +24,7 @@ pub struct Row {
     /// Seconds of processor time it is expected to take.
     pub expected: f64,
     /// The stages it needs.
-    pub needs: Vec<String>,
+    pub needs: Vec<StageName>,
     /// Why it runs: what changed since it was built last.
     pub why: Vec<String>,
 }

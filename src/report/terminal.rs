@@ -151,7 +151,7 @@ fn moving(picture: &RunModel, now_ms: u64, width: usize, room: usize) -> Vec<Lin
     // Where not all have room, the last line says how many are left out.
     let named = if running.len() > fit { fit.saturating_sub(1) } else { running.len() };
     let widest = |of: fn(&Stage) -> String| running.iter().map(|stage| of(stage).width()).max().unwrap_or(0);
-    let (name, step) = (widest(|stage| stage.info.name.clone()).min(28), widest(step).min(20));
+    let (name, step) = (widest(|stage| stage.info.name.to_string()).min(28), widest(step).min(20));
     let mut lines: Vec<Line> = running.iter().take(named).map(|s| stage(s, now_ms, name, step)).collect();
     if running.len() > named && fit > 0 {
         lines.push(Line::default().with(Tone::Dim, format!("  … and {} more", running.len() - named)));

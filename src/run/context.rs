@@ -5,8 +5,8 @@ use super::log::Emitter;
 use super::log::event::{BorrowedToolchain, Event, Failure, RunEnd, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
 use super::{Error, Goal, Stop};
-use crate::base::Key;
 use crate::base::check_result::CheckResult;
+use crate::base::{Key, StageName};
 use crate::host::compiler_launcher::CompilerLauncher;
 use crate::plan::graph::Chosen;
 use crate::process::isolation::Support;
@@ -58,7 +58,7 @@ pub struct Options {
     /// What comes before the host's compilers. It changes no result, so no key knows it.
     pub launcher: Option<CompilerLauncher>,
     /// Checks that this machine cannot run, by stage name: what it lacks.
-    pub skips: BTreeMap<String, String>,
+    pub skips: BTreeMap<StageName, String>,
     /// The day by which known failures expire.
     pub today: jiff::civil::Date,
     /// The run's name.
@@ -128,9 +128,9 @@ pub struct StageEnd {
 #[derive(Debug, Clone)]
 pub struct Summary {
     /// How each stage ended; stages that nothing wanted are left out.
-    pub states: BTreeMap<String, StageOutcome>,
+    pub states: BTreeMap<StageName, StageOutcome>,
     /// Results of the goals, by stage name.
-    pub results: BTreeMap<String, PathBuf>,
+    pub results: BTreeMap<StageName, PathBuf>,
     /// How the run ended.
     pub end: RunEnd,
 }
@@ -148,7 +148,12 @@ impl RunContext {
     /// Returns the lock of `key`, and whether it had to be waited for; `None` when the run is asked
     /// to stop meanwhile. The token is given back while waiting: somebody else's work must not cost
     /// this run a core.
-    pub async fn lock(&self, stage: &str, key: &Key, token: &mut Option<Token>) -> Result<Option<(Lock, bool)>, Error> {
+    pub async fn lock(
+        &self,
+        stage: &StageName,
+        key: &Key,
+        token: &mut Option<Token>,
+    ) -> Result<Option<(Lock, bool)>, Error> {
         let mut waited = false;
         loop {
             match self.store.try_lock(key)? {
@@ -165,7 +170,7 @@ impl RunContext {
                     *token = None;
                     if !std::mem::replace(&mut waited, true) {
                         let what = format!("{holder}, which works on the same stage");
-                        self.emitter.emit(Event::StageWaiting { stage: stage.to_owned(), what });
+                        self.emitter.emit(Event::StageWaiting { stage: stage.clone(), what });
                     }
                     tokio::select! {
                         () = tokio::time::sleep(RETRY) => {}

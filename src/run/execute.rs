@@ -7,6 +7,7 @@ use super::log::{Emitter, RunModel, Sink, event_log};
 use super::preflight::Preflight;
 use super::session::{self, Session};
 use super::{Error, Goal, Scheduler, Stop, required_tools};
+use crate::base::StageName;
 use crate::host::compiler_launcher;
 use crate::plan::Request;
 use crate::process::{inherited_ignored, probe};
@@ -148,7 +149,7 @@ fn run_name() -> String {
 }
 
 // Checks that lack tools are reported before hours of building, not after them.
-fn skipped_checks(skips: &BTreeMap<String, String>, profile: &str) -> Vec<String> {
+fn skipped_checks(skips: &BTreeMap<StageName, String>, profile: &str) -> Vec<String> {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (stage, why) in skips {
         by_reason.entry(why).or_default().push(stage);
@@ -156,7 +157,7 @@ fn skipped_checks(skips: &BTreeMap<String, String>, profile: &str) -> Vec<String
     let mut lines: Vec<String> =
         by_reason.iter().map(|(why, stages)| format!("{} will be skipped: {why}", stages.join(", "))).collect();
     if !lines.is_empty() {
-        let mut targets: Vec<&str> = skips.keys().filter_map(|name| Some(name.split_once('/')?.0)).collect();
+        let mut targets: Vec<&str> = skips.keys().map(StageName::scope).collect();
         targets.dedup();
         lines.push(format!(
             "`crossmill doctor --install --profile {profile} {}` installs what they need",
@@ -220,13 +221,12 @@ async fn signals(stopper: watch::Sender<Stop>, emitter: Emitter) {
 /// A link is replaced by a rename and is never missing.
 pub fn link_results(place: &Path, summary: &Summary) -> std::io::Result<()> {
     for (name, tree) in &summary.results {
-        let Some((scope, package)) = name.split_once('/') else { continue };
-        let dir = place.join(scope);
+        let dir = place.join(name.scope());
         fs_err::create_dir_all(&dir)?;
-        let fresh = dir.join(format!(".{package}.{}", std::process::id()));
+        let fresh = dir.join(format!(".{}.{}", name.package(), std::process::id()));
         let _ = fs_err::remove_file(&fresh);
         fs_err::os::unix::fs::symlink(tree, &fresh)?;
-        fs_err::rename(&fresh, dir.join(package))?;
+        fs_err::rename(&fresh, dir.join(name.package()))?;
     }
     Ok(())
 }

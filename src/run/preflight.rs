@@ -5,6 +5,7 @@ use super::log::event::Kind;
 use super::session::Session;
 use super::states::{SchedulerState, States};
 use super::{Error, Goal};
+use crate::base::StageName;
 use crate::plan::graph::Stage;
 use crate::plan::{Plan, Request, StageId, Work};
 use crate::source::Fetcher;
@@ -49,7 +50,7 @@ impl Preflight {
 pub struct Survey {
     there: Vec<bool>,
     /// Stages whose result or tree is damaged, which counts as missing, and what is wrong with it.
-    pub damaged: Vec<(String, String)>,
+    pub damaged: Vec<(StageName, String)>,
 }
 
 impl Survey {

@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::states::{SchedulerState, States};
-use crate::base::{Diagnostic, suggest};
+use crate::base::{Diagnostic, StageName, suggest};
 use crate::config::host_tools::HostTools;
 use crate::config::source::{Pin, SourceSpec};
 use crate::host::tools::{self, Host, HostReport};
@@ -51,7 +51,7 @@ pub(super) fn require(
     host: &dyn Host,
     plan: &Plan,
     states: &States,
-) -> Result<BTreeMap<String, String>, Error> {
+) -> Result<BTreeMap<StageName, String>, Error> {
     let run = plan.ids().filter(|id| matches!(states.get(*id), SchedulerState::Waiting | SchedulerState::Ready));
     let (checks, builds): (Vec<_>, Vec<_>) = run.partition(|id| matches!(plan.stage(*id).work, Work::Check(_)));
     let names = of(plan, builds.into_iter());

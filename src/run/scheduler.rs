@@ -19,7 +19,7 @@ use super::stage::{build, check, fetch, unpack};
 use super::states::{Lane, SchedulerState, States};
 use super::workspace::StageInputs;
 use super::{Error, Goal, Stop, failure_class};
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, StageName};
 use crate::plan::{Plan, StageId, Work};
 use crate::process::isolation::Support;
 use crate::process::{self, JobServer, Memory, Token};
@@ -392,7 +392,7 @@ impl Scheduler {
             let (source, label) = (*source, self.plan.source(*source).label.clone());
             self.plan.choose(source, chosen.clone(), |id| self.ended.contains_key(&id));
             let named = Named {
-                name: format!("source/{label}"),
+                name: StageName::new("source", &label),
                 key: self.plan.stage(id).key,
                 inputs: chosen.clone(),
                 previous: None,
@@ -515,7 +515,7 @@ impl Scheduler {
     }
 
     // A failure counts for more than a failed fetch, and both for more than an interruption.
-    fn end(&self, outcomes: &BTreeMap<String, StageOutcome>) -> RunEnd {
+    fn end(&self, outcomes: &BTreeMap<StageName, StageOutcome>) -> RunEnd {
         let mut end = RunEnd::Done;
         for id in self.plan.ids() {
             let stage = self.plan.stage(id);

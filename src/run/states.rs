@@ -306,7 +306,7 @@ mod tests {
 
     fn plan(needs: &[&[u32]], goals: &[u32]) -> Plan {
         let stage = |(at, needs): (usize, &&[u32])| Stage {
-            name: format!("s/{at}"),
+            name: crate::base::StageName::new("s", at),
             scope: "s".into(),
             package: PackageName::new("p").unwrap(),
             version: String::new(),

@@ -3,7 +3,7 @@
 use super::manifest::Manifest;
 use super::{Error, Store};
 use crate::base::isolation::Isolation;
-use crate::base::{Key, files};
+use crate::base::{Key, StageName, files};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record<M> {
     /// `arm64/gcc`
-    pub name: String,
+    pub name: StageName,
     /// The key, which is also the directory's name.
     pub key: Key,
     /// What the key was computed from.
@@ -262,7 +262,7 @@ mod tests {
 
     fn record(key: Key) -> Record<String> {
         Record {
-            name: "host/x".into(),
+            name: StageName::new("host", "x"),
             key,
             inputs: "m".into(),
             crossmill: "0".into(),

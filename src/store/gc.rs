@@ -3,7 +3,7 @@
 use super::entry::Record;
 use super::lock::open_lock;
 use super::{Error, Store};
-use crate::base::{Key, files};
+use crate::base::{Key, StageName, files};
 use serde::de::IgnoredAny;
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
@@ -17,7 +17,7 @@ pub struct Unused {
     /// Its key.
     pub key: Key,
     /// The stage's name, for a result whose record can be read.
-    pub name: Option<String>,
+    pub name: Option<StageName>,
     /// The bytes of its files.
     pub bytes: u64,
 }

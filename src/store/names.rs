@@ -2,14 +2,14 @@
 //! and to keep using the same candidate of a source.
 
 use super::{Error, Store};
-use crate::base::{Key, files};
+use crate::base::{Key, StageName, files};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// The last of a name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Named<M> {
     /// The name.
-    pub name: String,
+    pub name: StageName,
     /// The key.
     pub key: Key,
     /// What the key was computed from.

@@ -27,7 +27,7 @@ fn run() -> Vec<Stamped> {
     if let Event::RunStarted { stages, .. } = &mut events[0].event {
         let template = stages.iter().find(|info| info.name == "i386/linux").unwrap().clone();
         let checks = checks.iter().map(|check| StageInfo {
-            name: format!("i386/{check}"),
+            name: crate::base::StageName::new("i386", check),
             kind: Kind::Check,
             package: (*check).into(),
             version: "1".into(),

@@ -23,7 +23,7 @@ fn with(stage: &str, outcome: StageOutcome) -> Subject {
 
 fn kinds(before: &Subject, after: &Subject) -> Vec<(String, ChangeKind)> {
     let found = compare(before, after, &History::default()).unwrap();
-    found.states.into_iter().map(|change| (change.stage, change.kind)).collect()
+    found.states.into_iter().map(|change| (change.stage.to_string(), change.kind)).collect()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! all stages together.
 
 use super::Difference;
+use crate::base::StageName;
 use crate::run::log::RunModel;
 use crate::run::log::event::StageOutcome;
 use crate::run::log::model::{Stage, StagePhase, cpu as cpu_of};
@@ -33,7 +34,7 @@ const LEAST_SECONDS: f64 = 1.0;
 /// What earlier runs measured.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    samples: BTreeMap<(Measure, String, String), Vec<f64>>,
+    samples: BTreeMap<(Measure, StageName, String), Vec<f64>>,
 }
 
 /// Returns the processor seconds of a stage that was built whole in this run.
@@ -53,7 +54,7 @@ pub fn is_beyond(difference: &Difference, usual: f64) -> bool {
 
 impl History {
     /// Adds what a run measured.
-    pub fn add(&mut self, model: &RunModel, sizes: &BTreeMap<String, u64>) {
+    pub fn add(&mut self, model: &RunModel, sizes: &BTreeMap<StageName, u64>) {
         for stage in model.stages.values() {
             let info = &stage.info;
             let mut add = |measure, value: f64| {
@@ -73,8 +74,8 @@ impl History {
 
     /// Returns the largest usual change between two runs as a fraction: 0.05 for 5 %.
     #[must_use]
-    pub fn usual(&self, measure: Measure, stage: &str, version: &str) -> Option<f64> {
-        let own = self.samples.get(&(measure, stage.to_owned(), version.to_owned()));
+    pub fn usual(&self, measure: Measure, stage: &StageName, version: &str) -> Option<f64> {
+        let own = self.samples.get(&(measure, stage.clone(), version.to_owned()));
         let deviations = match own {
             Some(samples) if samples.len() >= OWN => deviations(samples),
             _ => {
@@ -111,13 +112,15 @@ mod tests {
     fn history(samples: &[(&str, &[f64])]) -> History {
         let mut history = History::default();
         for (stage, values) in samples {
-            history.samples.insert((Measure::Cpu, (*stage).to_owned(), "1".to_owned()), values.to_vec());
+            history
+                .samples
+                .insert((Measure::Cpu, format!("t/{stage}").as_str().into(), "1".to_owned()), values.to_vec());
         }
         history
     }
 
     fn is_unusual(history: &History, stage: &str, before: f64, after: f64) -> Option<bool> {
-        let usual = history.usual(Measure::Cpu, stage, "1")?;
+        let usual = history.usual(Measure::Cpu, &format!("t/{stage}").as_str().into(), "1")?;
         Some(is_beyond(&Difference { stage: stage.into(), before, after, usual: Some(usual) }, usual))
     }
 

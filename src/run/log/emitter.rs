@@ -2,6 +2,7 @@
 //! run.
 
 use super::event::{Event, Stamped};
+use crate::base::StageName;
 use std::time::Instant;
 use tokio::sync::mpsc;
 
@@ -26,8 +27,8 @@ impl Emitter {
     }
 
     /// A remark about a stage, or the run.
-    pub fn notice(&self, stage: Option<&str>, warning: bool, text: impl Into<String>) {
-        self.emit(Event::Notice { stage: stage.map(str::to_owned), warning, text: text.into() });
+    pub fn notice(&self, stage: Option<&StageName>, warning: bool, text: impl Into<String>) {
+        self.emit(Event::Notice { stage: stage.cloned(), warning, text: text.into() });
     }
 
     /// Seconds since the run began.

@@ -2,6 +2,7 @@
 //! a run is derived from them alone.
 
 use crate::base::Key;
+pub use crate::base::StageName;
 pub use crate::base::check_result::CheckResult;
 pub use crate::process::Usage;
 pub use crate::run::build_log::Class;
@@ -31,9 +32,6 @@ pub enum Kind {
     Check,
 }
 
-/// The name a stage goes by everywhere: `arm64/gcc`, `host/gmp`, `fetch/linux-7.2.13`.
-pub type StageName = String;
-
 /// How a stage ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
@@ -52,8 +50,8 @@ pub enum StageOutcome {
     },
     /// It could not run because what it needs failed.
     Blocked {
-        /// The stage that failed.
-        by: StageName,
+        /// The stage that failed or is not built, with a remark where that alone does not explain it.
+        by: String,
     },
     /// The run was stopped before it was finished.
     Interrupted,

@@ -7,7 +7,7 @@ use crate::run::log::event::{
 
 fn info(name: &str, kind: Kind, scope: &str, package: &str, version: &str, expected: f64, cached: bool) -> StageInfo {
     StageInfo {
-        name: name.to_owned(),
+        name: name.into(),
         kind,
         scope: scope.to_owned(),
         package: package.to_owned(),

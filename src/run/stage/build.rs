@@ -3,7 +3,7 @@
 
 use super::check;
 use crate::base::check_result::{CheckResult, Verdict};
-use crate::base::{Key, files, units};
+use crate::base::{Key, StageName, files, units};
 use crate::config::expect::Expectation;
 use crate::plan::KeyInputs;
 use crate::plan::job::{Job, JobStep};
@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct StageWork {
     /// `arm64/gcc`
-    pub name: String,
+    pub name: StageName,
     /// Its final key.
     pub key: Key,
     /// What the key was computed from.

@@ -1,5 +1,6 @@
 //! The fetch stage: downloads one source into the cache.
 
+use crate::base::StageName;
 use crate::plan::graph::{Chosen, SourceSet};
 use crate::run::context::{RunContext, StageEnd};
 use crate::run::log::event::{Event, StageOutcome, Usage};
@@ -10,12 +11,12 @@ use std::time::Instant;
 
 pub(super) struct ProgressReporter<'a> {
     shared: &'a RunContext,
-    stage: String,
+    stage: StageName,
     last: AtomicU64,
 }
 
 impl<'a> ProgressReporter<'a> {
-    pub(super) fn new(shared: &'a RunContext, stage: String) -> Self {
+    pub(super) fn new(shared: &'a RunContext, stage: StageName) -> Self {
         Self { shared, stage, last: AtomicU64::new(0) }
     }
 
@@ -52,7 +53,7 @@ pub(super) fn end(state: StageOutcome, began: Instant) -> StageEnd {
 /// Brings one source into the cache.
 pub async fn fetch(shared: &RunContext, set: &SourceSet) -> Result<StageEnd, Error> {
     let began = Instant::now();
-    let stage = format!("fetch/{}", set.label);
+    let stage = StageName::new("fetch", &set.label);
     let teller = ProgressReporter::new(shared, stage.clone());
     let fetched = tokio::select! {
         fetched = shared.fetcher.fetch(&set.candidates, &teller) => fetched?,

@@ -1,7 +1,7 @@
 //! The unpack stage: unpacks and patches a fetched source into a read-only tree in the store.
 
 use super::fetch::{ProgressReporter, end};
-use crate::base::{Key, files};
+use crate::base::{Key, StageName, files};
 use crate::plan::graph::SourceSet;
 use crate::process::Token;
 use crate::run::context::{RunContext, StageEnd};
@@ -16,7 +16,7 @@ use std::time::Instant;
 /// Unpacks and patches one source into a read-only tree of the store.
 pub async fn unpack(
     shared: &Arc<RunContext>,
-    name: &str,
+    name: &StageName,
     key: Key,
     set: &SourceSet,
     token: Token,
@@ -57,7 +57,7 @@ fn is_damage(error: &source::Error) -> bool {
 }
 
 // Several packages can come from one archive, so one stage repairs at a time.
-async fn repair(shared: &RunContext, name: &str, error: &source::Error, set: &SourceSet) -> Result<(), Error> {
+async fn repair(shared: &RunContext, name: &StageName, error: &source::Error, set: &SourceSet) -> Result<(), Error> {
     let _one = shared.repair.lock().await;
     let spec = [candidate(set)];
     if is_damage(error) {
@@ -65,7 +65,7 @@ async fn repair(shared: &RunContext, name: &str, error: &source::Error, set: &So
         let fetched = shared.fetcher.cached(&spec)?;
         shared.fetcher.forget(&spec[0], fetched.as_ref())?;
     }
-    let teller = ProgressReporter::new(shared, name.to_owned());
+    let teller = ProgressReporter::new(shared, name.clone());
     shared.fetcher.fetch(&spec, &teller).await?;
     Ok(())
 }
@@ -75,13 +75,18 @@ fn candidate(set: &SourceSet) -> crate::config::source::SourceSpec {
     set.candidates[chosen].clone()
 }
 
-async fn unpack_once(shared: &Arc<RunContext>, name: &str, key: Key, set: &SourceSet) -> Result<StageOutcome, Error> {
+async fn unpack_once(
+    shared: &Arc<RunContext>,
+    name: &StageName,
+    key: Key,
+    set: &SourceSet,
+) -> Result<StageOutcome, Error> {
     let spec = candidate(set);
     let fetched = match shared.fetcher.cached(std::slice::from_ref(&spec))? {
         Some(fetched) => fetched,
         // Removed from the cache since it was planned with.
         None => {
-            let teller = ProgressReporter::new(shared, name.to_owned());
+            let teller = ProgressReporter::new(shared, name.clone());
             shared.fetcher.fetch(std::slice::from_ref(&spec), &teller).await?
         }
     };
@@ -91,7 +96,7 @@ async fn unpack_once(shared: &Arc<RunContext>, name: &str, key: Key, set: &Sourc
     let cancel = Arc::new(AtomicBool::new(false));
     let task = {
         let (shared, cancel, made) = (shared.clone(), cancel.clone(), made.clone());
-        let (patches, name, declared) = (set.patches.clone(), name.to_owned(), set.unpacked);
+        let (patches, name, declared) = (set.patches.clone(), name.clone(), set.unpacked);
         tokio::task::spawn_blocking(move || {
             let teller = ProgressReporter::new(&shared, name);
             let progress = |done: u64, total: u64| teller.bytes(done, Some(total));
