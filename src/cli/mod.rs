@@ -182,7 +182,7 @@ impl From<crate::run::Error> for CliError {
             crate::run::Error::CompilerLauncher(_) => exit::HOST,
             crate::run::Error::Store(_) => exit::STORE,
             crate::run::Error::Source(_) => exit::SOURCE,
-            crate::run::Error::NoExec { .. } => exit::STORE,
+            crate::run::Error::NoExec { .. } | crate::run::Error::Bundle { .. } => exit::STORE,
             crate::run::Error::TimeBudget { .. } | crate::run::Error::DiskBudget { .. } => exit::USAGE,
             crate::run::Error::Process(_) | crate::run::Error::NotIsolated { .. } => exit::HOST,
             crate::run::Error::Io(_) | crate::run::Error::Defect(_) => exit::FAILED,

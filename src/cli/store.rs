@@ -1,14 +1,15 @@
 //! `crossmill store`.
 
+mod bundle;
+mod gc;
+mod ls;
+
 use super::options::PathArgs;
 use super::{CliError, CliResult, exit};
-use crate::base::{Diagnostic, Key, files, units};
+use crate::base::{Diagnostic, Key};
 use crate::plan::KeyInputs;
-use crate::run::log::event::Event;
-use crate::run::log::event_log;
 use crate::store::{self, Store};
 use clap::{Args, Subcommand};
-use std::collections::BTreeSet;
 
 /// Inspect, verify and clean the store
 #[derive(Debug, Args)]
@@ -28,7 +29,13 @@ enum What {
     /// Remove one result, by its key or its stage's name
     Discard(Discard),
     /// Remove the results and source trees that no recent run used
-    Gc(Gc),
+    Gc(gc::Gc),
+    /// List results, source trees and unfinished builds with their sizes and the last run that used each
+    Ls(ls::Ls),
+    /// Write results and downloads to one file, for machines without a network
+    Export(bundle::Export),
+    /// Add the results and downloads of a bundle to the store
+    Import(bundle::Import),
 }
 
 /// Remove one result, by its key or its stage's name
@@ -37,24 +44,6 @@ struct Discard {
     /// A stage as `arm64/gcc`, or a key or the beginning of one
     #[arg(value_name = "KEY|STAGE")]
     what: String,
-    #[command(flatten)]
-    paths: PathArgs,
-}
-
-/// Remove the results and source trees that no recent run used
-///
-/// What a kept result was built with is kept too. Nothing is removed while a run uses the store.
-#[derive(Debug, Args)]
-struct Gc {
-    /// Keep what runs of the last N days used
-    #[arg(long, value_name = "N", default_value_t = 30)]
-    keep_days: u32,
-    /// Keep what the last N runs used, however old they are
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    keep_runs: usize,
-    /// Only print what would be removed
-    #[arg(long)]
-    dry_run: bool,
     #[command(flatten)]
     paths: PathArgs,
 }
@@ -70,7 +59,10 @@ impl StoreCommand {
             What::Verify(place) => verify(&place),
             What::Repair(place) => repair(&place),
             What::Discard(command) => discard(&command),
-            What::Gc(command) => gc(&command),
+            What::Gc(command) => command.run(),
+            What::Ls(command) => command.run(),
+            What::Export(command) => command.run(),
+            What::Import(command) => command.run(),
         }
     }
 }
@@ -140,62 +132,4 @@ fn find_key(store: &Store, what: &str) -> Result<Key, CliError> {
         }
         _ => Err(CliError::usage(format!("{} results have keys that begin with `{what}`", begins.len()))),
     }
-}
-
-fn gc(command: &Gc) -> CliResult {
-    let store = command.paths.session()?.store()?;
-    let keep = used(&store, command)?;
-    let removed = store.gc(&keep, command.dry_run)?;
-    let word = if command.dry_run { "would remove" } else { "removed" };
-    for unused in &removed {
-        let name = unused.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-        let bytes = units::bytes(unused.bytes);
-        super::print(&format!("{word}: {}{name} {} ({bytes})\n", unused.kind, unused.key.short()))?;
-    }
-    let bytes = units::bytes(removed.iter().map(|unused| unused.bytes).sum());
-    super::print(&format!("{word} {} in all, {bytes}\n", removed.len()))?;
-    Ok(exit::DONE)
-}
-
-// The keys that recent runs used, and those of all that their results were built with.
-fn used(store: &Store, command: &Gc) -> Result<BTreeSet<Key>, CliError> {
-    let runs = store.root().join("runs");
-    // A run's name begins with its time.
-    let mut names = files::names_in(&runs)?;
-    names.reverse();
-    let since = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * i64::from(command.keep_days));
-    let since = since.strftime("%Y%m%d-%H%M%S").to_string();
-    let mut todo = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let log = runs.join(name).join("events.jsonl");
-        // Names have whole seconds, so without days no run is recent, not even one of this second.
-        let recent = command.keep_days > 0 && *name >= since;
-        // A log that exists and cannot be read must not count as a run that used nothing.
-        if (index >= command.keep_runs && !recent) || files::look(&log)?.is_none() {
-            continue;
-        }
-        for event in event_log::open(&log).map_err(|error| Diagnostic::from_error(&error))? {
-            let event = event.map_err(|error| Diagnostic::from_error(&error))?;
-            match event.event {
-                Event::RunStarted { stages, .. } => todo.extend(stages.iter().map(|stage| stage.key)),
-                // Keys above a source are known only after its fetch.
-                Event::StageFinished { result: Some(path), .. } => {
-                    let parts = path.split('/').rev().filter_map(|part| part.parse::<Key>().ok());
-                    todo.extend(parts.take(1));
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut used = BTreeSet::new();
-    while let Some(key) = todo.pop() {
-        if !used.insert(key) {
-            continue;
-        }
-        if let Some(record) = store.record_if_whole::<KeyInputs>(&key)? {
-            let results = record.inputs.iter().filter(|input| input.what.starts_with("result of "));
-            todo.extend(results.filter_map(|input| input.value.parse::<Key>().ok()));
-        }
-    }
-    Ok(used)
 }

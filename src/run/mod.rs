@@ -3,12 +3,14 @@
 
 pub mod budget;
 pub mod build_log;
+pub mod bundle;
 pub mod comparison;
 pub mod context;
 pub mod execute;
 pub mod expectation;
 pub mod failure_class;
 mod flush;
+pub mod last_use;
 pub mod log;
 pub mod log_tail;
 pub mod memory_pressure;
@@ -91,6 +93,14 @@ pub enum Error {
         /// What it can do.
         found: String,
     },
+    /// A bundle cannot be imported.
+    #[error("the bundle `{path}` cannot be imported: {why}")]
+    Bundle {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// No stage can end within the time that the run may take.
     #[error("a time budget of {total} is too short: {stage} alone is expected to take {expected}")]
     TimeBudget {
@@ -146,6 +156,7 @@ impl Diagnose for Error {
             Self::Usage(problems) => problems.first().map(|problem| problem.hints.clone()).unwrap_or_default(),
             Self::MissingTools(problem) => problem.hints.clone(),
             Self::CompilerLauncher(error) => error.hints(),
+            Self::Bundle { .. } => vec!["the store was not changed; copy or export the bundle again".into()],
             Self::TimeBudget { .. } => vec!["nothing was started; give more time, or more cores".into()],
             Self::DiskBudget { .. } => vec!["nothing was started; give more, or build fewer packages".into()],
             Self::NoExec { .. } => vec!["choose another with `--store DIR`, or mount it with `exec`".into()],

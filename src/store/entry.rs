@@ -140,6 +140,22 @@ impl Store {
         Ok(Prepared { made, key: record.key })
     }
 
+    /// Prepares `staged`, an entry that comes from another store, as the result of `key`: every byte of it is compared
+    /// with its manifest. `None` if the store has the result. The caller holds the key's lock, flushes the disk, and then
+    /// commits.
+    pub fn prepare_import(&self, key: &Key, staged: &Path) -> Result<Option<Prepared>, Error> {
+        match self.find(key) {
+            Ok(Some(_)) => return Ok(None),
+            Ok(None) | Err(Error::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        // Times are whole seconds now.
+        if let Some(now) = read_manifest(staged)?.verify(&staged.join("tree"), true)? {
+            write_manifest(staged, &now)?;
+        }
+        Ok(Some(Prepared { made: staged.to_owned(), key: *key }))
+    }
+
     /// Makes a prepared entry, whose files are on the disk, the result by one rename.
     pub fn commit(&self, prepared: Prepared) -> Result<Stored, Error> {
         let dir = self.stage_dir(&prepared.key);

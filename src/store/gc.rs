@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// Something that `gc` removes, or would remove.
+/// A result, a source tree or an unfinished build.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unused {
+pub struct Content {
     /// `result`, `source` or `unfinished`.
     pub kind: &'static str,
     /// Its key.
@@ -20,6 +20,16 @@ pub struct Unused {
     pub name: Option<StageName>,
     /// The bytes of its files.
     pub bytes: u64,
+}
+
+/// The kinds of contents, and where each is.
+const KINDS: [(&str, &str); 3] = [("result", "stages"), ("source", "sources"), ("unfinished", "work")];
+
+impl Content {
+    fn path(&self, root: &Path) -> PathBuf {
+        let dir = KINDS.iter().find(|(kind, _)| *kind == self.kind).map_or("work", |(_, dir)| dir);
+        root.join(dir).join(self.key.to_string())
+    }
 }
 
 impl Store {
@@ -36,23 +46,32 @@ impl Store {
 
     /// Removes every result, source tree and unfinished build whose key is not in `keep`, and returns what it
     /// removed. With `dry_run` it only returns it. Refuses while a run uses the store.
-    pub fn gc(&self, keep: &BTreeSet<Key>, dry_run: bool) -> Result<Vec<Unused>, Error> {
+    pub fn gc(&self, keep: &BTreeSet<Key>, dry_run: bool) -> Result<Vec<Content>, Error> {
         let _alone = if dry_run { None } else { Some(self.use_alone()?) };
         let mut removed = Vec::new();
-        for (kind, dir) in [("result", "stages"), ("source", "sources"), ("unfinished", "work")] {
-            for key in self.keys_in(dir)?.into_iter().filter(|key| !keep.contains(key)) {
-                let path = self.root().join(dir).join(key.to_string());
-                let record: Option<Record<IgnoredAny>> =
-                    if kind == "result" { self.record_if_whole(&key)? } else { None };
-                let unused = Unused { kind, key, name: record.map(|record| record.name), bytes: size(&path)? };
-                if !dry_run {
-                    let Ok(_lock) = self.try_lock(&key)? else { continue };
-                    self.remove(&path)?;
-                }
-                removed.push(unused);
+        for unused in self.contents()?.into_iter().filter(|content| !keep.contains(&content.key)) {
+            if !dry_run {
+                let Ok(_lock) = self.try_lock(&unused.key)? else { continue };
+                self.remove(&unused.path(self.root()))?;
             }
+            removed.push(unused);
         }
         Ok(removed)
+    }
+
+    /// Returns every result, source tree and unfinished build.
+    pub fn contents(&self) -> Result<Vec<Content>, Error> {
+        let mut found = Vec::new();
+        for (kind, dir) in KINDS {
+            for key in self.keys_in(dir)? {
+                let record: Option<Record<IgnoredAny>> =
+                    if kind == "result" { self.record_if_whole(&key)? } else { None };
+                let mut content = Content { kind, key, name: record.map(|record| record.name), bytes: 0 };
+                content.bytes = size(&content.path(self.root()))?;
+                found.push(content);
+            }
+        }
+        Ok(found)
     }
 
     /// Returns the lock that no run holds beside it.

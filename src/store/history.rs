@@ -84,6 +84,12 @@ fn key(stage: &str, version: &str, configuration: &str) -> String {
 }
 
 impl Times {
+    /// Reads the text of a `times.json`; `None` if it was cut short or has another schema.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok().filter(|times: &Self| times.schema == SCHEMA)
+    }
+
     /// Returns what a stage took; of another version of the same configuration where this one was never built.
     #[must_use]
     pub fn get(&self, stage: &str, version: &str, configuration: &str) -> Option<&StageTime> {
@@ -117,8 +123,7 @@ impl Store {
     /// Returns the times of earlier runs; none if the file is missing, was cut short, or has another schema.
     pub fn times(&self) -> Result<Times, Error> {
         let text = files::read_if_present(&self.root().join("times.json"))?.unwrap_or_default();
-        let times: Option<Times> = serde_json::from_slice(&text).ok();
-        Ok(times.filter(|times| times.schema == SCHEMA).unwrap_or_default())
+        Ok(Times::parse(&text).unwrap_or_default())
     }
 
     /// Adds `new` to what is kept, where the store can be written.

@@ -10,6 +10,7 @@ mod support;
 mod bad_input;
 mod budgets;
 mod build;
+mod bundles;
 mod checks;
 mod classes;
 mod command_line;
