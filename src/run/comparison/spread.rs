@@ -121,7 +121,10 @@ mod tests {
 
     fn is_unusual(history: &History, stage: &str, before: f64, after: f64) -> Option<bool> {
         let usual = history.usual(Measure::Cpu, &format!("t/{stage}").as_str().into(), "1")?;
-        Some(is_beyond(&Difference { stage: stage.into(), before, after, usual: Some(usual) }, usual))
+        Some(is_beyond(
+            &Difference { stage: format!("t/{stage}").as_str().into(), before, after, usual: Some(usual) },
+            usual,
+        ))
     }
 
     #[test]
