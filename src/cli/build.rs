@@ -1,6 +1,6 @@
 //! `crossmill build` and `crossmill fetch`.
 
-use super::options::Select;
+use super::options::{NetworkArgs, Select};
 use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, PackageName, units};
 use crate::plan::Request;
@@ -20,6 +20,8 @@ pub struct Build {
     #[command(flatten)]
     select: Select,
     #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
     run: RunArgs,
     /// Add the results to docs/matrix.json and docs/matrix.md, as `crossmill record` does
     #[arg(long, help_heading = "Output")]
@@ -34,6 +36,8 @@ pub struct Build {
 pub struct Fetch {
     #[command(flatten)]
     select: Select,
+    #[command(flatten)]
+    network: NetworkArgs,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -121,7 +125,7 @@ impl Running {
 impl Build {
     /// Builds.
     pub fn run(self) -> CliResult {
-        let session = self.select.session()?;
+        let session = self.select.session_with(&self.network)?;
         if self.record {
             super::record::docs(&session, None)?;
         }
@@ -137,7 +141,7 @@ impl Build {
 impl Fetch {
     /// Fetches.
     pub fn run(self) -> CliResult {
-        let session = self.select.session()?;
+        let session = self.select.session_with(&self.network)?;
         let request = self.select.request(&session, true)?;
         Ok(self.run.start(&session, &request, Goal::Fetch, false)?.0)
     }
@@ -151,7 +155,9 @@ impl RunArgs {
         let is_check = |name: &PackageName| session.config.recipes.get(name).is_some_and(|recipe| recipe.check);
         request.packages.retain(is_check);
         if request.packages.is_empty() {
-            return Err(CliError::usage("none of the packages asked for is a check"));
+            return Err(Diagnostic::new("no check is selected")
+                .hint("`crossmill targets show TARGET` lists the checks of a target")
+                .into());
         }
         Ok(self.start(&session, &request, Goal::Check, false)?.0)
     }

@@ -171,7 +171,7 @@ fn stage_dirs(store: &Store, stage: &str) -> Result<Vec<PathBuf>, CliError> {
     let Some(named) = store.recall::<KeyInputs>(stage)? else {
         let names = store.names()?;
         let stages = names.iter().map(String::as_str).filter(|name| !name.starts_with("source/"));
-        let mut problem = Diagnostic::new(format!("no stage `{stage}` was ever started on this store"));
+        let mut problem = Diagnostic::new(format!("no stage `{stage}` was ever started with this store"));
         problem.hints = suggest::hints(stage, "stages", stages);
         return Err(problem.into());
     };

@@ -28,6 +28,7 @@ mod store;
 mod targets;
 
 use crate::base::{Diagnose, Diagnostic};
+use crate::report::style::{self, Color};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use output::{print, stream};
 use std::path::PathBuf;
@@ -72,12 +73,15 @@ pub mod exit {
     version,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done, 1 a stage failed, 2 wrong usage or configuration, 3 this machine lacks a tool, \
-                  4 a source could not be fetched, 5 the store cannot be used, 130 stopped (what is finished is kept)."
+                  4 a source could not be fetched, 5 the store cannot be used, 6 the time budget ended, 130 stopped (what is finished is kept)."
 )]
 struct Cli {
     /// Change to this directory before doing anything
     #[arg(short = 'C', value_name = "DIR")]
     directory: Option<PathBuf>,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto", hide_default_value = true, global = true)]
+    color: Color,
     #[command(subcommand)]
     command: Command,
 }
@@ -202,6 +206,7 @@ pub fn main() -> ExitCode {
         return crate::process::supervise::supervise_main(args);
     }
     let outcome = parse().and_then(|cli| {
+        style::choose(cli.color);
         if let Some(directory) = &cli.directory {
             std::env::set_current_dir(directory)
                 .map_err(|error| CliError::usage(format!("cannot change to {}: {error}", directory.display())))?;

@@ -51,6 +51,11 @@ impl Select {
         self.paths.session()
     }
 
+    /// Reads the configuration, for a command that fetches sources.
+    pub fn session_with(&self, network: &NetworkArgs) -> Result<Session, CliError> {
+        self.paths.session_with(network)
+    }
+
     /// Resolves the request. With `or_all`, no target at all stands for every one.
     pub fn request(&self, session: &Session, or_all: bool) -> Result<Request, CliError> {
         let mut groups = self.group.clone();
@@ -108,24 +113,33 @@ pub struct PathArgs {
     /// A directory of your own recipes
     #[arg(long, value_name = "DIR", help_heading = "Places")]
     pub recipes: Vec<PathBuf>,
+}
+
+/// Where sources come from, for the commands that fetch.
+#[derive(Debug, Clone, Default, Args)]
+pub struct NetworkArgs {
     /// Do not use the network
-    #[arg(long, help_heading = "Places")]
+    #[arg(long, help_heading = "Sources")]
     pub offline: bool,
     /// Base URL of a Debian mirror, instead of the one that apt uses
-    #[arg(long, value_name = "URL", help_heading = "Places")]
+    #[arg(long, value_name = "URL", help_heading = "Sources")]
     pub debian_mirror: Option<String>,
 }
 
 impl PathArgs {
-    /// Reads the configuration.
+    /// Reads the configuration, for a command that fetches nothing.
     pub fn session(&self) -> Result<Session, CliError> {
+        self.session_with(&NetworkArgs::default())
+    }
+
+    fn session_with(&self, network: &NetworkArgs) -> Result<Session, CliError> {
         Ok(Session::open(Setup {
             store: self.store.clone(),
             data: self.data.clone(),
             overlays: self.config.clone(),
             recipes: self.recipes.clone(),
-            offline: self.offline,
-            debian_mirror: self.debian_mirror.clone(),
+            offline: network.offline,
+            debian_mirror: network.debian_mirror.clone(),
         })?)
     }
 }

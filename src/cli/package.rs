@@ -2,7 +2,7 @@
 //! checks must not fail before is data, `[archive.NAME]` of `targets.toml`.
 
 use super::build::{Running, execute, exit_code};
-use super::options::Select;
+use super::options::{NetworkArgs, Select};
 use super::{CliError, CliResult, renamed};
 use crate::base::{Diagnostic, TargetName, units};
 use crate::config::archive::{Archive, Contents, Format};
@@ -31,6 +31,8 @@ pub struct Package {
     kind: Option<String>,
     #[command(flatten)]
     select: Select,
+    #[command(flatten)]
+    network: NetworkArgs,
     #[command(flatten)]
     running: Running,
     /// Where the archives go, instead of the working directory
@@ -62,7 +64,7 @@ impl Package {
         if self.module_kit {
             return Err(renamed("crossmill package --module-kit", "crossmill package module-kit"));
         }
-        let session = self.select.session()?;
+        let session = self.select.session_with(&self.network)?;
         let archive = self.archive(&session)?;
         // A key that cannot sign is better known before hours of building than after them.
         let signer = self.sign_with.as_deref().map(Signer::find).transpose()?;

@@ -252,7 +252,7 @@ impl Matrix {
             let last: Vec<_> = known.last.iter().map(|(project, version)| format!("{project} {version}")).collect();
             let mut diagnostic = Diagnostic::new(format!("target `{name}` cannot be built")).cause(known.why.clone());
             if !last.is_empty() {
-                diagnostic = diagnostic.hint(format!("the last to have it: {}", last.join(", ")));
+                diagnostic = diagnostic.hint(format!("the last version that supports it: {}", last.join(", ")));
             }
             return Err(diagnostic);
         }

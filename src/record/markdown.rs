@@ -139,7 +139,11 @@ fn failures(record: &Record, out: &mut String) {
         let _ = writeln!(out, "{}", escape(stage.why.as_deref().unwrap_or("no reason was recorded")));
         let Some(evidence) = &stage.failure else { continue };
         let version = if stage.version.is_empty() { String::new() } else { format!(" of {}", escape(&stage.version)) };
-        let _ = writeln!(out, "\nStep `{}`{version}: {}.", evidence.step, escape(&evidence.ended));
+        let step = match &*evidence.step {
+            "" => format!("Before any step{version}"),
+            step => format!("Step `{step}`{version}"),
+        };
+        let _ = writeln!(out, "\n{step}: {}.", escape(&evidence.ended));
         if !evidence.excerpt.is_empty() {
             out.push_str("\n```\n");
             for line in &evidence.excerpt {

@@ -10,7 +10,8 @@ pub fn render(stage: &str, failure: &Failure, style: Style) -> String {
         Class::Other => String::new(),
         class => format!(" ({})", class.words()),
     };
-    let head = format!("{stage}: {} failed: {}{class}", harmless(&failure.step), harmless(&failure.ended));
+    let step = if failure.step.is_empty() { String::new() } else { format!("{} failed: ", harmless(&failure.step)) };
+    let head = format!("{stage}: {step}{}{class}", harmless(&failure.ended));
     let mut lines = vec![format!("{} {}", style.paint(Tone::Bad, "failed:"), style.paint(Tone::Strong, &head))];
     for line in &failure.excerpt {
         lines.push(format!("  {} {}", style.paint(Tone::Dim, "|"), harmless(line)));

@@ -145,7 +145,7 @@ impl Lines {
     fn opening(&self, jobs: usize, memory: u64) -> String {
         let counts = self.picture.counts();
         format!(
-            "run {}: {} stages, {} of them finished already; {jobs} jobs, {} of memory",
+            "run {}: {} stages, {} cached; {jobs} jobs, {} of memory",
             self.picture.run.name,
             counts.all,
             counts.cached,

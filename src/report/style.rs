@@ -2,7 +2,27 @@
 
 pub use crate::base::text::harmless;
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+static CHOICE: OnceLock<Color> = OnceLock::new();
+
+/// Sets when colours are used, once for the whole program.
+pub fn choose(color: Color) {
+    let _ = CHOICE.set(color);
+}
 
 /// Whether colours are used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,8 +54,14 @@ impl Style {
     /// Colours.
     pub const COLOURED: Self = Self { coloured: true };
 
-    /// Colours if `stream` is a terminal and `NO_COLOR` is not set (no-color.org).
+    /// Colours as `--color` wants them; by itself, if `stream` is a terminal and `NO_COLOR` is not set
+    /// (no-color.org).
     pub fn of(stream: &impl IsTerminal) -> Self {
+        match CHOICE.get() {
+            Some(Color::Always) => return Self::COLOURED,
+            Some(Color::Never) => return Self::PLAIN,
+            Some(Color::Auto) | None => {}
+        }
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self { coloured: stream.is_terminal() && !refused && !dumb }

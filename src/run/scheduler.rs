@@ -370,15 +370,18 @@ impl Scheduler {
         let end = end.unwrap_or_else(|error| {
             let said = Diagnostic::from_error(&error);
             let class = failure_class::of_error(&error);
+            let text = said.to_string();
+            let why = said.message.lines().next().unwrap_or_default().to_owned();
             StageEnd {
-                state: StageOutcome::Failed { why: said.message.clone() },
+                state: StageOutcome::Failed { why: why.clone() },
                 usage: Usage::default(),
                 failure: Some(Failure {
-                    step: "crossmill".to_owned(),
-                    ended: said.message.clone(),
+                    // No step ran, or its end is not what failed.
+                    step: String::new(),
+                    ended: why,
                     class,
                     // The first line is the message, which stands above already.
-                    excerpt: said.to_string().lines().skip(1).map(str::to_owned).collect(),
+                    excerpt: text.lines().skip(1).map(str::to_owned).collect(),
                     log: String::new(),
                     reproduce: String::new(),
                 }),

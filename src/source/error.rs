@@ -34,7 +34,7 @@ pub enum Error {
         failures: Vec<Failure>,
     },
     /// Nothing may be fetched and the cache has none of the candidates.
-    #[error("not in the cache, and nothing may be fetched{}", list(.sources))]
+    #[error("not in the cache, and `--offline` forbids the network{}", list(.sources))]
     Offline {
         /// What would have served.
         sources: Vec<String>,

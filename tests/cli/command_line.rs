@@ -10,6 +10,20 @@ fn help_lists_the_commands_in_groups() {
 }
 
 #[test]
+fn the_help_of_build_lists_its_options_by_purpose() {
+    insta::assert_snapshot!(World::new().run(&["build", "-h"]).out);
+}
+
+#[test]
+fn colours_are_used_when_they_are_asked_for() {
+    let world = World::new();
+    let coloured = world.run(&["targets", "--color", "always"]).ok().out;
+    let plain = world.run(&["targets", "--color", "never"]).ok().out;
+    assert!(coloured.contains("\x1b[") && !plain.contains("\x1b["), "{coloured}{plain}");
+    assert_eq!(world.run(&["--color", "sometimes", "targets"]).code, Some(2));
+}
+
+#[test]
 fn a_renamed_command_answers_with_its_new_name() {
     let ran = World::new().run(&["prove"]);
     insta::assert_snapshot!(ran.message(), @r"

@@ -17,6 +17,7 @@ mod command_line;
 mod git_sources;
 mod install;
 mod interrupt;
+mod mistakes;
 mod isolation;
 mod package;
 mod plan;

@@ -44,7 +44,7 @@ fn offline_without_a_cache_says_what_is_missing() {
     let world = World::new();
     let ran = world.run(&["build", "alpha", "--offline"]);
     assert_eq!(ran.code, Some(4), "{}", ran.err);
-    assert!(ran.err.contains("not in the cache, and nothing may be fetched"), "{}", ran.err);
+    assert!(ran.err.contains("not in the cache, and `--offline` forbids the network"), "{}", ran.err);
     assert!(world.server.seen().is_empty());
 }
 

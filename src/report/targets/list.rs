@@ -27,7 +27,7 @@ fn gone(known: &NotBuilt) -> String {
     if last.is_empty() {
         known.why.clone()
     } else {
-        format!("{} (the last to have it: {})", known.why, last.join(", "))
+        format!("{} (last supported by {})", known.why, last.join(", "))
     }
 }
 
