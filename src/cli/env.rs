@@ -83,7 +83,7 @@ impl Env {
         let (target, tools) = variables(&self.select)?;
         let text = if self.json {
             let value = serde_json::json!({
-                "path": tools, "CROSS_COMPILE": format!("{}-", target.triple), "ARCH": target.arch,
+                "schema": 1, "path": tools, "CROSS_COMPILE": format!("{}-", target.triple), "ARCH": target.arch,
                 "target": target.name.as_str(), "triple": target.triple,
             });
             format!("{value:#}\n")

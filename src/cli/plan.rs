@@ -17,7 +17,10 @@ pub struct Plan {
     /// Explain why each stage runs: what changed since it was built last
     #[arg(long)]
     explain: bool,
-    /// As JSON
+    /// Show also what is not needed because its result or what depends on it is cached
+    #[arg(long, short)]
+    verbose: bool,
+    /// Print JSON (docs/json.md)
     #[arg(long, conflicts_with = "dot")]
     json: bool,
     /// As a graph for Graphviz
@@ -53,7 +56,7 @@ impl Plan {
         } else if self.dot {
             report::dot(&plan, &rows)
         } else {
-            report::text(&rows, self.explain)
+            report::text(&rows, self.explain, self.verbose)
         };
         super::print(&text)?;
         Ok(super::exit::DONE)

@@ -15,14 +15,14 @@ pub struct Row {
     pub kind: &'static str,
     /// The version, where there is one.
     pub version: String,
-    /// `cached`, `run` or `not needed`.
+    /// `cached`, `run` or `not-needed`.
     pub state: &'static str,
     /// The key; it is final when `known`.
     pub key: Key,
     /// Whether every source below it is known.
     pub known: bool,
     /// Seconds of processor time it is expected to take.
-    pub expected: f64,
+    pub expected_seconds: f64,
     /// The stages it needs.
     pub needs: Vec<StageName>,
     /// Why it runs: what changed since it was built last.
@@ -41,7 +41,7 @@ pub fn rows(
         let stage = plan.stage(id);
         let state = match states.get(id) {
             SchedulerState::Cached => "cached",
-            SchedulerState::Unneeded => "not needed",
+            SchedulerState::Unneeded => "not-needed",
             _ => "run",
         };
         let explained = state == "run" && stage.job().is_some();
@@ -52,7 +52,7 @@ pub fn rows(
             state,
             key: stage.key,
             known: known[id.0 as usize],
-            expected: expected(id),
+            expected_seconds: expected(id),
             needs: stage.needs.iter().map(|need| plan.stage(*need).name.clone()).collect(),
             why: if explained { why(id) } else { Vec::new() },
         }
@@ -60,13 +60,17 @@ pub fn rows(
     plan.ids().map(row).collect()
 }
 
-/// Returns a table, with reasons below each row where they are asked for.
-pub fn text(rows: &[Row], explain: bool) -> String {
-    let width = rows.iter().map(|row| row.stage.len()).max().unwrap_or(0);
+/// Returns a table, with reasons below each row where they are asked for, and what is not needed only where `all` is.
+pub fn text(rows: &[Row], explain: bool, all: bool) -> String {
+    let shown = || rows.iter().filter(|row| all || row.state != "not-needed");
+    let width = shown().map(|row| row.stage.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for row in rows {
-        let time =
-            if row.state == "run" { units::duration(Duration::from_secs_f64(row.expected)) } else { String::new() };
+    for row in shown() {
+        let time = if row.state == "run" {
+            units::duration(Duration::from_secs_f64(row.expected_seconds))
+        } else {
+            String::new()
+        };
         let key = if row.known { row.key.short() } else { "(source not fetched)".to_owned() };
         let line = format!("{:width$}  {:10}  {:>8}  {key}", row.stage, row.state, time);
         text += line.trim_end();
@@ -76,15 +80,15 @@ pub fn text(rows: &[Row], explain: bool) -> String {
         }
     }
     let run: Vec<_> = rows.iter().filter(|row| row.state == "run").collect();
-    let seconds: f64 = run.iter().map(|row| row.expected).sum();
+    let seconds: f64 = run.iter().map(|row| row.expected_seconds).sum();
     let cached = rows.iter().filter(|row| row.state == "cached").count();
     let time = units::duration(Duration::from_secs_f64(seconds));
     text + &format!("{} to run (about {time} of processor time), {cached} cached\n", run.len())
 }
 
-/// `{"schema": 1, "stages": […]}`
+/// `{"schema": 2, "stages": […]}`
 pub fn json(rows: &[Row]) -> String {
-    let value = serde_json::json!({ "schema": 1, "stages": rows });
+    let value = serde_json::json!({ "schema": 2, "stages": rows });
     format!("{value:#}\n")
 }
 

@@ -17,8 +17,8 @@ fn the_help_of_build_lists_its_options_by_purpose() {
 #[test]
 fn colours_are_used_when_they_are_asked_for() {
     let world = World::new();
-    let coloured = world.run(&["targets", "--color", "always"]).ok().out;
-    let plain = world.run(&["targets", "--color", "never"]).ok().out;
+    let coloured = world.run(&["build", "alpha", "--color", "always"]).ok().err;
+    let plain = world.run(&["build", "alpha", "--color", "never"]).ok().err;
     assert!(coloured.contains("\x1b[") && !plain.contains("\x1b["), "{coloured}{plain}");
     assert_eq!(world.run(&["--color", "sometimes", "targets"]).code, Some(2));
 }

@@ -5,3 +5,4 @@
 pub mod archives;
 pub mod gpg;
 pub mod http;
+pub mod schema;

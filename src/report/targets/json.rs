@@ -12,17 +12,18 @@ pub fn list(matrix: &Matrix, record: &Record) -> String {
         .iter()
         .map(|(name, known)| json!({ "name": name.as_str(), "why": known.why, "last": known.last }));
     let not_built: Vec<Value> = not_built.collect();
-    format!("{:#}\n", json!({ "schema": 2, "targets": targets, "not_built": not_built }))
+    format!("{:#}\n", json!({ "schema": 3, "targets": targets, "not_built": not_built }))
 }
 
-/// One, with the whole of its last proof.
+/// Returns one target with all that is recorded of it.
 pub fn one(target: &Target, record: &Record) -> String {
     let mut value = value(target, record);
     if let Some(proof) = record.targets.get(target.name.as_str())
         && let Ok(whole) = serde_json::to_value(proof)
     {
-        value["proof"]["record"] = whole;
+        value["tested"]["record"] = whole;
     }
+    value["schema"] = json!(3);
     format!("{value:#}\n")
 }
 
@@ -70,7 +71,7 @@ fn value(target: &Target, record: &Record) -> Value {
         "aliases": target.aliases,
         "facts": target.facts,
         "notes": target.notes,
-        "proof": record.targets.get(target.name.as_str()).map(|proof| {
+        "tested": record.targets.get(target.name.as_str()).map(|proof| {
             let standing = standing(proof);
             json!({ "state": standing.state, "day": standing.day })
         }),

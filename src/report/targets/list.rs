@@ -7,7 +7,7 @@ use crate::record::Record;
 use crate::report::style::pad;
 use unicode_width::UnicodeWidthStr as _;
 
-const HEADS: [&str; 8] = ["TARGET", "TRIPLE", "TIER", "ARCH", "TOOLCHAIN", "SUMMARY", "EXPECTED", "PROVEN"];
+const HEADS: [&str; 8] = ["TARGET", "TRIPLE", "TIER", "ARCH", "TOOLCHAIN", "SUMMARY", "EXPECTED", "TESTED"];
 
 fn cells(target: &Target, record: &Record) -> [String; 8] {
     [
@@ -24,11 +24,7 @@ fn cells(target: &Target, record: &Record) -> [String; 8] {
 
 fn gone(known: &NotBuilt) -> String {
     let last: Vec<String> = known.last.iter().map(|(project, version)| format!("{project} {version}")).collect();
-    if last.is_empty() {
-        known.why.clone()
-    } else {
-        format!("{} (last supported by {})", known.why, last.join(", "))
-    }
+    if last.is_empty() { known.why.clone() } else { format!("{} (last supported by {})", known.why, last.join(", ")) }
 }
 
 /// As columns.
