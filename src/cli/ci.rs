@@ -49,7 +49,8 @@ impl Ci {
         }
         let session = self.select.session()?;
         let request = self.select.request(&session, true)?;
-        let Groups { groups, every_job } = groups(&session, &request)?;
+        let preflight = Preflight::of(&session, &request, Goal::Build, session.store()?)?;
+        let Groups { groups, every_job } = groups(&session, &request, &preflight);
         let shards = divide(&groups, count);
         if let Some(part) = self.shard.filter(|part| part.number > shards.len()) {
             let problem =
@@ -100,14 +101,16 @@ impl Ci {
     }
 }
 
-struct Groups {
-    groups: Vec<Group>,
+/// Targets that stay together.
+pub(super) struct Groups {
+    pub(super) groups: Vec<Group>,
     // Processor seconds of what every job builds: the host's libraries.
     every_job: f64,
 }
 
-fn groups(session: &Session, request: &Request) -> Result<Groups, CliError> {
-    let Preflight { plan, forecasts, .. } = Preflight::of(session, request, Goal::Build, session.store()?)?;
+/// Returns the targets of a request by the toolchains that they share.
+pub(super) fn groups(session: &Session, request: &Request, preflight: &Preflight) -> Groups {
+    let Preflight { plan, forecasts, .. } = preflight;
     let toolchain =
         |name: &TargetName| session.config.matrix.targets.get(name).map(|target| target.toolchain.to_string());
     let mut groups: Vec<(String, Group)> = Vec::new();
@@ -127,7 +130,7 @@ fn groups(session: &Session, request: &Request) -> Result<Groups, CliError> {
             None => every_job += seconds,
         }
     }
-    Ok(Groups { groups: groups.into_iter().map(|(_, group)| group).collect(), every_job })
+    Groups { groups: groups.into_iter().map(|(_, group)| group).collect(), every_job }
 }
 
 fn command(select: &Select) -> String {

@@ -1,13 +1,19 @@
 //! `crossmill plan`.
 
-use super::CliResult;
 use super::options::Select;
+use super::{CliError, CliResult};
+use crate::plan::Request;
 use crate::plan::explain;
 use crate::plan::{KeyInputs, StageId};
 use crate::report::plan as report;
+use crate::report::simulation::Simulation;
 use crate::run::Goal;
+use crate::run::Session;
 use crate::run::preflight::Preflight;
+use crate::run::shards::divide;
+use crate::run::simulation::{self, Machine, Schedule, Task};
 use clap::Args;
+use std::num::NonZeroUsize;
 
 /// Show what a build would do: the graph, what is cached, what runs, and why
 #[derive(Debug, Args)]
@@ -26,6 +32,12 @@ pub struct Plan {
     /// As a graph for Graphviz
     #[arg(long)]
     dot: bool,
+    /// Compute what the run would take on a machine of N cores, from recorded times
+    #[arg(long, value_name = "N", conflicts_with_all = ["dot", "explain"])]
+    simulate_cores: Option<NonZeroUsize>,
+    /// Divide the targets among this many such machines, as `crossmill ci` does
+    #[arg(long, value_name = "N", requires = "simulate_cores")]
+    nodes: Option<NonZeroUsize>,
 }
 
 impl Plan {
@@ -33,8 +45,14 @@ impl Plan {
     pub fn run(self) -> CliResult {
         let session = self.select.session()?;
         let request = self.select.request(&session, true)?;
-        let Preflight { plan, store, survey, states, forecasts, .. } =
-            Preflight::of(&session, &request, Goal::Build, session.store()?)?;
+        let preflight = Preflight::of(&session, &request, Goal::Build, session.store()?)?;
+        if let Some(cores) = self.simulate_cores {
+            let nodes = self.nodes.unwrap_or(NonZeroUsize::MIN);
+            let simulation = simulation(&session, &request, &preflight, (cores, nodes))?;
+            super::print(&if self.json { simulation.json() } else { simulation.text() })?;
+            return Ok(super::exit::DONE);
+        }
+        let Preflight { plan, store, survey, states, forecasts, .. } = preflight;
         let expected = |id: StageId| forecasts[id.0 as usize].cpu;
         let why = |id: StageId| -> Vec<String> {
             let stage = plan.stage(id);
@@ -61,4 +79,39 @@ impl Plan {
         super::print(&text)?;
         Ok(super::exit::DONE)
     }
+}
+
+// With several machines: that of the one that ends last.
+fn simulation(
+    session: &Session,
+    request: &Request,
+    preflight: &Preflight,
+    (cores, nodes): (NonZeroUsize, NonZeroUsize),
+) -> Result<Simulation, CliError> {
+    let Preflight { plan, states, forecasts, .. } = preflight;
+    let all = simulation::tasks::of_plan(
+        plan,
+        states,
+        forecasts,
+        &preflight.store.times()?,
+        crate::process::probe::processors(),
+    );
+    let machine = Machine { cores: cores.get(), share: 1.0 };
+    let parts: Vec<Vec<Task>> = if nodes.get() == 1 {
+        vec![all]
+    } else {
+        let shards = divide(&super::ci::groups(session, request, preflight).groups, nodes);
+        shards.iter().map(|shard| simulation::tasks::of_targets(&all, &shard.targets)).collect()
+    };
+    let (stages, unrecorded) = parts
+        .iter()
+        .flatten()
+        .fold((0, 0), |(stages, unrecorded), task| (stages + 1, unrecorded + usize::from(!task.recorded)));
+    let simulated = parts.into_iter().map(|tasks| (simulation::simulate(&tasks, machine), tasks));
+    let simulated: Vec<(Schedule, Vec<Task>)> = simulated.collect();
+    let cpu = simulated.iter().map(|(schedule, _)| schedule.cpu).sum();
+    let last = simulated.into_iter().max_by(|(a, _), (b, _)| a.wall.total_cmp(&b.wall));
+    let (schedule, tasks) = last.unwrap_or_default();
+    let savings = simulation::savings(&tasks, machine, &schedule);
+    Ok(Simulation { machine, nodes: nodes.get(), tasks, schedule, savings, cpu, stages, unrecorded })
 }

@@ -20,6 +20,7 @@ mod inherit;
 pub mod isolation;
 pub mod jobs;
 mod limits;
+pub mod machine_cpu;
 pub mod memory;
 pub mod oom;
 pub mod probe;

@@ -18,6 +18,7 @@ pub mod plain;
 pub mod plan;
 pub mod release;
 pub mod runs;
+pub mod simulation;
 pub mod style;
 pub mod table;
 pub mod targets;

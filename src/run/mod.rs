@@ -19,6 +19,7 @@ mod required_tools;
 pub mod scheduler;
 pub mod session;
 pub mod shards;
+pub mod simulation;
 mod source_checks;
 pub mod stage;
 pub mod states;

@@ -101,6 +101,12 @@ impl Times {
         found.filter(|time| time.cpu.is_finite() && time.cpu >= 0.0)
     }
 
+    /// Returns what the stages of a package took, whatever they were built for.
+    pub fn of_package<'a>(&'a self, package: &str) -> impl Iterator<Item = &'a StageTime> {
+        let name = format!("/{package} ");
+        self.stages.iter().filter(move |(key, _)| key.contains(&name)).map(|(_, time)| time)
+    }
+
     /// Keeps what a stage took this time.
     pub fn set(&mut self, stage: &str, version: &str, configuration: &str, time: StageTime) {
         self.stages.insert(key(stage, version, configuration), time);

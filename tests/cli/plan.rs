@@ -224,3 +224,38 @@ fn options_of_a_target_reach_a_recipes_scripts_and_arguments_for_their_versions(
     assert!(!script.contains("C=3"));
     assert!(!run("alpha").contains("A=1"));
 }
+
+#[test]
+fn a_plan_is_simulated_on_a_machine_that_does_not_exist() {
+    let world = World::new();
+    let text = world.run(&["plan", "alpha", "gamma", "--simulate-cores", "64"]).ok().out;
+    assert!(text.starts_with("11 stages on 64 cores: "), "{text}");
+    assert!(text.contains("critical path:\n") && text.contains("/kernel\n"), "{text}");
+    assert!(text.contains("note: of 5 stages no step was ever recorded"), "{text}");
+    // Recorded steps, and the same steps for a target that was never built.
+    world.run(&["build", "alpha"]).ok();
+    let simulate = |args: &[&str]| {
+        let out = world.run(&[&["plan", "--simulate-cores", "2", "--json"], args].concat()).ok().out;
+        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/plan-simulation.schema.json");
+        let schema = serde_json::from_str(&fs_err::read_to_string(schema).unwrap()).unwrap();
+        let errors: Vec<String> =
+            jsonschema::validator_for(&schema).unwrap().iter_errors(&value).map(|error| error.to_string()).collect();
+        assert_eq!(errors, Vec::<String>::new());
+        value
+    };
+    let gamma = simulate(&["gamma"]);
+    assert_eq!((gamma["stages"].as_u64(), gamma["unrecorded_stages"].as_u64()), (Some(2), Some(0)), "{gamma}");
+    assert_eq!(gamma["critical_path"][0]["stage"], "gamma/tool");
+    assert_eq!(simulate(&["alpha"])["stages"], 0);
+    let text = world.run(&["plan", "alpha", "--simulate-cores", "2"]).ok().out;
+    assert_eq!(text, "nothing to run: every result exists");
+    // Two machines each build what they need; targets that share a toolchain stay together.
+    let nodes = simulate(&["alpha", "beta", "gamma", "--set", "level=two", "--nodes", "2"]);
+    let one = simulate(&["alpha", "beta", "gamma", "--set", "level=two"]);
+    assert!(nodes["wall_seconds"].as_f64() <= one["wall_seconds"].as_f64(), "{nodes} {one}");
+    assert!(nodes["stages"].as_u64() > one["stages"].as_u64(), "the library is built twice");
+    for wrong in [&["--simulate-cores", "0"][..], &["--nodes", "2"], &["--simulate-cores", "2", "--dot"]] {
+        assert_eq!(world.run(&[&["plan", "alpha"], wrong].concat()).code, Some(2), "{wrong:?}");
+    }
+}

@@ -8,6 +8,7 @@ use crate::config::expect::Expectation;
 use crate::plan::KeyInputs;
 use crate::plan::job::{Job, JobStep};
 use crate::process::isolation::{Isolation, Support, View};
+use crate::process::machine_cpu::machine_cpu;
 use crate::process::{self, Outcome, Token};
 use crate::run::build_log::{self, Class};
 use crate::run::context::{RunContext, StageEnd};
@@ -288,10 +289,12 @@ impl Runner<'_> {
         let command = self.command(space, lock, step, &log);
         let kills = process::oom::kills();
         let mut running = process::spawn(Path::new("/proc/self/exe"), &command, Some(&self.shared.jobs))?;
-        let before = self.shared.ledger.used();
+        let (before, machine) = (self.shared.ledger.used(), machine_cpu());
         let ended = self.attend(&mut running, &log).await;
         let cpu = ended.as_ref().map_or(0.0, |ended| ended.outcome.usage.user + ended.outcome.usage.system);
-        let all = self.shared.ledger.used() - before;
+        // Of the run, and of everybody on this machine.
+        let others = machine_cpu().zip(machine).map_or(0.0, |(now, before)| now - before);
+        let all = (self.shared.ledger.used() - before).max(others);
         self.shared.ledger.end(cpu);
         let attended = ended?;
         self.times.push(attended.time(&step.name, all));
@@ -521,10 +524,10 @@ struct Attended {
 }
 
 impl Attended {
-    // `all` is the processor time of the whole run meanwhile.
+    // `all` is the processor time of the whole run meanwhile, and of the machine.
     fn time(&self, step: &str, all: f64) -> StepTime {
         let cpu = self.outcome.usage.user + self.outcome.usage.system;
-        // Beside another stage it had fewer processors than it could use.
+        // Beside another stage, or other programs, it had fewer processors than it could use.
         let alone = cpu > 0.85 * all && self.seconds > 1.0;
         StepTime {
             name: step.to_owned(),
