@@ -20,6 +20,9 @@ pub fn render(stage: &str, failure: &Failure, style: Style) -> String {
     if !failure.log.is_empty() {
         lines.push(hint("log:      ", &failure.log));
     }
+    for file in &failure.evidence {
+        lines.push(hint("evidence: ", &harmless(file)));
+    }
     // Without a log no step ran: there is nothing to read or to reproduce.
     if !failure.log.is_empty() {
         lines.push(hint("read it:  ", &log_command(stage)));
@@ -69,6 +72,7 @@ mod tests {
             ],
             log: "/home/u/.cache/crossmill/runs/7/arm64.gcc.all-gcc.log".to_owned(),
             reproduce: String::new(),
+            evidence: Vec::new(),
         };
         insta::assert_snapshot!(render("arm64/gcc", &failure, Style::PLAIN));
     }

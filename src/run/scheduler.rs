@@ -384,6 +384,7 @@ impl Scheduler {
                     excerpt: text.lines().skip(1).map(str::to_owned).collect(),
                     log: String::new(),
                     reproduce: String::new(),
+                    evidence: Vec::new(),
                 }),
                 result: None,
                 time: None,

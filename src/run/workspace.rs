@@ -301,7 +301,7 @@ pub fn reproduce(name: &str, key: &Key, job: &Job, inputs: &StageInputs) -> Stri
     script
 }
 
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-=:,@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

@@ -51,3 +51,26 @@ fn a_failure_has_its_class_everywhere() {
     let ran = world.run(&["build", "alpha", "--json", "--stage-timeout", "2s"]);
     assert!(ran.out.contains("\"class\": \"timeout\""), "{}", ran.out);
 }
+
+#[test]
+fn a_compiler_that_crashes_leaves_its_command_and_source() {
+    let world = World::new();
+    // A driver whose compiler proper dies, as in a real crash; the preprocessor is the real one.
+    let crash = "printf '#define ANSWER 42\\\\nint x = ANSWER;\\\\n' > x.c; mkdir -p bin; \
+                 printf '#!/bin/sh\\\\ncase \\\"$*\\\" in *-E*) exec $(gcc -print-prog-name=cc1) \\\"$@\\\";; esac; kill -SEGV $$\\\\n' > bin/cc1; \
+                 chmod +x bin/cc1; printf 'x.o: x.c\\\\n\\\\tgcc -B bin/ -c x.c -o x.o\\\\n' > Crash; make -f Crash";
+    world.edit("data/recipes/tool.toml", "run = [\"make\"]", &format!("script = \"{crash}\""));
+    let ran = world.run(&["build", "alpha", "--json"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let stages = json["stages"].as_array().unwrap();
+    let failure = &stages.iter().find(|stage| stage["name"] == "alpha/tool").unwrap()["failure"];
+    assert_eq!(failure["class"], "internal-compiler-error", "{failure:#}");
+    let evidence =
+        world.entries("work").iter().map(|work| work.join("logs")).find(|logs| logs.join("compiler-crash.sh").exists());
+    let evidence = evidence.unwrap_or_else(|| panic!("{failure:#}"));
+    let script = fs_err::read_to_string(evidence.join("compiler-crash.sh")).unwrap();
+    assert!(script.ends_with("gcc -B bin/ -c x.c -o x.o\n"), "{script}");
+    assert!(fs_err::read_to_string(evidence.join("compiler-crash.i")).unwrap().contains("int x = 42;"));
+    assert_eq!(failure["evidence"].as_array().unwrap().len(), 2);
+}

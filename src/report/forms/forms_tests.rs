@@ -56,6 +56,7 @@ fn run() -> Vec<Stamped> {
         excerpt: vec!["FAIL \x1b[31m<b>#1</b> a|b ``` ]]> \u{fffd}".into()],
         log: "/runs/1/x y%.log".into(),
         reproduce: "crossmill reproduce i386/btf".into(),
+        evidence: Vec::new(),
     };
     let failed = |why: &str| StageOutcome::Failed { why: why.into() };
     events.push(finished("i386/btf", failed("3 differ"), fail, Some(failure(Class::Other, "3 differ"))));

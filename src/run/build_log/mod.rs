@@ -7,10 +7,12 @@
 mod activity;
 pub mod boot;
 mod classify;
+mod compiler_crash;
 mod excerpt;
 
 pub use activity::activity;
 pub use classify::Class;
+pub use compiler_crash::{CrashedCommand, crashed_command};
 pub use excerpt::{Finding, Scanner, excerpt, read};
 
 /// Returns whether `line` starts with `word` as a whole word.

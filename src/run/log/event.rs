@@ -383,4 +383,7 @@ pub struct Failure {
     pub log: String,
     /// The command that shows it again.
     pub reproduce: String,
+    /// Files that show it: of a compiler that crashed the command and the preprocessed source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
 }

@@ -178,6 +178,7 @@ impl Recorder {
             ],
             log: "/runs/1/arm64.gcc.all-gcc.log".into(),
             reproduce: "crossmill reproduce arm64/gcc".into(),
+            evidence: Vec::new(),
         };
         self.at(
             at,

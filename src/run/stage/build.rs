@@ -60,9 +60,9 @@ pub async fn run(shared: &RunContext, work: StageWork, token: Token) -> Result<S
     runner.run().await
 }
 
-struct Runner<'a> {
-    shared: &'a RunContext,
-    work: StageWork,
+pub(super) struct Runner<'a> {
+    pub(super) shared: &'a RunContext,
+    pub(super) work: StageWork,
     token: Option<Token>,
     usage: Usage,
     began: Instant,
@@ -329,6 +329,10 @@ impl Runner<'_> {
             .unwrap_or_default();
         let killed = process::oom::kills().zip(kills).is_some_and(|(now, before)| now > before);
         let class = if late { Class::Timeout } else { failure_class::of_step(found.class, outcome.status, killed) };
+        let evidence = match class {
+            Class::InternalCompilerError => self.crash_evidence(space, lock, step, &log).await,
+            _ => Vec::new(),
+        };
         let excerpt = self.with_refusal(found.excerpt);
         let failure = Failure {
             step: step.name.clone(),
@@ -337,11 +341,12 @@ impl Runner<'_> {
             excerpt,
             log: log.display().to_string(),
             reproduce: format!("crossmill reproduce {name}"),
+            evidence,
         };
         Ok(StepEnd::Ended(StageOutcome::Failed { why: format!("{}: {ended}", step.name) }, Some(failure)))
     }
 
-    fn command(&self, space: &Workspace, lock: &Lock, step: &JobStep, log: &Path) -> process::Command {
+    pub(super) fn command(&self, space: &Workspace, lock: &Lock, step: &JobStep, log: &Path) -> process::Command {
         let path = |name: &str| space.root().join(name).display().to_string();
         let mut env: BTreeMap<String, String> = step
             .env
@@ -429,7 +434,7 @@ impl Runner<'_> {
     }
 
     // Waits for the step and reports what it does.
-    async fn attend(&self, running: &mut process::Running, log: &Path) -> Result<Attended, Error> {
+    pub(super) async fn attend(&self, running: &mut process::Running, log: &Path) -> Result<Attended, Error> {
         let mut told = Stop::No;
         let mut late = false;
         let mut tail = LogTail::new(log.to_owned());
@@ -514,8 +519,8 @@ impl Runner<'_> {
 }
 
 // A step that is over.
-struct Attended {
-    outcome: Outcome,
+pub(super) struct Attended {
+    pub(super) outcome: Outcome,
     // Whether the time limit ended it.
     late: bool,
     units: u64,

@@ -85,6 +85,7 @@ pub fn failure(name: &str, step: Option<&JobStep>, account: &CheckResult) -> Fai
         excerpt: excerpt(account, &evidence),
         log: evidence,
         reproduce: format!("crossmill reproduce {name}"),
+        evidence: Vec::new(),
     }
 }
 

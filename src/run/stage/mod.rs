@@ -2,5 +2,6 @@
 
 pub mod build;
 pub mod check;
+mod evidence;
 pub mod fetch;
 pub mod unpack;
