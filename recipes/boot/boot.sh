@@ -6,7 +6,8 @@
 # QEMU_SERIAL (its serial ports; `stdio` if not given), QEMU_MEMORY, CONSOLE (the kernel's name of it), END (`poweroff` or `restart`),
 # KERNEL, INITRD, DTB (a device tree for it; may be empty), DEST, CROSSMILL, LIMIT (seconds), LOG_BYTES, COMPILER and LINKER (the first
 # lines of their --version), PROCESS (`yes`: KERNEL is a program of this machine, and
-# qemu is not used), BTF (bytes of /sys/kernel/btf/vmlinux, or `none`)
+# qemu is not used), BTF (bytes of /sys/kernel/btf/vmlinux, or `none`), MODULES (the
+# modules of which init must load one; may be empty)
 set -eu
 
 EVIDENCE=
@@ -54,5 +55,5 @@ esac
 "$CROSSMILL" recipe boot-log --result "$DEST/verdict" --console console.raw --emulator-log "$DEST/qemu.log" \
   --emulator "$QEMU" --emulator-version "$version" --machine "$QEMU_MACHINE" --cpu "$QEMU_CPU" --name "$CONSOLE" --end "$END" \
   --ended "$ended" --seconds "$seconds" --limit "$LIMIT" --log-bytes "$LOG_BYTES" \
-  --compiler "$COMPILER" --linker "$LINKER" --btf "$BTF"
+  --compiler "$COMPILER" --linker "$LINKER" --btf "$BTF" --modules "${MODULES:-}"
 if ! grep -q '^state pass' "$DEST/verdict"; then tail -n 15 "$DEST/console.log"; fi

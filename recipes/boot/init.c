@@ -69,6 +69,34 @@ static void btf(void) {
 #include MORE
 #endif
 
+#ifdef MODULES
+// Loads the first module that the kernel takes: one whose hardware is missing refuses, but not all of them do.
+static void load_a_module(void) {
+	static const char *const names[] = { MODULES };
+	unsigned int at;
+	for (at = 0; at < sizeof(names) / sizeof(names[0]); at++) {
+		char text[160] = "/";
+		int length = append(text, 1, 150, names[at]);
+		int file, failed;
+		append(text, length, 150, ".ko");
+		file = open(text, O_RDONLY);
+		failed = file < 0 ? -1 : (int)syscall(__NR_finit_module, file, "", 0);
+		text[0] = 0;
+		if (!failed) {
+			say("kmod loaded ", names[at]);
+			return;
+		}
+		length = append(text, 0, 120, names[at]);
+		length = append(text, length, 150, ": error ");
+		text[length++] = (char)('0' + errno / 100 % 10);
+		text[length++] = (char)('0' + errno / 10 % 10);
+		text[length++] = (char)('0' + errno % 10);
+		text[length] = 0;
+		say("kmod refused ", text);
+	}
+}
+#endif
+
 int main(int argc, char **argv) {
 	int restart = argc > 1 && strcmp(argv[1], "restart") == 0;
 	give_a_console();
@@ -83,6 +111,9 @@ int main(int argc, char **argv) {
 		say("cannot mount /sys", "");
 	version();
 	btf();
+#ifdef MODULES
+	load_a_module();
+#endif
 #ifdef MORE
 	more();
 #endif

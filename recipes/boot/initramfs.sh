@@ -1,5 +1,5 @@
 #!/bin/sh
-# initramfs.sh INIT: an initramfs of /init and /dev/console to stdout, in the
+# initramfs.sh INIT [FILE…]: an initramfs of /init, the files and /dev/console to stdout, in the
 # format `newc` of the kernel's Documentation/driver-api/early-userspace/buffer-format.rst.
 # Root owns all of it and its dates are SOURCE_DATE_EPOCH, whoever makes it.
 set -eu
@@ -25,9 +25,15 @@ pad() {
 
 entry 040755 0 0 0 dev
 entry 020600 0 5 1 dev/console
-size=$(wc -c < "$init")
-size=$((size))
-entry 0100755 "$size" 0 0 init
-cat "$init"
-pad "$size"
+# content MODE FILE NAME
+content() {
+  size=$(wc -c < "$2")
+  size=$((size))
+  entry "$1" "$size" 0 0 "$3"
+  cat "$2"
+  pad "$size"
+}
+content 0100755 "$init" init
+shift
+for file; do content 0100644 "$file" "${file##*/}"; done
 entry 0 0 0 0 'TRAILER!!!'

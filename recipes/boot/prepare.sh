@@ -14,6 +14,29 @@ EVIDENCE=build.log
 if [ -z "$QEMU" ] && [ "${PROCESS:-}" != yes ]; then finish unsupported "qemu has no machine for $NAME"; fi
 if [ ! -f "$KERNEL" ]; then finish fail "the kernel's build left no ${KERNEL##*/}"; fi
 . "${0%/*}/../check/nolibc.sh"
+
+# The smallest modules that need no other, drivers last, since those refuse to load without their hardware.
+modules=
+if [ "${MODULES:-}" = yes ] && grep '^CONFIG_MODULES=y' "$LINUX/config" > /dev/null && [ -d "$LINUX/lib/modules" ]; then
+  find "$LINUX/lib/modules" -name '*.ko' -type f -size -512k | while read -r file; do
+    case $file in */drivers/*) after=1 ;; *) after=0 ;; esac
+    echo "$after $(wc -c < "$file") $file"
+  done | sort -k 1,1n -k 2,2n -k 3 | head -n 60 > candidates
+  while read -r _ _ file; do
+    "${CROSS}objcopy" -O binary --only-section=.modinfo "$file" modinfo
+    if tr '\0' '\n' < modinfo | grep -x 'depends=' > /dev/null; then
+      cp "$file" .
+      file=${file##*/}
+      modules="$modules ${file%.ko}"
+    fi
+    if [ "$(echo "$modules" | wc -w)" -ge 6 ]; then break; fi
+  done < candidates
+  if [ -z "$modules" ]; then echo "no module to load: none is uncompressed and needs no other"; fi
+fi
+modules=${modules# }
+if [ -n "$modules" ]; then
+  USER_FLAGS="$USER_FLAGS -DMODULES=\"$(echo "$modules" | sed 's/ /\",\"/g')\""
+fi
 if ! compile -Os -static -nostdlib -Wall "$FILES/init.c" -lgcc -o init > "$DEST/build.log" 2>&1; then
   finish fail "init does not compile: $(cause "$DEST/build.log")"
 fi
@@ -28,7 +51,8 @@ for file in init "$LINUX/vmlinux"; do
     finish fail "${file##*/} is \`$found\`, the target is \`$DATA\`"
   fi
 done
-sh -eu "$FILES/initramfs.sh" init > initrd
+# shellcheck disable=SC2046 # names of modules
+sh -eu "$FILES/initramfs.sh" init $(for name in $modules; do echo "$name.ko"; done) > initrd
 
 btf=none
 if grep '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config" > /dev/null && grep '^CONFIG_SYSFS=y' "$LINUX/config" > /dev/null; then
@@ -56,5 +80,6 @@ fi
   echo "LINKER='$("${CROSS}ld" --version | head -n 1)'"
   echo "BTF=$btf"
   echo "DTB=$dtb"
+  echo "MODULES='$modules'"
 } > facts.sh
 cat facts.sh

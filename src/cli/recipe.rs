@@ -123,6 +123,9 @@ struct BootLog {
     /// The size of the section .BTF, or `none`
     #[arg(long, value_name = "BYTES")]
     btf: String,
+    /// The modules that init tries to load, separated by blanks; one of them must load
+    #[arg(long, value_name = "NAMES", default_value = "", hide_default_value = true)]
+    modules: String,
 }
 
 fn state(text: &str) -> Result<Verdict, String> {
@@ -239,6 +242,7 @@ impl BootLog {
             seconds: self.seconds,
             tools: [&self.compiler, &self.linker],
             btf: &self.btf,
+            modules: &self.modules,
         });
         let emulators = dir.join("qemu.log");
         let evidence = [("console.log", !raw.is_empty()), ("qemu.log", result.state != Verdict::Pass)];

@@ -41,6 +41,8 @@ pub struct Boot<'a> {
     pub tools: [&'a str; 2],
     /// The size of `/sys/kernel/btf/vmlinux` by the section `.BTF`, or `none`.
     pub btf: &'a str,
+    /// The modules that init tries to load, separated by blanks: one of them must load. Empty where there are none.
+    pub modules: &'a str,
 }
 
 /// Returns the console's text: no NUL, no carriage return.
@@ -57,7 +59,11 @@ pub fn classify(boot: &Boot<'_>) -> CheckResult {
     let log = Console { boot, lines: text.lines().collect(), text: &text };
     let mut result = match log.emulator().or_else(|| log.kernel()).or_else(|| log.init()) {
         Some((state, why)) => CheckResult { state, why: Some(why), ..CheckResult::default() },
-        None => CheckResult { summary: Some(format!("booted in {} s", boot.seconds)), ..CheckResult::default() },
+        None => {
+            let module = log.reported("kmod loaded").map(|name| format!(", loaded {name}")).unwrap_or_default();
+            let summary = format!("booted in {} s{module}", boot.seconds);
+            CheckResult { summary: Some(summary), ..CheckResult::default() }
+        }
     };
     result.figures.push(("seconds".to_owned(), boot.seconds as f64));
     if result.state == Verdict::Pass
@@ -227,7 +233,13 @@ impl Console<'_> {
         if let Some(tool) = boot.tools.iter().find(|tool| !version.contains(**tool)) {
             return fail(format!("the kernel was not built by `{tool}`: /proc/version is `{version}`"));
         }
-        let btf = self.reported("btf").unwrap_or("not told");
+        if !boot.modules.is_empty() && self.reported("kmod loaded").is_none() {
+            return fail(match self.reported("kmod refused") {
+                Some(refused) => format!("the kernel loads none of its modules ({}): {refused}", boot.modules),
+                None => format!("init did not report on the modules {}", boot.modules),
+            });
+        }
+        let btf = self.reported("btf").unwrap_or("not reported");
         if btf != boot.btf {
             let expected = boot.btf;
             return fail(format!(
@@ -288,6 +300,17 @@ mod tests {
     fn a_boot_that_comes_to_its_end_passes() {
         let result = classify(&boot(GOOD));
         assert_eq!(result.to_string(), "state pass\nsummary booted in 3 s\nfigure seconds 3\nfigure btf_bytes 12\n");
+    }
+
+    #[test]
+    fn one_module_must_load() {
+        let with = |lines: &str| GOOD.replace("crossmill: ends", &format!("{lines}crossmill: ends"));
+        let (refused, loaded) = ("crossmill: kmod refused a: error 008\n", "crossmill: kmod loaded b\n");
+        let all = [with(""), with(refused), with(&format!("{refused}{loaded}"))];
+        let results: Vec<_> = all.iter().map(|console| classify(&Boot { modules: "a b", ..boot(console) })).collect();
+        assert_eq!(results[0].why.as_deref(), Some("init did not report on the modules a b"));
+        assert_eq!(results[1].why.as_deref(), Some("the kernel loads none of its modules (a b): a: error 008"));
+        assert_eq!(results[2].summary.as_deref(), Some("booted in 3 s, loaded b"));
     }
 
     #[test]
