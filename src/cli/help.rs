@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 const GROUPS: [(&str, &str); 5] = [
     ("Build", "build plan fetch check ci"),
     ("Results", "report diff shell env log reproduce timeline runs"),
-    ("Release", "package install upgrade remove record"),
+    ("Release", "package publish install upgrade remove record"),
     ("Debug information", "sframe btf inline-btf"),
     ("Setup", "doctor targets store completions recipe"),
 ];

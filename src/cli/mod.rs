@@ -18,6 +18,7 @@ mod log;
 mod options;
 mod package;
 mod plan;
+mod publish;
 mod recipe;
 mod record;
 mod report;
@@ -94,6 +95,7 @@ enum Command {
     Ci(ci::Ci),
     Fetch(build::Fetch),
     Package(package::Package),
+    Publish(publish::Publish),
     Install(install::Install),
     Upgrade(install::Upgrade),
     Remove(install::Remove),
@@ -250,6 +252,7 @@ fn run(command: Command) -> CliResult {
         Command::Ci(command) => command.run(),
         Command::Fetch(command) => command.run(),
         Command::Package(command) => command.run(),
+        Command::Publish(command) => command.run(),
         Command::Install(command) => command.run(),
         Command::Upgrade(command) => command.run(),
         Command::Remove(command) => command.run(),

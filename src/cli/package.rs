@@ -192,9 +192,7 @@ impl Package {
         });
         let earlier = earlier.transpose()?;
         let lacking = found.lacking.iter().map(|(target, why)| (target.to_string(), why.clone())).collect();
-        let notes = report::release::notes::markdown(&release.index, &lacking, earlier.as_ref());
-        let page = report::release::page::html(&release.index);
-        release.finish(&[("RELEASE.md", notes), ("index.html", page)], signer)?;
+        release.finish(&report::release::pages(&release.index, &lacking, earlier.as_ref()), signer)?;
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ pub mod sbom;
 pub mod sign;
 pub mod tarball;
 pub mod tree;
+pub mod upload;
 pub mod verify;
 
 use crate::base::{Diagnose, units};

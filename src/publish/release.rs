@@ -7,7 +7,7 @@ use super::index::{Entry, FILE, File, Index};
 use super::sign::Signer;
 use super::{Error, tree};
 use crate::base::files;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,29 @@ pub const SUMS: &str = "SHA256SUMS";
 /// kernel.org's name of the sums in a directory of archives.
 const DIRECTORY_SUMS: &str = "sha256sums.asc";
 const META: &str = "meta";
+const NOTES: &str = "RELEASE.md";
+const PAGE: &str = "index.html";
+/// The ends of the names of detached signatures.
+pub const SIGNATURES: [&str; 2] = ["asc", "minisig"];
+
+/// Returns the paths of everything that describes the release of `index` as a whole, whether it exists or not, in the order in
+/// which it may be replaced: each signature before what it signs, the index last.
+#[must_use]
+pub fn documents(index: &Index) -> Vec<String> {
+    let directories: BTreeSet<&str> =
+        index.archives.iter().map(Entry::directory).filter(|directory| !directory.is_empty()).collect();
+    let sums = directories.into_iter().map(|directory| format!("{directory}/{DIRECTORY_SUMS}"));
+    let signed =
+        [SUMS, FILE].map(|name| SIGNATURES.map(|end| format!("{name}.{end}")).into_iter().chain([name.to_owned()]));
+    let [of_sums, of_index] = signed;
+    sums.chain(of_sums).chain([NOTES, PAGE].map(str::to_owned)).chain(of_index).collect()
+}
+
+/// Returns whether a path of [`documents`] is a signature.
+#[must_use]
+pub fn is_signature(path: &str) -> bool {
+    SIGNATURES.iter().any(|end| path.strip_suffix(end).is_some_and(|rest| rest.ends_with('.')))
+}
 
 /// A release that is being written, locked against other writers.
 #[derive(Debug)]
@@ -48,6 +71,20 @@ impl Release {
             Err(error) => return Err(error.into()),
         };
         Ok(Self { dir: dir.to_owned(), index, _lock: lock })
+    }
+
+    /// Returns a release of `index` in the empty directory `dir`, for its documents alone.
+    pub fn staged(dir: &Path, index: Index) -> Result<Self, Error> {
+        Ok(Self { index, ..Self::open(dir)? })
+    }
+
+    /// Opens the release in `dir`, which must exist.
+    pub fn existing(dir: &Path) -> Result<Self, Error> {
+        if !dir.join(FILE).is_file() {
+            let why = "it is not a release of `crossmill package --release`".to_owned();
+            return Err(Error::Index { path: dir.join(FILE).display().to_string(), why });
+        }
+        Self::open(dir)
     }
 
     /// Returns the directory of archives that belong in `directory`.
@@ -133,7 +170,7 @@ impl Release {
 
     // A signature of other bytes is worse than none, so the old one goes first.
     fn write_signed(&self, name: &str, text: &[u8], signer: Option<&Signer>) -> Result<(), Error> {
-        for end in ["asc", "minisig"] {
+        for end in SIGNATURES {
             self.remove(&format!("{name}.{end}"))?;
         }
         if let Some(signer) = signer {

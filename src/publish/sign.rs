@@ -1,6 +1,7 @@
 //! Signatures by the publisher's own programs: gpg, which also reaches keys on a smart card, or minisign. No secret key
 //! is read here.
 
+use super::verify::PublicKey;
 use super::{Error, run_tool};
 use crate::process::Tool;
 use std::io;
@@ -56,6 +57,25 @@ impl Signer {
             Self::Gpg { .. } => "asc",
             Self::Minisign { .. } => "minisig",
         }
+    }
+
+    /// Returns its public part.
+    pub fn public(&self) -> Result<PublicKey, Error> {
+        let (name, text) = match self {
+            Self::Gpg { key } => {
+                let tool = Tool::new(GPG).args(["--batch", "--armor", "--export", "--"]).arg(key);
+                (key.clone(), run_tool(GPG, &tool, io::empty())?)
+            }
+            Self::Minisign { secret } => {
+                let dir = tempfile::tempdir()?;
+                let public = dir.path().join("key.pub");
+                let tool = Tool::new(MINISIGN).args(["-R", "-s"]).arg(secret).arg("-p").arg(&public);
+                run_tool(MINISIGN, &tool, io::empty())?;
+                (secret.display().to_string(), fs_err::read(public)?)
+            }
+        };
+        let text = String::from_utf8_lossy(&text).into_owned();
+        PublicKey::parse(&text).map_err(|why| Error::PublicKey { key: name, why })
     }
 
     /// Writes a detached signature of `file` to `to`.

@@ -1,5 +1,6 @@
 //! Why a source is not here.
 
+use crate::base::text::with_causes;
 use crate::base::{Diagnose, Sha256};
 use std::io;
 use std::path::PathBuf;
@@ -268,21 +269,6 @@ fn list(sources: &[String]) -> String {
 
 fn list_failures(failures: &[Failure]) -> String {
     failures.iter().map(|Failure { source, error }| format!("\n  - {source}: {}", with_causes(error))).collect()
-}
-
-/// Returns an error and its causes on one line; a cause that its parent quotes is left out.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 impl From<io::Error> for Error {

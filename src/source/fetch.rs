@@ -55,7 +55,7 @@ pub(super) async fn first(inner: &Inner, candidates: &[SourceSpec], progress: &d
             Err(Error::Exhausted { failures: more }) => failures.extend(more),
             Err(error) => {
                 if index + 1 < candidates.len() && !matches!(error, Error::Offline { .. }) {
-                    progress.retry(&spec.label(), &super::error::with_causes(&error), "next source");
+                    progress.retry(&spec.label(), &crate::base::text::with_causes(&error), "next source");
                 }
                 failures.push(Failure { source: spec.label(), error });
             }
@@ -172,7 +172,7 @@ async fn download(
             Err(error) if error.is_final() => return Err(error),
             Err(error) => {
                 if locations.len() > 1 && (more || index + 1 < locations.len()) {
-                    progress.retry(&location.label(), &super::error::with_causes(&error), "next source");
+                    progress.retry(&location.label(), &crate::base::text::with_causes(&error), "next source");
                 }
                 failures.push(Failure { source: location.label(), error });
             }

@@ -95,7 +95,7 @@ impl Http {
             tries += 1;
             progress.retry(
                 job.url,
-                &super::error::with_causes(&error),
+                &crate::base::text::with_causes(&error),
                 &format!("again in {}", units::duration(pause)),
             );
             tokio::time::sleep(pause).await;

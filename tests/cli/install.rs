@@ -12,7 +12,7 @@ const ARCHIVE: &str = "[archive.toolchain]\nsummary = \"a test\"\npackage = \"ki
                        triple = \"{{ target.triple }}\"\n[not-built.vax]";
 
 // A world that releases a compiler of one line.
-fn world() -> World {
+pub fn world() -> World {
     let world = World::new();
     world.edit("data/targets.toml", "[not-built.vax]", ARCHIVE);
     world.write(
@@ -27,12 +27,12 @@ fn world() -> World {
 }
 
 // Writes a release of both triples to `r` and signs it with gpg's means, as `--sign-with` does.
-fn release(world: &World, key: &Key) {
+pub fn release(world: &World, key: &Key) {
     world.run(&["package", "toolchain", "alpha", "gamma", "--release", "r"]).ok();
     sign(world, key);
 }
 
-fn sign(world: &World, key: &Key) {
+pub fn sign(world: &World, key: &Key) {
     let index = fs_err::read(world.path("r/index.json")).unwrap();
     fs_err::write(world.path("r/index.json.asc"), key.sign(&index)).unwrap();
     world.write("key.asc", &key.armored());
@@ -66,7 +66,7 @@ fn nothing_is_installed(world: &World) {
     assert!(!world.path("p/.crossmill/installed").exists());
 }
 
-const XZ: &str = "files/1.0/host-gcc-1.0-nolibc-alpha-tiny.tar.xz";
+pub const XZ: &str = "files/1.0/host-gcc-1.0-nolibc-alpha-tiny.tar.xz";
 
 #[test]
 fn a_released_compiler_is_installed_used_and_removed() {
@@ -269,6 +269,16 @@ fn an_index_that_lies_is_refused() {
     ");
 }
 
+// Version 1.1 of the kernel, and so of the compiler of one line.
+pub fn add_newer_version(world: &World) {
+    let recipe = fs_err::read_to_string(world.path("data/recipes/kernel.toml")).unwrap();
+    let version = &recipe[recipe.find("[[version]]").unwrap()..recipe.find("[[step]]").unwrap()];
+    let newer = format!("{}{version}[[step]]", version.replace("version = \"1.0\"", "version = \"1.1\""));
+    let at = recipe.find("[[version]]").unwrap();
+    let rest = recipe[recipe.find("[[step]]").unwrap()..].strip_prefix("[[step]]").unwrap();
+    world.write("data/recipes/kernel.toml", &format!("{}{newer}{rest}", &recipe[..at]));
+}
+
 #[test]
 fn a_newer_version_replaces_the_older_one() {
     let world = world();
@@ -277,12 +287,7 @@ fn a_newer_version_replaces_the_older_one() {
     install(&world, &["r", "alpha", "--key", "key.asc"]).ok();
     let ran = world.run(&["upgrade", "--prefix", "p"]).ok();
     assert!(ran.err.contains("nothing newer is published"), "{}", ran.err);
-    let recipe = fs_err::read_to_string(world.path("data/recipes/kernel.toml")).unwrap();
-    let version = &recipe[recipe.find("[[version]]").unwrap()..recipe.find("[[step]]").unwrap()];
-    let newer = format!("{}{version}[[step]]", version.replace("version = \"1.0\"", "version = \"1.1\""));
-    let at = recipe.find("[[version]]").unwrap();
-    let rest = recipe[recipe.find("[[step]]").unwrap()..].strip_prefix("[[step]]").unwrap();
-    world.write("data/recipes/kernel.toml", &format!("{}{newer}{rest}", &recipe[..at]));
+    add_newer_version(&world);
     world.run(&["package", "toolchain", "alpha", "--release", "r", "--with", "kernel=1.1"]).ok();
     sign(&world, &key);
     let ran = world.run(&["upgrade", "alpha", "--prefix", "p"]).ok();

@@ -23,6 +23,7 @@ mod mistakes;
 mod package;
 mod plan;
 mod prove;
+mod publish;
 mod report;
 mod source_checks;
 mod source_of;

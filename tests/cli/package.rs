@@ -191,14 +191,14 @@ fn tool(world: &World, program: &str, args: &[&str]) -> String {
 }
 
 // A key of gpg in the world's home, and its public part in `key.asc`.
-fn gpg_key(world: &World, expire: &str) {
+pub fn gpg_key(world: &World, expire: &str) {
     let key = ["--batch", "--passphrase", "", "--quick-gen-key", "release@example.org", "ed25519", "sign", expire];
     tool(world, "gpg", &key);
     tool(world, "gpg", &["--armor", "--output", "key.asc", "--export", "release@example.org"]);
     tool(world, "gpg", &["--dearmor", "--output", "key.gpg", "key.asc"]);
 }
 
-fn stop_agent(world: &World) {
+pub fn stop_agent(world: &World) {
     tool(world, "gpgconf", &["--kill", "all"]);
 }
 

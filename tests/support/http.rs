@@ -1,7 +1,7 @@
 //! An HTTP server on the loopback that misbehaves as it is told and keeps a record.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -50,6 +50,7 @@ struct State {
     files: Mutex<HashMap<String, (Vec<u8>, String)>>,
     answers: Mutex<HashMap<String, Vec<Answer>>>,
     seen: Mutex<Vec<Seen>>,
+    changes: Mutex<Vec<(String, String, u16)>>,
     stop: AtomicBool,
 }
 
@@ -84,14 +85,24 @@ impl Server {
 
     /// Puts a file there, or another version of it.
     pub fn file(&self, path: &str, content: &[u8]) {
-        let tag =
-            format!("\"{:016x}\"", content.iter().fold(7u64, |hash, byte| hash.wrapping_mul(31) + u64::from(*byte)));
-        self.state.files.lock().unwrap().insert(path.to_owned(), (content.to_vec(), tag));
+        self.state.files.lock().unwrap().insert(path.to_owned(), tagged(content.to_vec()));
     }
 
     /// How the next requests for `path` are answered; after that, well.
     pub fn answers(&self, path: &str, answers: impl IntoIterator<Item = Answer>) {
         self.state.answers.lock().unwrap().insert(path.to_owned(), answers.into_iter().collect());
+    }
+
+    /// What was uploaded and removed so far: method, path, status.
+    pub fn changes(&self) -> Vec<(String, String, u16)> {
+        self.state.changes.lock().unwrap().clone()
+    }
+
+    /// The paths of all files, in order.
+    pub fn paths(&self) -> Vec<String> {
+        let mut paths: Vec<String> = self.state.files.lock().unwrap().keys().cloned().collect();
+        paths.sort();
+        paths
     }
 
     /// What was asked so far.
@@ -108,10 +119,37 @@ impl Drop for Server {
     }
 }
 
+// What a PUT or DELETE does, by the conditions of RFC 9110 13.1.
+fn changed(
+    state: &State,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+    headers: &HashMap<String, String>,
+    file: Option<&(Vec<u8>, String)>,
+) -> u16 {
+    let is_new = headers.get("if-none-match").is_none_or(|asked| asked != "*" || file.is_none());
+    let is_same = headers.get("if-match").is_none_or(|asked| file.is_some_and(|(_, tag)| tag == asked));
+    if !is_new || !is_same {
+        return 412;
+    }
+    if method == "DELETE" {
+        return if state.files.lock().unwrap().remove(path).is_some() { 204 } else { 404 };
+    }
+    state.files.lock().unwrap().insert(path.to_owned(), tagged(body));
+    201
+}
+
+fn tagged(content: Vec<u8>) -> (Vec<u8>, String) {
+    let hash = content.iter().fold(7u64, |hash, byte| hash.wrapping_mul(31) + u64::from(*byte));
+    (content, format!("\"{hash:016x}\""))
+}
+
 fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     reader.read_line(&mut line)?;
+    let method = line.split(' ').next().unwrap_or("").to_owned();
     let path = line.split(' ').nth(1).unwrap_or("").to_owned();
     let mut headers = HashMap::new();
     loop {
@@ -123,6 +161,8 @@ fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
     }
+    let mut body = vec![0; headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
+    reader.read_exact(&mut body)?;
     let answer = match state.answers.lock().unwrap().get_mut(&path) {
         Some(answers) if !answers.is_empty() => answers.remove(0),
         _ => Answer::Good,
@@ -132,6 +172,14 @@ fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
         let (range, if_range) = (headers.get("range").cloned(), headers.get("if-range").cloned());
         state.seen.lock().unwrap().push(Seen { path: path.clone(), range, if_range, status, sent });
     };
+    if method == "PUT" || method == "DELETE" {
+        let status = match &answer {
+            Answer::Status(status, _) => *status,
+            _ => changed(state, &method, &path, body, &headers, file.as_ref()),
+        };
+        state.changes.lock().unwrap().push((method, path.clone(), status));
+        return write!(stream, "HTTP/1.1 {status} So\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }
     match (&answer, &file) {
         (Answer::HangUp, _) => {
             seen(0, 0);
