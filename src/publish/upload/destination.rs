@@ -1,44 +1,11 @@
 //! Where a release is published: a directory, a bucket, a server that takes PUT, a directory behind rsync.
 
 use super::super::Error;
+use super::blob::{Blob, Presence, Text, published};
 use super::{http, rsync, s3};
-use crate::base::{Sha256, files};
+use crate::base::files;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-
-/// A file of the release that is published once and never changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blob {
-    /// Its path below the release.
-    pub path: String,
-    /// Its digest.
-    pub sha256: Sha256,
-    /// Its size.
-    pub bytes: u64,
-    /// Whether a rebuild has the same bytes. Provenance and signatures have times in them, so one that no index lists yet may
-    /// be replaced.
-    pub is_fixed: bool,
-}
-
-/// What a destination has of a blob.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Presence {
-    /// Nothing.
-    Missing,
-    /// The same bytes.
-    Same,
-    /// Other bytes.
-    Other,
-}
-
-/// A small file of a destination, with what identifies its version there.
-#[derive(Debug, Clone)]
-pub struct Text {
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// The entity tag, where there are such tags.
-    pub tag: Option<String>,
-}
 
 /// A place that releases are published at.
 #[derive(Debug)]
@@ -131,19 +98,6 @@ impl Destination {
             Self::Server(server) => server.remove(path).await,
             Self::Rsync(remote) => remote.remove(path),
         }
-    }
-}
-
-/// Returns the error of an object that somebody else published meanwhile.
-pub(super) fn published(path: &str) -> Error {
-    Error::Published { path: path.to_owned() }
-}
-
-/// Returns the error of an index that somebody else replaced meanwhile.
-pub(super) fn raced(place: &str) -> Error {
-    Error::Remote {
-        place: place.to_owned(),
-        why: "it was changed meanwhile: another publication is under way".to_owned(),
     }
 }
 

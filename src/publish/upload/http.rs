@@ -2,7 +2,7 @@
 //! `CROSSMILL_PUBLISH_TOKEN`.
 
 use super::super::Error;
-use super::destination::{Blob, Presence, Text, published, raced};
+use super::blob::{Blob, Presence, Text, published, raced};
 use crate::base::Sha256;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use sha2::Digest as _;

@@ -1,6 +1,7 @@
 //! A release at its destination: archives first, then the documents, the index last. Nothing that an index lists is replaced
 //! with other bytes, and a publication that ends early is continued by the next one.
 
+pub mod blob;
 pub mod destination;
 mod http;
 mod rsync;
@@ -12,7 +13,8 @@ use super::release::{self, Release};
 use super::sign::Signer;
 use super::tree::sha256_of;
 use crate::base::{Version, files};
-use destination::{Blob, Destination, Presence, Text};
+use blob::{Blob, Presence, Text};
+use destination::Destination;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -93,7 +95,7 @@ impl Publication<'_> {
         let presence = self.destination.presence(self.release, blobs).await?;
         for (blob, presence) in blobs.iter().zip(&presence) {
             if *presence == Presence::Other && blob.is_fixed {
-                return Err(destination::published(&blob.path));
+                return Err(blob::published(&blob.path));
             }
         }
         for (blob, presence) in blobs.iter().zip(presence) {
@@ -215,17 +217,20 @@ fn merge(own: &Index, there: &Index) -> Result<Index, Error> {
     for entry in &there.archives {
         match own.archives.iter().find(|other| other.name == entry.name) {
             Some(other) if other.tar == entry.tar && other.files == entry.files => {}
-            Some(_) => return Err(destination::published(&entry.name)),
+            Some(_) => return Err(blob::published(&entry.name)),
             None => merged.add(entry.clone()),
         }
     }
     Ok(merged)
 }
 
+// Kind, host, and the triples or targets.
+type Group = (String, String, Vec<String>);
+
 // Splits an index into what stays and what the rule retires: the oldest versions of the same kind, host and triples.
 fn retain(mut index: Index, keep: Option<usize>) -> (Index, Vec<Entry>) {
     let Some(keep) = keep else { return (index, Vec::new()) };
-    let mut groups: BTreeMap<(String, String, Vec<String>), Vec<(Option<Version>, String)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Group, Vec<(Option<Version>, String)>> = BTreeMap::new();
     for entry in &index.archives {
         let names = if entry.triples.is_empty() { entry.targets.clone() } else { entry.triples.clone() };
         let version = entry.version().and_then(|version| Version::new(version).ok());

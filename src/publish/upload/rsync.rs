@@ -1,7 +1,7 @@
 //! A directory that the host's rsync reaches: `rsync://HOST/MODULE/PATH`, or `ssh://USER@HOST/PATH` over ssh.
 
 use super::super::Error;
-use super::destination::{Blob, Presence, Text};
+use super::blob::{Blob, Presence, Text};
 use crate::process::Tool;
 use std::io;
 use std::path::Path;

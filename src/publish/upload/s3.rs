@@ -2,7 +2,7 @@
 //! (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, …).
 
 use super::super::Error;
-use super::destination::{Blob, Presence, Text, published, raced};
+use super::blob::{Blob, Presence, Text, published, raced};
 use super::http::is_loopback;
 use crate::base::Sha256;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
