@@ -74,3 +74,50 @@ fn a_compiler_that_crashes_leaves_its_command_and_source() {
     assert!(fs_err::read_to_string(evidence.join("compiler-crash.i")).unwrap().contains("int x = 42;"));
     assert_eq!(failure["evidence"].as_array().unwrap().len(), 2);
 }
+
+/// A control group of a test, removed with it.
+struct MemoryGroup(std::path::PathBuf);
+
+impl MemoryGroup {
+    // `None` where no group with a limit can be created: not root, or no memory controller.
+    fn new(bytes: u64) -> Option<Self> {
+        let name = format!("crossmill-test-{}", std::process::id());
+        for (root, limit) in [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")] {
+            let group = Self(std::path::Path::new(root).join(&name));
+            if fs_err::create_dir(&group.0).is_ok() && fs_err::write(group.0.join(limit), bytes.to_string()).is_ok() {
+                return Some(group);
+            }
+        }
+        None
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        let _ = fs_err::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn the_kernel_kills_a_step_of_a_control_group_for_want_of_memory() {
+    let Some(group) = MemoryGroup::new(256 << 20) else {
+        eprintln!("unsupported: no control group with a memory limit can be created here");
+        return;
+    };
+    let world = World::new();
+    // What `tail` reads has no line, so it keeps all of it. Its log shows nothing of its end.
+    let eat = "script = \"(head -c 900M /dev/zero | tail > /dev/null) 2> /dev/null || exit 3\"";
+    world.edit("data/recipes/tool.toml", "run = [\"make\"]", eat);
+    let mut build = world.command(&[]);
+    let program = build.get_program().to_owned();
+    let mut inside = std::process::Command::new("sh");
+    inside.args(["-c", "echo $$ > \"$0/cgroup.procs\" && exec \"$@\""]).arg(&group.0).arg(program);
+    inside.args(["build", "alpha", "--json"]).env_clear();
+    inside.envs(build.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    inside.current_dir(build.current_dir(world.path("")).get_current_dir().unwrap());
+    let ran = world.ran(inside);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("out of memory; building it afresh with one job"), "{}", ran.err);
+    assert!(ran.err.contains("build failed: exit code 3 (out of memory)"), "{}", ran.err);
+    assert!(ran.out.contains("\"class\": \"out-of-memory\""), "{}", ran.out);
+}
