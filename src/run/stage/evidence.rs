@@ -41,7 +41,7 @@ impl Runner<'_> {
         }
         let Some(found) = found else { return Vec::new() };
         let build = space.root().join("build");
-        let dir = found.dir.map_or_else(|| build.display().to_string(), |dir| dir);
+        let dir = found.dir.unwrap_or_else(|| build.display().to_string());
         let script = logs.join("compiler-crash.sh");
         let text = format!("#!/bin/sh\ncd {} || exit\n{}\n", crate::run::workspace::quote(&dir), found.command);
         if fs_err::write(&script, text).is_err() {
