@@ -13,9 +13,10 @@ use crate::base::check_result::{CheckResult, Verdict};
 use crate::debuginfo::btf::Btf;
 use crate::debuginfo::btf::file::Loaded;
 use crate::debuginfo::inline_btf::file::{self as inline, File};
-use crate::debuginfo::inline_btf::{BaseTypes, Extraction, Options};
+use crate::debuginfo::inline_btf::{BaseTypes, EmptyRanges, Extraction, Options};
 use crate::debuginfo::input::Input;
 use crate::report::meter::Meter;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -59,12 +60,13 @@ pub struct Subject {
     /// Include Rust units, which kernels leave out of their BTF
     #[arg(long)]
     with_rust: bool,
-    /// Accept locations that are valid only between two views of the site's address (empty ranges in location lists)
-    #[arg(long)]
+    /// Locations that are valid only between two views of the site's address: `prefer` them (the default, which
+    /// yields the values at the call), `accept` them where nothing else covers the address, or `ignore` them
+    #[arg(long, value_name = "READING", value_parser = PossibleValuesParser::new(EmptyRanges::ALL.map(|(word, _)| word)))]
+    empty_ranges: Option<String>,
+    // The names before; they only name the new one.
+    #[arg(long, hide = true, alias = "with-empty-ranges")]
     accept_empty_ranges: bool,
-    // The name before; it only names the new one.
-    #[arg(long, hide = true)]
-    with_empty_ranges: bool,
 }
 
 /// The files behind a [`Subject`], open as long as what is read from them is used.
@@ -78,8 +80,8 @@ struct Inputs {
 
 impl Subject {
     fn open(&self) -> Result<Inputs, CliError> {
-        if self.with_empty_ranges {
-            return Err(renamed("--with-empty-ranges", "--accept-empty-ranges"));
+        if self.accept_empty_ranges {
+            return Err(renamed("--accept-empty-ranges", "--empty-ranges accept"));
         }
         let vmlinux = open(&self.vmlinux)?;
         let mut bases = Vec::new();
@@ -100,7 +102,7 @@ impl Subject {
     }
 
     fn options(&self) -> Options {
-        Options { with_rust: self.with_rust, accept_empty_ranges: self.accept_empty_ranges, ..Options::default() }
+        Options { with_rust: self.with_rust, empty_ranges: reading(self.empty_ranges.as_deref()), ..Options::default() }
     }
 }
 
@@ -158,4 +160,9 @@ impl From<inline::Error> for CliError {
     fn from(error: inline::Error) -> Self {
         Self::new(exit::USAGE, error.into())
     }
+}
+
+fn reading(word: Option<&str>) -> EmptyRanges {
+    let of = |word| EmptyRanges::ALL.into_iter().find(|(known, _)| *known == word).map(|(_, reading)| reading);
+    word.and_then(of).unwrap_or_default()
 }

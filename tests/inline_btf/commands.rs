@@ -238,3 +238,50 @@ fn a_broken_base_is_refused() {
     }
     assert!(!dir.path().join("out.btf").exists());
 }
+
+// What upstream's own test of its encoder wants of scale(), and a parameter that changes at the very address of its site.
+const READINGS: &str = "
+extern long opaque(int); extern void out(long);
+static inline __attribute__((always_inline)) int scale(int value, int factor) { return value * factor; }
+static inline __attribute__((always_inline)) long modified(long a, long b) { a += 7; out(a); return b; }
+int doubled(int number) { return scale(number, 2); }
+long caller(void) { return modified(opaque(3), opaque(4)) + 1; }
+";
+
+#[test]
+fn a_check_accepts_every_reading_of_empty_ranges_and_counts_each() {
+    let (dir, _) = world();
+    fs_err::write(dir.path().join("readings.c"), READINGS).unwrap();
+    crate::tool(Path::new("gcc"), &["-c", "-O2", "-g", "-o", "readings", "readings.c"], dir.path());
+    let run = |args: &[&str]| output(dir.path(), &[&["inline-btf"], args, &["--base", "base.btf"]].concat());
+    let scale = text(&run(&["report", "readings", "--function", "scale"]).stdout);
+    assert!(scale.contains("value = rdi\n") && scale.contains("factor = 2\n"), "{scale}");
+    let modified = |reading: &str| {
+        let args = ["report", "readings", "--function", "modified", "--empty-ranges", reading];
+        text(&run(&args).stdout)
+    };
+    assert!(modified("prefer").contains("a = rax\n"), "{}", modified("prefer"));
+    assert!(modified("ignore").contains("a = rax + 7\n"), "{}", modified("ignore"));
+
+    for (reading, words) in [
+        ("prefer", "good, 0 errors, 0 warnings; 2 of 2 sites as in DWARF\n"),
+        (
+            "ignore",
+            "2 of 2 sites as in DWARF, 1 of them by `--empty-ranges accept`, 1 of them by `--empty-ranges ignore`",
+        ),
+        ("accept", "2 of 2 sites as in DWARF, 1 of them by `--empty-ranges accept`"),
+    ] {
+        let generate = ["generate", "readings", "-o", "out.btf", "--empty-ranges", reading];
+        assert!(run(&generate).status.success());
+        let found = run(&["check", "readings", "out.btf"]);
+        assert!(found.status.success() && text(&found.stdout).contains(words), "{reading}: {}", text(&found.stdout));
+        let found = run(&["check", "readings", "out.btf", "--empty-ranges", reading]);
+        assert!(found.status.success(), "{reading}: {}", text(&found.stdout));
+    }
+    // Only what was asked for.
+    let found = run(&["check", "readings", "out.btf", "--empty-ranges", "ignore"]);
+    assert_eq!(found.status.code(), Some(1));
+    let found = run(&["report", "readings", "--accept-empty-ranges"]);
+    assert_eq!(found.status.code(), Some(2));
+    assert!(text(&found.stderr).contains("use `--empty-ranges accept`"), "{}", text(&found.stderr));
+}

@@ -1,7 +1,7 @@
 //! Real compilers: small programs whose inlining is known.
 
 use crate::{compile, sites, with};
-use crossmill::debuginfo::inline_btf::{Extraction, Location as L, Options};
+use crossmill::debuginfo::inline_btf::{EmptyRanges, Extraction, Location as L, Options};
 use std::path::Path;
 
 fn only(found: &Extraction<'_>, name: &str) -> Vec<Vec<L>> {
@@ -14,7 +14,7 @@ fn check(compiler: &Path, first: u32, second: u32, version: &str) {
     let args = ["-c", "-O2", "-ffreestanding", "-fno-pic", "-g", version];
     let (_dir, path) = compile(compiler, "known.c", &args);
     let bytes = fs_err::read(path).unwrap();
-    let options = Options { accept_empty_ranges: true, ..Options::default() };
+    let options = Options { empty_ranges: EmptyRanges::Accept, ..Options::default() };
     with(&bytes, options, |_, found| {
         assert_eq!(only(found, "constant"), [[L::Constant(42)]]);
         assert_eq!(only(found, "value"), [[L::Register(first)]]);

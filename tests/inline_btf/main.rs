@@ -20,6 +20,10 @@ mod probes;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
 mod stored;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod tracee;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod views;
 
 use crossmill::debuginfo::btf::validate::{Context, validate};
 use crossmill::debuginfo::btf::{Btf, Endian};
@@ -58,7 +62,7 @@ fn with<T>(bytes: &[u8], options: Options, look: impl FnOnce(&Elf<'_>, &Extracti
     let checked = validate(&written, None, &Context { sections: Some(sizes), pointer: Some(8) });
     let errors: Vec<String> = checked.findings.list().iter().map(ToString::to_string).collect();
     assert_eq!(checked.findings.errors(), 0, "{errors:#?}");
-    let comparison = compare(&Btf::parse(&written, None).unwrap(), &found.merged);
+    let comparison = compare(&Btf::parse(&written, None).unwrap(), &found.merged, &[]);
     assert!(comparison.is_equal(), "{comparison:#?}");
     look(&elf, &found)
 }

@@ -29,7 +29,7 @@ fn kernel(more: &[&str]) -> tempfile::TempDir {
 }
 
 fn probes(dir: &Path, args: &[&str]) -> Output {
-    let all = [&["inline-btf", "probes", "vmlinux"], args, &["--accept-empty-ranges"]].concat();
+    let all = [&["inline-btf", "probes", "vmlinux"], args].concat();
     crossmill(dir).args(all).output().unwrap()
 }
 
@@ -212,8 +212,7 @@ fn with_inline_btf(dir: &Path) {
     let name = base.string("long int");
     base.push(Kind::Int, name, false, 0, 8, &[1 << 24 | 64]);
     fs_err::write(dir.join("base.btf"), base.finish().unwrap()).unwrap();
-    let generate =
-        ["inline-btf", "generate", "vmlinux", "--base", "base.btf", "--accept-empty-ranges", "-o", "sites.btf"];
+    let generate = ["inline-btf", "generate", "vmlinux", "--base", "base.btf", "-o", "sites.btf"];
     crossmill(dir).args(generate).assert().success();
 }
 
@@ -301,7 +300,7 @@ fn gdb_prints_the_true_values() {
         let flags = [optimisation, "-g", "-no-pie", "-fcf-protection=none"];
         let (dir, _) = compile(Path::new("gcc"), "run.c", &flags);
         let args = ["inline-btf", "probes", "program", "numbers", "inner", "whole", "--format", "gdb", "--best-effort"];
-        let output = crossmill(dir.path()).args(args).arg("--accept-empty-ranges").output().unwrap();
+        let output = crossmill(dir.path()).args(args).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
         let script = text(&output.stdout)
             + "break record\ncommands\nsilent\nprintf \"record %ld %ld %ld\\n\", $rdi, $rsi, $rdx\ncontinue\nend\nrun\n";

@@ -4,8 +4,9 @@ use super::{Subject, conclude, extract, open};
 use crate::base::Diagnostic;
 use crate::cli::{CliError, CliResult, print};
 use crate::debuginfo::btf::Btf;
-use crate::debuginfo::inline_btf::Extraction;
+use crate::debuginfo::inline_btf::compare::OtherReading;
 use crate::debuginfo::inline_btf::file::{File, OWN_SECTIONS, Verified, result};
+use crate::debuginfo::inline_btf::{EmptyRanges, Extraction, Options};
 use crate::report::Style;
 use crate::report::debuginfo::inline_btf as report;
 use clap::Args;
@@ -38,14 +39,29 @@ impl CheckInline {
             let message = format!("{} has no .BTF section, which inline BTF needs as its base", file.path.display());
             return Err(Diagnostic::new(message).hint("give it with `--base`").into());
         };
-        let found = extract(&file, Some(&base), self.subject.options())?;
-        let verified = match (&given, &self.inline) {
+        let options = self.subject.options();
+        let found = extract(&file, Some(&base), options)?;
+        let verify = |others: &[OtherReading<'_, '_>]| match (&given, &self.inline) {
             (Some(input), Some(path)) => {
                 let name = path.display().to_string();
-                vec![(name, file.verify(input.bytes(), Some(&base), &found))]
+                vec![(name, file.verify(input.bytes(), Some(&base), &found, others))]
             }
-            _ => own(&file, &base, &found),
+            _ => own(&file, &base, &found, others),
         };
+        let mut verified = verify(&[]);
+        let differs = |(_, verified): &(String, Verified<'_>)| {
+            verified.comparison.as_ref().is_some_and(|comparison| comparison.other_locations > 0)
+        };
+        // Which reading an encoder has is no fault, unless one was asked for.
+        if self.subject.empty_ranges.is_none() && verified.iter().any(differs) {
+            let mut others = Vec::new();
+            for (_, reading) in EmptyRanges::ALL.into_iter().filter(|(_, reading)| *reading != options.empty_ranges) {
+                others.push((reading, extract(&file, Some(&base), Options { empty_ranges: reading, ..options })?));
+            }
+            let others: Vec<_> =
+                others.iter().map(|(reading, found)| OtherReading::new(*reading, &found.merged)).collect();
+            verified = verify(&others);
+        }
         let text = if self.json {
             report::verified_json(&verified).map_err(|error| CliError::usage(error.to_string()))?
         } else {
@@ -57,7 +73,12 @@ impl CheckInline {
 }
 
 /// What the kernel's own build wrote, compared with the sites.
-pub fn own<'l>(file: &'l File<'_>, base: &Btf<'l>, found: &Extraction<'_>) -> Vec<(String, Verified<'l>)> {
+pub fn own<'l>(
+    file: &'l File<'_>,
+    base: &Btf<'l>,
+    found: &Extraction<'_>,
+    others: &[OtherReading<'_, '_>],
+) -> Vec<(String, Verified<'l>)> {
     let sections = OWN_SECTIONS.iter().filter_map(|name| Some((*name, file.btf.section(name)?)));
-    sections.map(|(name, bytes)| (name.to_owned(), file.verify(bytes, Some(base), found))).collect()
+    sections.map(|(name, bytes)| (name.to_owned(), file.verify(bytes, Some(base), found, others))).collect()
 }

@@ -67,14 +67,14 @@ impl Generate {
         let Some(base) = file.main_btf(bases)? else { return self.without_btf() };
         let found = extract(file, Some(&base), self.subject.options())?;
         let (bytes, written) = file.write(&found, Some(&base))?;
-        let verified = file.verify(&bytes, Some(&base), &found);
+        let verified = file.verify(&bytes, Some(&base), &found, &[]);
         if let Some(path) = &self.output {
             files::write_atomic(path, &bytes)?;
         }
         if let Some(path) = &self.into {
             into::add_section(&self.objcopy, file, inputs, &bytes, path)?;
         }
-        let own = super::check::own(file, &base, &found);
+        let own = super::check::own(file, &base, &found, &[]);
         let generation = Generation {
             summary: found.totals(),
             written,

@@ -8,9 +8,9 @@ use crate::cli::{CliError, CliResult, exit, print};
 use crate::debuginfo::btf::validate::{Context, validate};
 use crate::debuginfo::btf::{Btf, Kind};
 use crate::debuginfo::elf::Elf;
-use crate::debuginfo::inline_btf::Options;
 use crate::debuginfo::inline_btf::file::{Error, File};
 use crate::debuginfo::inline_btf::probes::{self as probes, Format, Frames, Function, Image, Request};
+use crate::debuginfo::inline_btf::{EmptyRanges, Options};
 use crate::debuginfo::input::Input;
 use crate::report::debuginfo::inline_btf as report;
 use clap::Args;
@@ -63,9 +63,9 @@ pub struct Probes {
     /// Include Rust units
     #[arg(long)]
     with_rust: bool,
-    /// Accept locations that are valid only between two views of the site's address (empty ranges in location lists)
-    #[arg(long)]
-    accept_empty_ranges: bool,
+    /// Locations that are valid only between two views of the site's address, as for `generate`
+    #[arg(long, value_name = "READING", value_parser = PossibleValuesParser::new(EmptyRanges::ALL.map(|(word, _)| word)))]
+    empty_ranges: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -120,8 +120,8 @@ impl Probes {
             base: self.base.clone(),
             run_pahole: false,
             with_rust: self.with_rust,
-            accept_empty_ranges: self.accept_empty_ranges,
-            with_empty_ranges: false,
+            empty_ranges: self.empty_ranges.clone(),
+            accept_empty_ranges: false,
         };
         let inputs = subject.open()?;
         let file = inputs.file(&subject.vmlinux)?;
@@ -152,8 +152,11 @@ impl Probes {
         names: &[String],
         image: &Image,
     ) -> Result<Vec<(String, Vec<Function>)>, CliError> {
-        let options =
-            Options { with_rust: self.with_rust, accept_empty_ranges: self.accept_empty_ranges, entry_locations: true };
+        let options = Options {
+            with_rust: self.with_rust,
+            empty_ranges: super::reading(self.empty_ranges.as_deref()),
+            entry_locations: true,
+        };
         let found = extract(file, base, options)?;
         let frames = Frames::load(&file.elf).map_err(|source| Error::Elf { path: file.path.clone(), source })?;
         let mut functions = Vec::new();

@@ -3,6 +3,7 @@
 //! The reading side shares nothing with the writing side but the names of the
 //! flags: ids are followed in the bytes that were written.
 
+use super::EmptyRanges;
 use super::location::{LocParam, Location, Machine, Shown, flag};
 use super::merge::{Entry, Merged};
 use crate::debuginfo::btf::{Btf, Grammar, Kind, OldPlace, Type, old_flags};
@@ -36,8 +37,20 @@ pub struct Comparison {
     pub only_dwarf: u64,
     /// Sites of the BTF that cannot be read.
     pub unreadable: u64,
+    /// Of the equal ones, those that are equal only by another reading of empty ranges; those that did not occur are
+    /// left out.
+    pub other_readings: Vec<ReadingCount>,
     /// The first of each.
     pub examples: Vec<String>,
+}
+
+/// Sites that are equal by another reading of empty ranges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadingCount {
+    /// `prefer`, `accept` or `ignore`.
+    pub reading: &'static str,
+    /// How many.
+    pub sites: u64,
 }
 
 /// How many examples of each kind are kept.
@@ -57,12 +70,42 @@ impl Comparison {
     }
 }
 
-/// Compares the sites of a file of inline BTF with those of the DWARF.
+/// Sites of the same DWARF by another reading of empty ranges, by address and name.
+#[derive(Debug)]
+pub struct OtherReading<'m, 'd> {
+    reading: EmptyRanges,
+    merged: &'m Merged<'d>,
+    sorted: Vec<&'m Entry>,
+}
+
+impl<'m, 'd> OtherReading<'m, 'd> {
+    /// Of the sites.
+    #[must_use]
+    pub fn new(reading: EmptyRanges, merged: &'m Merged<'d>) -> Self {
+        let mut sorted: Vec<&Entry> = merged.entries.iter().collect();
+        sorted.sort_unstable_by_key(|entry| (entry.pc, name_of(merged, entry)));
+        Self { reading, merged, sorted }
+    }
+
+    fn has(&self, site: &ReadSite<'_>) -> bool {
+        let key = |entry: &Entry| (entry.pc, name_of(self.merged, entry));
+        let start = self.sorted.partition_point(|entry| key(entry) < (site.pc, site.function));
+        let mut same = self.sorted.iter().skip(start).take_while(|entry| key(entry) == (site.pc, site.function));
+        same.any(|entry| self.merged.locations_of(entry).eq(site.params.iter().copied()))
+    }
+}
+
+fn name_of<'d>(merged: &Merged<'d>, entry: &Entry) -> &'d [u8] {
+    merged.called.get(entry.called as usize).map(|called| called.name).unwrap_or_default()
+}
+
+/// Compares the sites of a file of inline BTF with those of the DWARF. Sites that are different are compared with
+/// other readings too: encoders differ in them.
 #[must_use]
-pub fn compare(btf: &Btf<'_>, merged: &Merged<'_>) -> Comparison {
+pub fn compare(btf: &Btf<'_>, merged: &Merged<'_>, others: &[OtherReading<'_, '_>]) -> Comparison {
     let mut outcome = Comparison { in_dwarf: merged.entries.len() as u64, ..Comparison::default() };
     // By address and name; several of one key are rare. Numbers alone, for there may be half a million.
-    let name = |entry: &Entry| merged.called.get(entry.called as usize).map(|called| called.name).unwrap_or_default();
+    let name = |entry: &Entry| name_of(merged, entry);
     let mut ours: Vec<&Entry> = merged.entries.iter().collect();
     ours.sort_unstable_by_key(|entry| (entry.pc, name(entry), **entry));
     let mut taken = vec![false; ours.len()];
@@ -90,6 +133,15 @@ pub fn compare(btf: &Btf<'_>, merged: &Merged<'_>) -> Comparison {
     for site in unmatched {
         let function = String::from_utf8_lossy(site.function).into_owned();
         if let Some(entry) = take(site.pc, site.function, &|_| true) {
+            if let Some(other) = others.iter().find(|other| other.has(&site)) {
+                outcome.equal += 1;
+                let reading = other.reading.word();
+                match outcome.other_readings.iter_mut().find(|count| count.reading == reading) {
+                    Some(count) => count.sites += 1,
+                    None => outcome.other_readings.push(ReadingCount { reading, sites: 1 }),
+                }
+                continue;
+            }
             outcome.other_locations += 1;
             outcome.example(outcome.other_locations, || {
                 let dwarf = merged.locations_of(&entry).collect::<Vec<_>>();

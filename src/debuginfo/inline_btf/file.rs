@@ -8,7 +8,7 @@ use crate::debuginfo::btf::file::{self as btf, Loaded};
 use crate::debuginfo::btf::validate::{Checked, Context, validate};
 use crate::debuginfo::btf::{self as format, Btf, WriteError};
 use crate::debuginfo::elf::{self, Elf};
-use crate::debuginfo::inline_btf::compare::{Comparison, compare};
+use crate::debuginfo::inline_btf::compare::{Comparison, OtherReading, compare};
 use crate::debuginfo::inline_btf::write::{Written, write};
 use crate::debuginfo::inline_btf::{self as inline, BaseTypes, Extraction, Options, Sections, Watch};
 use crate::debuginfo::input::Input;
@@ -160,10 +160,17 @@ impl<'i> File<'i> {
         Context { sections: self.btf.elf_sections.clone(), pointer: self.btf.pointer }
     }
 
-    /// Validates inline BTF and compares it with the sites.
-    pub fn verify<'b>(&self, bytes: &'b [u8], base: Option<&Btf<'b>>, found: &Extraction<'_>) -> Verified<'b> {
+    /// Validates inline BTF and compares it with the sites, and where they differ with those of other readings.
+    pub fn verify<'b>(
+        &self,
+        bytes: &'b [u8],
+        base: Option<&Btf<'b>>,
+        found: &Extraction<'_>,
+        others: &[OtherReading<'_, '_>],
+    ) -> Verified<'b> {
         let checked = validate(bytes, base, &self.context());
-        let comparison = checked.btf.as_ref().filter(|_| !checked.is_obsolete).map(|btf| compare(btf, &found.merged));
+        let comparison =
+            checked.btf.as_ref().filter(|_| !checked.is_obsolete).map(|btf| compare(btf, &found.merged, others));
         Verified { bytes: bytes.len() as u64, checked, comparison }
     }
 }

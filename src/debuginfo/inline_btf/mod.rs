@@ -50,12 +50,36 @@ use unit::{Owner, Scan};
 pub struct Options {
     /// Rust units too, which kernels leave out of their BTF.
     pub with_rust: bool,
-    /// Locations that hold for an empty range at the site's address, which compilers write
-    /// for what holds between two views of it. The values are right there, but no DWARF
-    /// reader that knows nothing of views would say so.
-    pub accept_empty_ranges: bool,
+    /// What becomes of locations for an empty range at the site's address.
+    pub empty_ranges: EmptyRanges,
     /// Locations of parameters at the entry of functions too, which only probes need.
     pub entry_locations: bool,
+}
+
+/// What becomes of a location that holds for an empty range at a site's address, which compilers write
+/// for what holds between two views of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum EmptyRanges {
+    /// It is used even where another location covers the address: the call begins before the first view ends, and
+    /// the other location may be of what the parameter becomes at this very address.
+    #[default]
+    Prefer,
+    /// It is used where no other location covers the address.
+    Accept,
+    /// It is not used, as in readers that know nothing of views.
+    Ignore,
+}
+
+impl EmptyRanges {
+    /// All, by their names on the command line.
+    pub const ALL: [(&'static str, Self); 3] =
+        [("prefer", Self::Prefer), ("accept", Self::Accept), ("ignore", Self::Ignore)];
+
+    /// Returns its name on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.into_iter().find(|(_, reading)| *reading == self).map_or("", |(word, _)| word)
+    }
 }
 
 /// The sites of a file.

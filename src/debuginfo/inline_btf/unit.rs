@@ -1,7 +1,6 @@
 //! One pass over the entries of one unit: its functions, its sites and what
 //! the sites say of their parameters. Everything else is stepped over.
 
-use super::Options;
 use super::attribute::{constant, is_c, is_type, number, sibling, widened};
 use super::base_types::BaseTypes;
 use super::dwarf::{Debug, Error, Slice, Unit, reference};
@@ -10,6 +9,7 @@ pub use super::site::{
     Die, Extent, FrameBase, Function, Owner, Param, Place, ShortExpression, Site, SiteParam, Skip, Skipped,
 };
 use super::types::{Extra, Facts, Types};
+use super::{EmptyRanges, Options};
 use gimli::{Abbreviation, AttributeValue, Encoding, Endianity, EntriesRaw, UnitHeader, UnitOffset, constants as dw};
 use std::collections::HashMap;
 
@@ -477,7 +477,7 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
         let Ok(Some(mut list)) = self.debug.dwarf.attr_locations(self.unit, location) else {
             return Place::Missing(Missing::Damaged);
         };
-        let mut empty = None;
+        let (mut empty, mut covering) = (None, None);
         loop {
             self.spent += 1;
             if self.spent > MOST_SPENT {
@@ -494,16 +494,21 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
                     empty.get_or_insert(entry.data.0.slice());
                 }
                 Ok(Some(entry)) if !is_empty && entry.range.begin <= pc && pc < entry.range.end => {
-                    return Place::of_expression(entry.data.0.slice());
+                    covering.get_or_insert(entry.data.0.slice());
+                    if self.options.empty_ranges != EmptyRanges::Prefer {
+                        break;
+                    }
                 }
                 Ok(_) => {}
                 Err(_) => return Place::Missing(Missing::Damaged),
             }
         }
-        match empty {
-            Some(expression) if self.options.accept_empty_ranges => Place::of_expression(expression),
-            Some(_) => Place::Missing(Missing::EmptyRange),
-            None => Place::Missing(Missing::NotCovered),
+        match (covering, empty, self.options.empty_ranges) {
+            (_, Some(expression), EmptyRanges::Prefer) => Place::of_expression(expression),
+            (Some(expression), _, _) => Place::of_expression(expression),
+            (None, Some(expression), EmptyRanges::Accept) => Place::of_expression(expression),
+            (None, Some(_), EmptyRanges::Ignore) => Place::Missing(Missing::EmptyRange),
+            (None, None, _) => Place::Missing(Missing::NotCovered),
         }
     }
 }

@@ -17,8 +17,6 @@ mod image;
 mod registers;
 mod select;
 mod stored;
-#[cfg(test)]
-mod tests;
 
 pub use dwarf::of_extraction;
 pub use format::Format;

@@ -101,3 +101,26 @@ fn arm64(register: u32, dialect: Dialect) -> Option<String> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_have_the_names_of_each_tracer() {
+        let of = |machine, register| {
+            [Dialect::Kernel, Dialect::Bpftrace, Dialect::Gdb, Dialect::C]
+                .map(|dialect| name(machine, register, dialect).unwrap_or_default())
+        };
+        assert_eq!(of(62, 3), ["bx", "bx", "rbx", "ctx->bx"]);
+        assert_eq!(of(62, 17), ["", "", "", ""], "xmm0");
+        assert_eq!(of(3, 6), ["si", "si", "esi", "ctx->si"]);
+        assert_eq!(of(183, 19), ["x19", "r19", "x19", "((struct user_pt_regs *)ctx)->regs[19]"]);
+        assert_eq!(of(183, 31), ["sp", "sp", "sp", "((struct user_pt_regs *)ctx)->sp"]);
+        assert_eq!(of(243, 10), ["a0", "a0", "a0", "ctx->a0"]);
+        assert_eq!(of(243, 0), ["", "", "", ""], "always 0, and not in pt_regs");
+        assert_eq!(of(22, 15), ["r15", "r15", "r15", "((user_pt_regs *)ctx)->gprs[15]"]);
+        assert_eq!(of(21, 31), ["gpr31", "gpr31", "r31", "ctx->gpr[31]"]);
+        assert_eq!(of(8, 4), ["", "", "", ""], "MIPS is not known");
+    }
+}

@@ -32,6 +32,9 @@ pub(super) fn draw(name: &str, verified: &Verified<'_>, out: &mut String, style:
                 let _ = write!(line, ", {} {what}", grouped(count));
             }
         }
+        for other in &of.other_readings {
+            let _ = write!(line, ", {} of them by `--empty-ranges {}`", grouped(other.sites), other.reading);
+        }
     } else if verified.checked.is_obsolete {
         line.push_str("; obsolete form of April 2025, not decoded");
     }
