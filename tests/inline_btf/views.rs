@@ -447,7 +447,7 @@ fn compare(machine: &str, target: Target<'_>) {
     eprintln!("{machine}: {all:?}");
     assert!(all.sites >= 1000, "{all:?}");
     let share = |(of, right): (u64, u64)| right as f64 / of as f64;
-    assert!(share(all.empty) > 0.98, "values that only an empty range has are right: {all:?}");
+    assert!(share(all.empty) > 0.9, "values that only an empty range has are right: {all:?}");
     // The location of the empty range is that of the value at the call, the other that of what it becomes there.
     let (differing, by_covering, by_empty) = all.both;
     assert!(differing > 50 && by_empty > differing * 95 / 100 && by_covering < differing / 20, "{all:?}");
