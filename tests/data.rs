@@ -160,8 +160,8 @@ fn every_quirk_has_a_reason_and_a_source() {
         let requires = target.requires.iter().map(|requires| {
             (format!("needs {} {}", requires.package, requires.versions), &requires.why, requires.from.as_deref())
         });
-        let told = target.quirks.iter().map(|quirk| (quirk.what.clone(), &quirk.why, Some(quirk.from.as_str())));
-        for (what, why, from) in options.chain(requires).chain(told) {
+        let quirks = target.quirks.iter().map(|quirk| (quirk.what.clone(), &quirk.why, Some(quirk.from.as_str())));
+        for (what, why, from) in options.chain(requires).chain(quirks) {
             seen += 1;
             if why.trim().is_empty() || from.is_none_or(|from| from.trim().is_empty()) {
                 wrong.push(format!("target `{}`: {what}", target.name));

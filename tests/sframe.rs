@@ -292,14 +292,14 @@ fn a_code_is_explained_and_a_wrong_one_answered_with_the_nearest() {
 fn an_account_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("verdict");
-    let account = |file: &str| {
+    let check_result = |file: &str| {
         run(&[file, "--verdict", path.to_str().unwrap()]);
         CheckResult::parse(&fs_err::read_to_string(&path).unwrap()).unwrap()
     };
-    let good = account("s390x-v3.so");
+    let good = check_result("s390x-v3.so");
     assert_eq!((good.state, good.summary.as_deref(), good.why), (Verdict::Pass, Some("v3 5 FDEs"), None));
     assert!(good.figures.contains(&("covered".to_owned(), 5.0)));
-    let bad = account("faults/nested-remember.o");
+    let bad = check_result("faults/nested-remember.o");
     assert_eq!(bad.state, Verdict::Fail);
     assert!(bad.why.unwrap().contains("1 rows in 1 functions disagree with DWARF"));
     assert!(bad.figures.contains(&("mismatched_rows".to_owned(), 1.0)));

@@ -119,7 +119,7 @@ impl CheckResult {
 
     /// Parses a check result.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let mut account = Self::default();
+        let mut check_result = Self::default();
         for (index, whole) in text.lines().enumerate() {
             let line = index + 1;
             let (word, rest) = whole.trim().split_once(' ').unwrap_or((whole.trim(), ""));
@@ -127,7 +127,7 @@ impl CheckResult {
             match word {
                 "" => {}
                 "state" => {
-                    account.state = match rest {
+                    check_result.state = match rest {
                         "pass" => Verdict::Pass,
                         "fail" => Verdict::Fail,
                         "unsupported" => Verdict::Unsupported,
@@ -135,25 +135,25 @@ impl CheckResult {
                         _ => return Err(Error::State { line, state: rest.to_owned() }),
                     }
                 }
-                "why" => account.why = Some(rest.to_owned()),
-                "summary" => account.summary = Some(rest.to_owned()),
-                "finding" => account.findings.push(rest.to_owned()),
+                "why" => check_result.why = Some(rest.to_owned()),
+                "summary" => check_result.summary = Some(rest.to_owned()),
+                "finding" => check_result.findings.push(rest.to_owned()),
                 "findings" => {
                     let count = rest.parse().map_err(|_| Error::Figure { line, text: rest.to_owned() });
-                    account.findings_total = count?;
+                    check_result.findings_total = count?;
                 }
-                "evidence" => account.evidence.push(rest.to_owned()),
+                "evidence" => check_result.evidence.push(rest.to_owned()),
                 "figure" => {
                     let figure = rest.split_once(' ').and_then(|(name, number)| {
                         let number = number.trim().parse::<f64>().ok().filter(|number| number.is_finite())?;
                         Some((name.to_owned(), number))
                     });
-                    account.figures.push(figure.ok_or(Error::Figure { line, text: rest.to_owned() })?);
+                    check_result.figures.push(figure.ok_or(Error::Figure { line, text: rest.to_owned() })?);
                 }
                 _ => return Err(Error::Word { line, word: word.to_owned() }),
             }
         }
-        Ok(account)
+        Ok(check_result)
     }
 }
 
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let account = CheckResult {
+        let check_result = CheckResult {
             state: Verdict::Unsupported,
             why: Some("as: Error: no such\noption".into()),
             summary: Some("v3, 15 FDEs".into()),
@@ -201,9 +201,9 @@ mod tests {
             findings_total: 1038,
             evidence: vec!["console.log".into()],
         };
-        let read = CheckResult::parse(&account.to_string()).unwrap();
+        let read = CheckResult::parse(&check_result.to_string()).unwrap();
         assert_eq!(read.why.as_deref(), Some("as: Error: no such option"));
-        assert_eq!(CheckResult { why: account.why.clone(), ..read }, account);
+        assert_eq!(CheckResult { why: check_result.why.clone(), ..read }, check_result);
     }
 
     #[test]

@@ -38,12 +38,12 @@ fn write_beside(path: &Path, content: &[u8], flush: bool) -> io::Result<()> {
 
 /// Returns what is at `path`, or `None` where nothing is. Links are not followed. Everything else that keeps it from
 /// being looked at is an error: what cannot be seen is not missing.
-pub fn look(path: &Path) -> io::Result<Option<std::fs::Metadata>> {
+pub fn lstat(path: &Path) -> io::Result<Option<std::fs::Metadata>> {
     present(fs_err::symlink_metadata(path))
 }
 
-/// As [`look`], behind links.
-pub fn look_behind(path: &Path) -> io::Result<Option<std::fs::Metadata>> {
+/// As [`lstat`], behind links.
+pub fn stat(path: &Path) -> io::Result<Option<std::fs::Metadata>> {
     present(fs_err::metadata(path))
 }
 

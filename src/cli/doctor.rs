@@ -61,19 +61,19 @@ fn install(host_report: &HostReport) -> Result<(), CliError> {
         let update: Vec<String> = command[..=at].iter().cloned().chain(["update".to_owned()]).collect();
         start(&update).map_err(failed)?;
     }
-    let Err(said) = start(command) else { return Ok(()) };
+    let Err(message) = start(command) else { return Ok(()) };
     // One package that this distribution lacks, or that another stands in the way of, must not keep the rest away.
     let of_tools = |word: &&String| host_report.tools.iter().any(|tool| tool.packages.contains(word));
     let (packages, manager): (Vec<_>, Vec<_>) = command.iter().partition(of_tools);
     if packages.len() < 2 {
-        return Err(failed(said));
+        return Err(failed(message));
     }
-    errln!("{said}; trying the packages one by one");
+    errln!("{message}; trying the packages one by one");
     let mut refused = Vec::new();
     for package in packages {
         let argv: Vec<String> = manager.iter().copied().chain([package]).cloned().collect();
-        if let Err(said) = start(&argv) {
-            errln!("{said}");
+        if let Err(message) = start(&argv) {
+            errln!("{message}");
             refused.push(package.as_str());
         }
     }
@@ -83,8 +83,8 @@ fn install(host_report: &HostReport) -> Result<(), CliError> {
     Ok(())
 }
 
-fn failed(said: String) -> CliError {
-    CliError::new(exit::HOST, Diagnostic::new(said).hint("run it manually to see its output"))
+fn failed(message: String) -> CliError {
+    CliError::new(exit::HOST, Diagnostic::new(message).hint("run it manually to see its output"))
 }
 
 fn start(argv: &[String]) -> Result<(), String> {

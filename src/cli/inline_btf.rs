@@ -145,11 +145,11 @@ fn has_btf(path: &Path, input: &Input) -> Result<bool, CliError> {
 }
 
 // A check that wrote its result has succeeded, whatever it found.
-fn conclude(account: &CheckResult, verdict: Option<&Path>) -> CliResult {
+fn conclude(check_result: &CheckResult, verdict: Option<&Path>) -> CliResult {
     if let Some(path) = verdict {
-        fs_err::write(path, account.to_string())?;
+        fs_err::write(path, check_result.to_string())?;
     }
-    Ok(match account.state {
+    Ok(match check_result.state {
         Verdict::Pass => exit::DONE,
         Verdict::Unsupported | Verdict::Skipped if verdict.is_some() => exit::DONE,
         _ => exit::FAILED,

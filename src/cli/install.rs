@@ -346,7 +346,7 @@ impl Opened {
 }
 
 fn no_home(error: &CliError) -> Error {
-    let why = error.said.first().map(|said| said.message.clone()).unwrap_or_default();
+    let why = error.diagnostics.first().map(|diagnostic| diagnostic.message.clone()).unwrap_or_default();
     Error::Remote { place: "the directory of trusted keys".to_owned(), why }
 }
 

@@ -121,15 +121,15 @@ enum Command {
 /// An error that ends a command: the message and the exit code.
 #[derive(Debug)]
 struct CliError {
-    said: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
     exit: u8,
 }
 
 type CliResult = Result<u8, CliError>;
 
 impl CliError {
-    fn new(exit: u8, said: Diagnostic) -> Self {
-        Self { said: vec![said], exit }
+    fn new(exit: u8, diagnostic: Diagnostic) -> Self {
+        Self { diagnostics: vec![diagnostic], exit }
     }
 
     fn usage(message: impl Into<String>) -> Self {
@@ -138,14 +138,14 @@ impl CliError {
 }
 
 impl From<Vec<Diagnostic>> for CliError {
-    fn from(said: Vec<Diagnostic>) -> Self {
-        Self { said, exit: exit::USAGE }
+    fn from(diagnostics: Vec<Diagnostic>) -> Self {
+        Self { diagnostics, exit: exit::USAGE }
     }
 }
 
 impl From<Diagnostic> for CliError {
-    fn from(said: Diagnostic) -> Self {
-        Self::new(exit::USAGE, said)
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::new(exit::USAGE, diagnostic)
     }
 }
 
@@ -198,7 +198,7 @@ impl From<crate::run::Error> for CliError {
 }
 
 /// Print at most a screen of messages.
-const MOST_SAID: usize = 12;
+const MOST_PRINTED: usize = 12;
 
 /// Returns the whole program.
 pub fn main() -> ExitCode {
@@ -216,14 +216,14 @@ pub fn main() -> ExitCode {
         run(cli.command)
     });
     ExitCode::from(outcome.unwrap_or_else(|trouble| {
-        for (index, said) in trouble.said.iter().take(MOST_SAID).enumerate() {
+        for (index, diagnostic) in trouble.diagnostics.iter().take(MOST_PRINTED).enumerate() {
             if index > 0 {
                 errln!();
             }
-            errln!("{said}");
+            errln!("{diagnostic}");
         }
-        if trouble.said.len() > MOST_SAID {
-            errln!("\n… and {} more like these", trouble.said.len() - MOST_SAID);
+        if trouble.diagnostics.len() > MOST_PRINTED {
+            errln!("\n… and {} more like these", trouble.diagnostics.len() - MOST_PRINTED);
         }
         trouble.exit
     }))

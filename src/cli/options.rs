@@ -87,8 +87,9 @@ impl Select {
         if let Some(languages) = &self.languages {
             match set.iter().rev().find_map(|word| word.strip_prefix("languages=")) {
                 Some(other) if other != languages => {
-                    let said = format!("`--languages {languages}` and `--set languages={other}` contradict each other");
-                    return Err(Diagnostic::new(said).hint("give one of them"));
+                    let message =
+                        format!("`--languages {languages}` and `--set languages={other}` contradict each other");
+                    return Err(Diagnostic::new(message).hint("give one of them"));
                 }
                 Some(_) => {}
                 None => set.push(format!("languages={languages}")),

@@ -102,7 +102,7 @@ fn read(path: &Path) -> Result<Option<Record>, CliError> {
 struct Files {
     json: String,
     markdown: String,
-    told: Vec<String>,
+    notes: Vec<String>,
     unknown: Vec<String>,
 }
 
@@ -112,11 +112,11 @@ impl Files {
         // Files that are kept beside targets.toml speak of its targets, not of a user's own.
         let bare = if docs == session.data.join("docs") { Some(session.config_without_overlays()?) } else { None };
         let config = bare.as_ref().unwrap_or(&session.config);
-        let mut told = Vec::new();
+        let mut notes = Vec::new();
         if !matches!(wanted, Wanted::None) {
             let store = session.store()?;
             // Every log is read, for a run that found a result ready does not know what it took.
-            let all = pictures(&store, &mut told)?;
+            let all = models(&store, &mut notes)?;
             let history = History::of(all.values());
             let world = World {
                 config,
@@ -125,15 +125,15 @@ impl Files {
                 hide: &|text| hide(&store, &session.data, text),
                 cores: probe::processors(),
             };
-            for picture in chosen(&all, wanted, &mut told)? {
-                told.extend(record::merge(&mut record, record::gather(picture, &world)));
+            for model in chosen(&all, wanted, &mut notes)? {
+                notes.extend(record::merge(&mut record, record::gather(model, &world)));
             }
         }
         let unknown: Vec<String> =
             record.targets.keys().filter(|name| !config.matrix.targets.contains_key(name.as_str())).cloned().collect();
         record.targets.retain(|name, _| !unknown.contains(name));
         let json = record::text(&record).map_err(|error| CliError::usage(error.to_string()))?;
-        Ok(Self { json, markdown: record::markdown::text(&record), told, unknown })
+        Ok(Self { json, markdown: record::markdown::text(&record), notes, unknown })
     }
 
     fn each(&self) -> [(&'static str, &str); 2] {
@@ -171,46 +171,46 @@ impl Files {
     }
 
     fn tell(&self) {
-        for line in &self.told {
+        for line in &self.notes {
             errln!("note: {line}");
         }
     }
 }
 
 // All runs of the store in the order they began; the names begin with the time.
-fn pictures(store: &Store, told: &mut Vec<String>) -> Result<BTreeMap<String, RunModel>, CliError> {
-    let mut pictures = BTreeMap::new();
+fn models(store: &Store, notes: &mut Vec<String>) -> Result<BTreeMap<String, RunModel>, CliError> {
+    let mut models = BTreeMap::new();
     for name in files::names_in(&store.root().join("runs"))? {
         let log = store.run_dir(&name).join("events.jsonl");
-        if files::look(&log)?.is_none() {
+        if files::lstat(&log)?.is_none() {
             continue;
         }
-        match event_log::picture(&log) {
-            Ok(picture) => {
-                pictures.insert(name, picture);
+        match event_log::read_model(&log) {
+            Ok(model) => {
+                models.insert(name, model);
             }
-            Err(error) => told.push(format!("{name} cannot be read: {}", Diagnostic::from_error(&error).message)),
+            Err(error) => notes.push(format!("{name} cannot be read: {}", Diagnostic::from_error(&error).message)),
         }
     }
-    Ok(pictures)
+    Ok(models)
 }
 
 fn chosen<'a>(
     all: &'a BTreeMap<String, RunModel>,
     wanted: &Wanted,
-    told: &mut Vec<String>,
+    notes: &mut Vec<String>,
 ) -> Result<Vec<&'a RunModel>, CliError> {
     let Wanted::Named(names) = wanted else {
-        let open = all.iter().filter(|(_, picture)| picture.totals.is_none());
-        told.extend(open.map(|(name, _)| format!("{name} did not come to an end, or goes on: not read unless named")));
-        return Ok(all.values().filter(|picture| picture.totals.is_some()).collect());
+        let open = all.iter().filter(|(_, model)| model.totals.is_none());
+        notes.extend(open.map(|(name, _)| format!("{name} did not come to an end, or goes on: not read unless named")));
+        return Ok(all.values().filter(|model| model.totals.is_some()).collect());
     };
     if let Some(name) = names.iter().find(|name| !all.contains_key(*name)) {
         let mut problem = Diagnostic::new(format!("the store has no run `{name}`"));
         problem.hints = crate::base::suggest::hints(name, "runs", all.keys().map(String::as_str));
         return Err(problem.into());
     }
-    Ok(all.iter().filter(|(name, _)| names.contains(name)).map(|(_, picture)| picture).collect())
+    Ok(all.iter().filter(|(name, _)| names.contains(name)).map(|(_, model)| model).collect())
 }
 
 fn look(store: &Store, key: &Key) -> Option<StoredResult> {

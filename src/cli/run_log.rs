@@ -29,7 +29,7 @@ pub fn names(store: &Store) -> Result<Vec<String>, CliError> {
     let mut found = Vec::new();
     for name in files::names_in(&dir)? {
         // A run that was killed before its first event has no log.
-        if files::look(&dir.join(&name).join(EVENTS))?.is_some() {
+        if files::lstat(&dir.join(&name).join(EVENTS))?.is_some() {
             found.push(name);
         }
     }

@@ -28,8 +28,8 @@ impl Runs {
         for name in files::names_in(&dir)? {
             let log = dir.join(&name).join("events.jsonl");
             // A run that was killed before its first event has no log.
-            if files::look(&log)?.is_some() {
-                let model = event_log::picture(&log).map_err(|error| Diagnostic::from_error(&error));
+            if files::lstat(&log)?.is_some() {
+                let model = event_log::read_model(&log).map_err(|error| Diagnostic::from_error(&error));
                 runs.push(Run { name, model });
             }
         }

@@ -89,22 +89,22 @@ impl Check {
         }
         let deny_warnings = self.deny == Some(Deny::Warning);
         let bar = Bar::new();
-        let looked = check::look(&self.paths, &bar);
+        let scan = check::scan(&self.paths, &bar);
         bar.finish();
-        let looked = looked.map_err(Diagnostic::from)?;
-        self.print(&looked, deny_warnings)?;
-        let total = Total::of(&looked.reports);
+        let scan = scan.map_err(Diagnostic::from)?;
+        self.print(&scan, deny_warnings)?;
+        let total = Total::of(&scan.reports);
         if let Some(path) = &self.verdict {
-            fs_err::write(path, check::account(&total, &looked.reports, deny_warnings).to_string())?;
+            fs_err::write(path, check::check_result(&total, &scan.reports, deny_warnings).to_string())?;
         }
         Ok(if total.is_good(deny_warnings) { exit::DONE } else { exit::FAILED })
     }
 
-    fn print(&self, looked: &ScanResult, deny_warnings: bool) -> Result<(), CliError> {
+    fn print(&self, scan: &ScanResult, deny_warnings: bool) -> Result<(), CliError> {
         let text = if self.json {
-            report::json(looked, deny_warnings).map_err(|error| CliError::usage(error.to_string()))?
+            report::json(scan, deny_warnings).map_err(|error| CliError::usage(error.to_string()))?
         } else {
-            report::text(looked, deny_warnings, Style::of(&std::io::stdout()))
+            report::text(scan, deny_warnings, Style::of(&std::io::stdout()))
         };
         crate::cli::print(&text)
     }

@@ -70,10 +70,10 @@ impl StoreCommand {
 fn verify(paths: &PathArgs) -> CliResult {
     let store = paths.session()?.store()?;
     let (keys, sources) = (store.keys()?, store.source_keys()?);
-    let looked = keys.iter().map(|key| store.verify(key).map(drop));
-    let looked = looked.chain(sources.iter().map(|key| store.check_source(key, true).map(drop)));
+    let checked = keys.iter().map(|key| store.verify(key).map(drop));
+    let checked = checked.chain(sources.iter().map(|key| store.check_source(key, true).map(drop)));
     let (mut damaged, mut unread) = (0, 0);
-    for result in looked {
+    for result in checked {
         match result {
             Ok(()) => {}
             Err(error @ store::Error::Corrupt { .. }) => {

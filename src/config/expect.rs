@@ -134,8 +134,8 @@ pub fn known_failures(
             }
             Err((why, hint)) => {
                 let word = Spanned::new(check.span(), check.get_ref().to_string());
-                let said = format!("known failure of `{}`: {why}", check.get_ref());
-                problems.push(file.error(&word, said).hint(hint));
+                let message = format!("known failure of `{}`: {why}", check.get_ref());
+                problems.push(file.error(&word, message).hint(hint));
             }
         }
     }

@@ -186,9 +186,9 @@ struct RawManager {
 impl RawTool {
     fn check(self, name: &str, managers: &[&str]) -> Result<Tool, Diagnostic> {
         if let Some(other) = self.packages.keys().find(|manager| !managers.contains(&manager.as_str())) {
-            let said = Diagnostic::new(format!("tool `{name}` names the unknown package manager `{other}`"));
+            let problem = Diagnostic::new(format!("tool `{name}` names the unknown package manager `{other}`"));
             let hints = suggest::hints(other, "package managers", managers.iter().copied());
-            return Err(hints.into_iter().fold(said, Diagnostic::hint));
+            return Err(hints.into_iter().fold(problem, Diagnostic::hint));
         }
         let base_variable = self.base_variable;
         let cache = match (self.wraps, self.cache_variable) {

@@ -112,9 +112,9 @@ impl Config {
                 match self.recipe(package.as_str()) {
                     Err(problem) => problems.push(placed(at, problem)),
                     Ok(recipe) if recipe.check != check => {
-                        let said =
+                        let message =
                             if recipe.check { "is a check, and checks cannot be packaged" } else { "is not a check" };
-                        problems.push(at.error(format!("`{package}` {said}")));
+                        problems.push(at.error(format!("`{package}` {message}")));
                     }
                     Ok(_) => {}
                 }
@@ -164,16 +164,16 @@ impl Config {
     fn check_pins(&self, target: &Target, problems: &mut Vec<Diagnostic>) {
         let owner = self.matrix.targets.get(&target.toolchain).unwrap_or(target);
         for (package, pin) in target.pins.iter().filter(|(_, pin)| pin.own) {
-            let said = |why: String| pin.at.error(format!("target `{}`: {why}", target.name));
+            let at_pin = |why: String| pin.at.error(format!("target `{}`: {why}", target.name));
             match self.recipe(package.as_str()) {
-                Err(problem) => problems.push(Diagnostic { hints: problem.hints, ..said(problem.message) }),
+                Err(problem) => problems.push(Diagnostic { hints: problem.hints, ..at_pin(problem.message) }),
                 Ok(recipe) if recipe.release(&pin.version).is_none() => {
-                    let mut problem = said(format!("the recipe of `{package}` has no version {}", pin.version));
+                    let mut problem = at_pin(format!("the recipe of `{package}` has no version {}", pin.version));
                     problem.hints = version_hints(recipe, pin.version.as_str());
                     problems.push(problem);
                 }
                 Ok(recipe) if recipe.per == Per::Host => {
-                    let problem = said(format!("`{package}` is built once for all targets"));
+                    let problem = at_pin(format!("`{package}` is built once for all targets"));
                     problems
                         .push(problem.hint("choose its version for the whole run: `[defaults]` `with`, or `--with`"));
                 }
@@ -181,7 +181,7 @@ impl Config {
                     if recipe.per == Per::Toolchain
                         && owner.pins.get(package).is_none_or(|other| other.version != pin.version) =>
                 {
-                    let problem = said(format!("its `{package}` is that of `{}`", owner.name));
+                    let problem = at_pin(format!("its `{package}` is that of `{}`", owner.name));
                     problems.push(problem.hint(format!("give the version to `[target.{}]`", owner.name)));
                 }
                 Ok(_) => {}

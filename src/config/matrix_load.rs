@@ -51,8 +51,8 @@ impl Loader {
         let mut groups = Vec::new();
         for (file, raw) in files {
             if raw.schema.is_some_and(|schema| schema != 1) {
-                let said = Diagnostic::new(format!("{}: unsupported `schema`", file.path().display()));
-                self.problems.push(said.hint("this crossmill reads `schema = 1`"));
+                let message = Diagnostic::new(format!("{}: unsupported `schema`", file.path().display()));
+                self.problems.push(message.hint("this crossmill reads `schema = 1`"));
             }
             self.settings_and_profiles(&mut matrix, &file, &raw);
             matrix.mentions.extend(mentions::of(&file, &raw));
@@ -339,13 +339,13 @@ impl Loader {
                     self.problems.push(unknown(file, &word, "target", matrix.targets.keys().map(TargetName::as_str)));
                 }
                 Some(lender) if lender.toolchain != lender.name => {
-                    let said = format!("target `{}` has no toolchain of its own to share", lender.name);
-                    self.problems.push(file.error(&word, said).hint(format!("name `{}` instead", lender.toolchain)));
+                    let message = format!("target `{}` has no toolchain of its own to share", lender.name);
+                    self.problems.push(file.error(&word, message).hint(format!("name `{}` instead", lender.toolchain)));
                 }
                 Some(lender) if lender.triple != target.triple => {
-                    let said = format!("`{}` cannot use a toolchain for `{}`", target.name, lender.triple);
+                    let message = format!("`{}` cannot use a toolchain for `{}`", target.name, lender.triple);
                     self.problems
-                        .push(file.error(&word, said).hint(format!("give it `triple = \"{}\"`", lender.triple)));
+                        .push(file.error(&word, message).hint(format!("give it `triple = \"{}\"`", lender.triple)));
                 }
                 Some(_) => {}
             }
@@ -362,8 +362,8 @@ impl Loader {
         for (name, (target, file, _)) in raw {
             for alias in &target.aliases {
                 if let Some(owner) = owners.insert(alias.get_ref(), name) {
-                    let said = format!("alias `{}` of `{name}` is a name of `{owner}` already", alias.get_ref());
-                    self.problems.push(file.error(alias, said));
+                    let message = format!("alias `{}` of `{name}` is a name of `{owner}` already", alias.get_ref());
+                    self.problems.push(file.error(alias, message));
                 }
             }
         }

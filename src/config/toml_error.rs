@@ -35,11 +35,11 @@ fn explain(message: &str) -> Diagnostic {
             return Diagnostic::new(format!("the {singular} `{word}` was renamed")).hint(format!("use `{new}`"));
         }
         let choices = all_quoted(rest);
-        let said = Diagnostic::new(format!("unknown {singular} `{word}`"));
+        let problem = Diagnostic::new(format!("unknown {singular} `{word}`"));
         if choices.is_empty() {
-            return said.hint(format!("no {plural} are valid here"));
+            return problem.hint(format!("no {plural} are valid here"));
         }
-        return suggest::hints(word, plural, choices).into_iter().fold(said, Diagnostic::hint);
+        return suggest::hints(word, plural, choices).into_iter().fold(problem, Diagnostic::hint);
     }
     if let Some((word, _)) = message.strip_prefix("missing field ").and_then(quoted) {
         return Diagnostic::new(format!("missing key `{word}`")).hint(format!("add `{word} = …` to this table"));

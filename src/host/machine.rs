@@ -30,8 +30,8 @@ impl Host for Machine {
         let own: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let said = probe("/bin/sh", &["-c", command], &own, PATIENCE).ok()?;
-        let path = PathBuf::from(said.lines().next()?.trim());
+        let output = probe("/bin/sh", &["-c", command], &own, PATIENCE).ok()?;
+        let path = PathBuf::from(output.lines().next()?.trim());
         path.is_absolute().then_some(path).filter(|path| path.is_file())
     }
 

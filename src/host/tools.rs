@@ -114,8 +114,8 @@ pub fn identity(tools: &HostTools, host: &dyn Host) -> Vec<(String, String)> {
     let line = |tool: &Tool| {
         let Find::Program { names, version_args, locate, .. } = &tool.find else { return None };
         let path = found(names, locate.as_deref(), host).next()?;
-        let said = ask(&path, version_args, host).unwrap_or_default();
-        let first = said.lines().next().unwrap_or("").trim().to_owned();
+        let output = ask(&path, version_args, host).unwrap_or_default();
+        let first = output.lines().next().unwrap_or("").trim().to_owned();
         Some((tool.name.clone(), first))
     };
     tools.identity().filter_map(line).collect()
@@ -140,7 +140,7 @@ fn status(find: &Find, host: &dyn Host) -> ToolState {
     match find {
         Find::Compile { source, link } => match host.compile(source, link) {
             Ok(()) => ToolState::Found { path: None, version: None },
-            Err(said) => ToolState::Missing { why: first_error(&said) },
+            Err(output) => ToolState::Missing { why: first_error(&output) },
         },
         Find::Program { names, version_args, minimum, locate } => {
             // Another of the names may be new enough where the first is not.
@@ -160,11 +160,11 @@ fn program(path: PathBuf, version_args: &[String], minimum: Option<&Version>, ho
     if version_args.is_empty() {
         return ToolState::Found { path: Some(path), version: None };
     }
-    let said = match ask(&path, version_args, host) {
-        Ok(said) => said,
+    let output = match ask(&path, version_args, host) {
+        Ok(output) => output,
         Err(why) => return ToolState::Broken { path, why: first_error(&why) },
     };
-    let version = version_in(&said);
+    let version = version_in(&output);
     match (version, minimum) {
         (Some(version), Some(minimum)) if version < *minimum => {
             ToolState::TooOld { path, version: version.to_string(), minimum: minimum.to_string() }
@@ -193,8 +193,8 @@ fn ask(path: &Path, version_args: &[String], host: &dyn Host) -> Result<String, 
 ///
 /// `gcc (Debian 12.2.0-14+deb12u1) 12.2.0`, `v1.24`, `This is perl 5, version
 /// 36, subversion 0 (v5.36.0)`, `GNU Awk 5.2.1, API 3.2`.
-pub fn version_in(said: &str) -> Option<Version> {
-    let first = said.lines().find(|line| !line.trim().is_empty())?;
+pub fn version_in(output: &str) -> Option<Version> {
+    let first = output.lines().find(|line| !line.trim().is_empty())?;
     let outside: String = {
         let mut depth = 0_usize;
         let keep = |c: &char| {
@@ -220,8 +220,9 @@ fn number_in(text: &str) -> Option<Version> {
 }
 
 /// One line of what a compiler said.
-fn first_error(said: &str) -> String {
-    let line = said.lines().find(|line| line.contains("error")).or_else(|| said.lines().find(|l| !l.trim().is_empty()));
+fn first_error(output: &str) -> String {
+    let line =
+        output.lines().find(|line| line.contains("error")).or_else(|| output.lines().find(|l| !l.trim().is_empty()));
     line.unwrap_or("it does not run").trim().to_owned()
 }
 

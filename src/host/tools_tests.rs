@@ -25,7 +25,7 @@ impl Host for Fake {
         let name = argv[0].rsplit('/').next().unwrap();
         match self.programs[name] {
             "" => Err("cannot execute: exec format error".to_owned()),
-            said => Ok(said.to_owned()),
+            output => Ok(output.to_owned()),
         }
     }
 
@@ -159,8 +159,8 @@ fn only_what_is_needed_is_examined() {
 
 #[test]
 fn an_old_and_a_broken_program_are_told_apart() {
-    let with = |said| {
-        let host = Fake { programs: BTreeMap::from([("gcc", said)]), ..Fake::default() };
+    let with = |output| {
+        let host = Fake { programs: BTreeMap::from([("gcc", output)]), ..Fake::default() };
         examine(&tools(), &needs(), &host).tools.swap_remove(0).status
     };
     assert!(matches!(with("gcc (GCC) 4.8.5 20150623"), ToolState::TooOld { version, .. } if version == "4.8.5"));
@@ -189,7 +189,7 @@ fn a_located_program_comes_before_one_on_the_path() {
 
 #[test]
 fn versions_are_read_as_programs_print_them() {
-    for (said, version) in [
+    for (output, version) in [
         (GCC, "12.2.0"),
         ("GNU Make 4.3\nBuilt for x86_64-pc-linux-gnu", "4.3"),
         ("GNU ld (GNU Binutils for Debian) 2.40", "2.40"),
@@ -206,7 +206,7 @@ fn versions_are_read_as_programs_print_them() {
         ("gcc (GCC) 14.2.1 20250110 (Red Hat 14.2.1-7)", "14.2.1"),
         ("clang version 19.1.7 (++20250114103320)", "19.1.7"),
     ] {
-        assert_eq!(version_in(said).map(|version| version.to_string()).as_deref(), Some(version), "{said}");
+        assert_eq!(version_in(output).map(|version| version.to_string()).as_deref(), Some(version), "{output}");
     }
     assert_eq!(version_in("no number"), None);
 }

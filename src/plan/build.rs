@@ -122,9 +122,9 @@ impl Planner<'_> {
                     .filter(|release| range.contains(&release.version))
                     .map(|release| format!("`--with {package}={}`", release.version))
                     .collect();
-                let said =
+                let message =
                     format!("target `{}` cannot be built with {package} {version}: it needs {range}", target.name);
-                let mut problem = requires.at.error(said).cause(requires.why.clone());
+                let mut problem = requires.at.error(message).cause(requires.why.clone());
                 if !fit.is_empty() {
                     problem = problem.hint(format!("choose {}", fit.join(" or ")));
                 }
@@ -147,10 +147,10 @@ impl Planner<'_> {
             return None;
         }
         self.path.push(node.clone());
-        let made = self.make(recipe, instance);
+        let id = self.make(recipe, instance);
         self.path.pop();
-        self.done.insert(node, made);
-        made
+        self.done.insert(node, id);
+        id
     }
 
     fn make(&mut self, recipe: &Recipe, instance: &Instance) -> Option<StageId> {
@@ -162,8 +162,8 @@ impl Planner<'_> {
         let renderer = self.renderer(recipe, instance, &packages);
         for (when, why) in &recipe.refuse {
             if self.holds(&renderer, when) {
-                let said = format!("{}/{}: this combination cannot work", instance.scope(), recipe.name);
-                self.problems.push(when.error(said).cause(why.clone()));
+                let message = format!("{}/{}: this combination cannot work", instance.scope(), recipe.name);
+                self.problems.push(when.error(message).cause(why.clone()));
             }
         }
         let (source, version) = self.source(recipe, instance, &renderer)?;
@@ -225,16 +225,16 @@ impl Planner<'_> {
             let Some(below) = config.recipes.get(&need.package) else { continue };
             match instance.of(below.per, &config.matrix) {
                 Some(instance) if !self.exists(below, &instance) => {
-                    let said =
+                    let message =
                         format!("{}: `{}` does not exist, which `{}` needs", instance.scope(), below.name, recipe.name);
-                    self.problems.push(need.at.error(said).hint("give both recipes the same `when`"));
+                    self.problems.push(need.at.error(message).hint("give both recipes the same `when`"));
                 }
                 Some(instance) => found.extend(self.stage(below, &instance).map(|stage| (need, stage))),
                 None => {
-                    let said =
+                    let message =
                         format!("`{}` is built for fewer things than `{}` needs it for", below.name, recipe.name);
                     self.problems
-                        .push(need.at.error(said).hint("a recipe needs recipes of the same `per` or a wider one"));
+                        .push(need.at.error(message).hint("a recipe needs recipes of the same `per` or a wider one"));
                 }
             }
         }

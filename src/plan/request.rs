@@ -251,8 +251,8 @@ fn version_of(
     };
     match named {
         Some(named) if !version.is_within(named) && version != *named => {
-            let said = format!("`--with {name}={named}`, but `{}` is {name} {version}", dir.display());
-            Err(Diagnostic::new(said).hint("leave `--with` out: the version is read from the tree"))
+            let message = format!("`--with {name}={named}`, but `{}` is {name} {version}", dir.display());
+            Err(Diagnostic::new(message).hint("leave `--with` out: the version is read from the tree"))
         }
         _ => Ok(Some(version)),
     }

@@ -66,7 +66,7 @@ pub struct Running {
     control: Option<ChildStdin>,
     /// Taken once it has spoken.
     outcome: Option<oneshot::Receiver<Result<Outcome, Error>>>,
-    told: Option<Outcome>,
+    returned: Option<Outcome>,
     supervisor: u32,
     step: String,
 }
@@ -85,15 +85,15 @@ impl Running {
     /// # Errors
     /// When the command could not be started after all. That is told once.
     pub async fn wait(&mut self) -> Result<Outcome, Error> {
-        if let Some(outcome) = self.told {
+        if let Some(outcome) = self.returned {
             return Ok(outcome);
         }
-        let told = || Error::Told { step: self.step.clone() };
-        let receiver = self.outcome.as_mut().ok_or_else(told)?;
+        let returned = || Error::Told { step: self.step.clone() };
+        let receiver = self.outcome.as_mut().ok_or_else(returned)?;
         let outcome = receiver.await;
         self.outcome = None;
         let outcome = outcome.unwrap_or_else(|_| Err(Error::Told { step: self.step.clone() }))?;
-        self.told = Some(outcome);
+        self.returned = Some(outcome);
         Ok(outcome)
     }
 
@@ -126,7 +126,8 @@ impl Running {
 /// long a command line, is told by [`Running::wait`].
 pub fn spawn(supervisor_exe: &Path, command: &Command, jobs: Option<&JobServer>) -> Result<Running, Error> {
     let program = find(command)?;
-    let told = |source| Error::Supervisor { exe: supervisor_exe.to_owned(), program: command.argv[0].clone(), source };
+    let returned =
+        |source| Error::Supervisor { exe: supervisor_exe.to_owned(), program: command.argv[0].clone(), source };
     let start = |what: &str, source| Error::Start {
         program: command.argv[0].clone(),
         dir: command.dir.clone(),
@@ -162,7 +163,7 @@ pub fn spawn(supervisor_exe: &Path, command: &Command, jobs: Option<&JobServer>)
     if let Some(jobs) = jobs {
         jobs.configure(&mut supervisor)?;
     }
-    let mut child = supervisor.spawn().map_err(told)?;
+    let mut child = supervisor.spawn().map_err(returned)?;
     let control = child.stdin.take();
     let pid = child.id();
     let (sender, outcome) = oneshot::channel();
@@ -175,8 +176,8 @@ pub fn spawn(supervisor_exe: &Path, command: &Command, jobs: Option<&JobServer>)
         watcher();
     };
     // Should this fail, `control` is dropped: the supervisor stops the step.
-    std::thread::Builder::new().name(format!("watch {pid}")).spawn(watcher).map_err(told)?;
-    Ok(Running { control, outcome: Some(outcome), told: None, supervisor: pid, step: command.step.clone() })
+    std::thread::Builder::new().name(format!("watch {pid}")).spawn(watcher).map_err(returned)?;
+    Ok(Running { control, outcome: Some(outcome), returned: None, supervisor: pid, step: command.step.clone() })
 }
 
 /// Returns the file to execute, and that directory and file are there.

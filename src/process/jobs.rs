@@ -147,8 +147,9 @@ impl JobServer {
     /// When the pipe cannot be opened once more.
     pub fn configure(&self, command: &mut std::process::Command) -> Result<(), Error> {
         for (end, flags) in [(&self.0.read, OFlag::O_RDONLY), (&self.0.write, OFlag::O_WRONLY)] {
-            let anew = reopen(end, flags).map_err(|source| Error::Jobs { what: "open its pipe for a step", source })?;
-            inherit::pass_as(command, anew, end.as_raw_fd());
+            let reopened =
+                reopen(end, flags).map_err(|source| Error::Jobs { what: "open its pipe for a step", source })?;
+            inherit::pass_as(command, reopened, end.as_raw_fd());
         }
         Ok(())
     }

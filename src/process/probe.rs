@@ -92,9 +92,9 @@ mod tests {
 
     #[test]
     fn a_probe_sees_only_its_environment() {
-        let said =
+        let printed =
             probe("sh", &["-c", "echo $WORD; echo not this >&2; echo ${HOME-none}"], &env("/usr/bin:/bin"), LONG);
-        assert_eq!(said.unwrap(), "this\nnone\n");
+        assert_eq!(printed.unwrap(), "this\nnone\n");
     }
 
     #[test]

@@ -95,7 +95,7 @@ pub fn supervise_main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn report_failure(failed: &Report) -> ExitCode {
-    tell(failed);
+    report_to_parent(failed);
     ExitCode::FAILURE
 }
 
@@ -162,7 +162,7 @@ fn guard(supervisor: Pid) -> ExitCode {
 }
 
 /// Writes a report for crossmill, which may be gone.
-fn tell(report: &Report) {
+fn report_to_parent(report: &Report) {
     if let Ok(mut line) = serde_json::to_vec(report) {
         line.push(b'\n');
         let _: io::Result<()> = io::stdout().write_all(&line);
@@ -238,7 +238,7 @@ fn start(spec: &Spec, mut rules: Option<Rules>, groups: &Groups) -> Result<Pid, 
 fn run(spec: &Spec, rules: Option<Rules>, groups: &Groups, signals: SignalFd) -> Result<(), Report> {
     let began = Instant::now();
     let command = start(spec, rules, groups)?;
-    tell(&Report::Started);
+    report_to_parent(&Report::Started);
     let mut supervisor = Supervisor {
         command,
         grace: Duration::from_millis(spec.grace_ms),
@@ -247,7 +247,7 @@ fn run(spec: &Spec, rules: Option<Rules>, groups: &Groups, signals: SignalFd) ->
         request: Request::Nothing,
         phase: Phase::Running,
         killed: false,
-        told: BTreeSet::new(),
+        reported: BTreeSet::new(),
         stragglers: BTreeSet::new(),
     };
     supervisor.until_none_is_left(&signals);
@@ -259,7 +259,7 @@ fn run(spec: &Spec, rules: Option<Rules>, groups: &Groups, signals: SignalFd) ->
             let _: io::Result<()> = writeln!(io::stderr(), "crossmill: no stop record: {error}");
         }
     }
-    tell(&Report::Ended(outcome));
+    report_to_parent(&Report::Ended(outcome));
     Ok(())
 }
 
@@ -275,7 +275,7 @@ struct Supervisor {
     /// Whether a living process was sent SIGKILL.
     killed: bool,
     /// Who has been sent SIGTERM.
-    told: BTreeSet<i32>,
+    reported: BTreeSet<i32>,
     stragglers: BTreeSet<i32>,
 }
 
@@ -352,7 +352,7 @@ impl Supervisor {
             if group.is_none_or(|group| group.as_raw() != process.group) {
                 ask(process);
             }
-            self.told.insert(process.pid);
+            self.reported.insert(process.pid);
         }
     }
 
@@ -364,7 +364,7 @@ impl Supervisor {
         }
         let own = getpid().as_raw();
         for orphan in living().into_iter().filter(|process| process.parent == own) {
-            if self.told.insert(orphan.pid) {
+            if self.reported.insert(orphan.pid) {
                 ask(orphan);
             }
         }

@@ -23,7 +23,7 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// Returns a name without a slash is looked up in `PATH`.
+    /// A name without a slash is looked up in `PATH`.
     pub fn new(program: impl Into<OsString>) -> Self {
         Self { program: program.into(), args: Vec::new(), env: Vec::new(), clean: false, dir: None }
     }

@@ -49,21 +49,21 @@ pub struct World<'a> {
     pub cores: usize,
 }
 
-/// What the run in `picture` proved.
-pub fn gather(picture: &RunModel, world: &World<'_>) -> Gathered {
+/// What the run in `model` proved.
+pub fn gather(model: &RunModel, world: &World<'_>) -> Gathered {
     let mut tools = BTreeMap::new();
     let mut rows: BTreeMap<String, Vec<StageProof>> = BTreeMap::new();
-    for stage in picture.stages.values() {
+    for stage in model.stages.values() {
         if matches!(stage.info.kind, Kind::Build | Kind::Check)
-            && let Some(proof) = proof_of(stage, picture, world, &mut tools)
+            && let Some(proof) = proof_of(stage, model, world, &mut tools)
         {
             rows.entry(stage.info.scope.clone()).or_default().push(proof);
         }
     }
     let host = rows.remove("host").unwrap_or_default();
     let mut gathered = Gathered {
-        run: picture.run.name.clone(),
-        figures: figures(picture, world.cores, tools),
+        run: model.run.name.clone(),
+        figures: figures(model, world.cores, tools),
         host,
         targets: BTreeMap::new(),
         unknown: Vec::new(),
@@ -75,22 +75,22 @@ pub fn gather(picture: &RunModel, world: &World<'_>) -> Gathered {
         };
         // Those of a shared toolchain stand in the owner's row.
         let owner = target.toolchain.as_str();
-        let versions = picture.stages.values().filter(|stage| {
+        let versions = model.stages.values().filter(|stage| {
             let here = stage.info.scope == row || stage.info.scope == owner && per(world, stage) == "toolchain";
-            let told = matches!(&stage.phase, StagePhase::Over(state) if *state != StageOutcome::Interrupted);
-            here && told && stage.info.kind == Kind::Build && !stage.info.version.is_empty()
+            let conclusive = matches!(&stage.phase, StagePhase::Over(state) if *state != StageOutcome::Interrupted);
+            here && conclusive && stage.info.kind == Kind::Build && !stage.info.version.is_empty()
         });
         let versions = versions.map(|stage| (stage.info.package.clone(), stage.info.version.clone()));
-        let chosen = picture.run.choice.clone().unwrap_or_default();
+        let chosen = model.run.choice.clone().unwrap_or_default();
         let proof = Proof {
             triple: target.triple.clone(),
             arch: target.arch.clone(),
             tier: target.tier.clone(),
             toolchain: owner.to_owned(),
-            proven: picture.run.started.clone(),
-            run: picture.run.name.clone(),
-            profile: chosen.profile.or_else(|| word_of(&picture.run.command, &["--profile", "-p"])),
-            release_set: chosen.release_set.or_else(|| word_of(&picture.run.command, &["--release-set"])),
+            proven: model.run.started.clone(),
+            run: model.run.name.clone(),
+            profile: chosen.profile.or_else(|| word_of(&model.run.command, &["--profile", "-p"])),
+            release_set: chosen.release_set.or_else(|| word_of(&model.run.command, &["--release-set"])),
             set: chosen.set,
             versions: versions.collect(),
             stages,
@@ -123,7 +123,7 @@ fn per(world: &World<'_>, stage: &Stage) -> &'static str {
 // `None` for what the run did not come to: it proves nothing.
 fn proof_of(
     stage: &Stage,
-    picture: &RunModel,
+    model: &RunModel,
     world: &World<'_>,
     tools: &mut BTreeMap<String, String>,
 ) -> Option<StageProof> {
@@ -140,19 +140,19 @@ fn proof_of(
         StageOutcome::Interrupted => return None,
     };
     let key = key_of(stage);
-    let looked = (world.look)(&key);
-    let made = world.history.get(&key);
-    let (run, usage) = match (made, &looked) {
+    let stored = (world.look)(&key);
+    let built = world.history.get(&key);
+    let (run, usage) = match (built, &stored) {
         // It ran here and left nothing that is kept.
-        _ if matches!(state, Outcome::Failed | Outcome::KnownFailure) => (Some(picture.run.name.clone()), stage.usage),
-        (Some(made), _) => (Some(made.run.clone()), made.usage),
-        (None, Some(looked)) => (None, looked.usage),
-        (None, None) => (stage.has_run().then(|| picture.run.name.clone()), stage.usage),
+        _ if matches!(state, Outcome::Failed | Outcome::KnownFailure) => (Some(model.run.name.clone()), stage.usage),
+        (Some(built), _) => (Some(built.run.clone()), built.usage),
+        (None, Some(stored)) => (None, stored.usage),
+        (None, None) => (stage.has_run().then(|| model.run.name.clone()), stage.usage),
     };
-    if let Some(looked) = &looked {
-        tools.extend(looked.tools.clone());
+    if let Some(stored) = &stored {
+        tools.extend(stored.tools.clone());
     }
-    let account = stage.account.as_ref();
+    let check_result = stage.check_result.as_ref();
     Some(StageProof {
         package: stage.info.package.clone(),
         per: per(world, stage).to_owned(),
@@ -160,8 +160,8 @@ fn proof_of(
         version: stage.info.version.clone(),
         state,
         why: why.map(|why| (world.hide)(why)),
-        summary: account.and_then(|account| account.summary.as_deref()).map(world.hide),
-        figures: account.into_iter().flat_map(|account| account.figures.iter().cloned()).collect(),
+        summary: check_result.and_then(|check_result| check_result.summary.as_deref()).map(world.hide),
+        figures: check_result.into_iter().flat_map(|check_result| check_result.figures.iter().cloned()).collect(),
         failure: stage.failure.as_ref().map(|failure| Evidence {
             step: failure.step.clone(),
             ended: failure.ended.clone(),
@@ -172,7 +172,7 @@ fn proof_of(
         wall: tenths(usage.wall),
         cpu: tenths(usage.user + usage.system),
         memory_kib: usage.max_rss_kib,
-        bytes: looked.filter(|looked| looked.bytes > 0).map(|looked| looked.bytes),
+        bytes: stored.filter(|stored| stored.bytes > 0).map(|stored| stored.bytes),
     })
 }
 
@@ -181,16 +181,16 @@ fn tenths(seconds: f64) -> f64 {
     if seconds.is_finite() { (seconds.max(0.0) * 10.0).round() / 10.0 } else { 0.0 }
 }
 
-fn figures(picture: &RunModel, cores: usize, tools: BTreeMap<String, String>) -> RunFigures {
-    let totals = picture.totals;
-    let (wall, cpu) = totals.map_or((picture.latest_ms as f64 / 1000.0, picture.cpu_seconds()), |t| (t.wall, t.cpu));
-    let peak = picture.loads.iter().map(|load| load.memory_kib).max().unwrap_or(0);
+fn figures(model: &RunModel, cores: usize, tools: BTreeMap<String, String>) -> RunFigures {
+    let totals = model.totals;
+    let (wall, cpu) = totals.map_or((model.latest_ms as f64 / 1000.0, model.cpu_seconds()), |t| (t.wall, t.cpu));
+    let peak = model.loads.iter().map(|load| load.memory_kib).max().unwrap_or(0);
     RunFigures {
-        started: picture.run.started.clone(),
-        crossmill: picture.run.version.clone(),
-        jobs: picture.run.jobs,
+        started: model.run.started.clone(),
+        crossmill: model.run.version.clone(),
+        jobs: model.run.jobs,
         cores,
-        memory: picture.run.memory,
+        memory: model.run.memory,
         ended: totals.is_some(),
         wall: tenths(wall),
         cpu: tenths(cpu),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 /// What runs made, by key.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    made: BTreeMap<Key, Made>,
+    built: BTreeMap<Key, Made>,
 }
 
 /// A result as it was made.
@@ -27,15 +27,15 @@ impl History {
         let mut history = Self::default();
         // What was stopped in the middle: its first step, and what it took.
         let mut stopped: BTreeMap<Key, (String, Usage)> = BTreeMap::new();
-        for picture in runs {
-            for stage in picture.stages.values() {
+        for model in runs {
+            for stage in model.stages.values() {
                 let key = key_of(stage);
                 let Some(first) = stage.steps.first() else {
                     // Every step was done by a run that then missed something in the result.
                     if stage.phase == StagePhase::Over(StageOutcome::Done)
                         && let Some((_, usage)) = stopped.remove(&key)
                     {
-                        history.made.insert(key, Made { run: picture.run.name.clone(), usage });
+                        history.built.insert(key, Made { run: model.run.name.clone(), usage });
                     }
                     continue;
                 };
@@ -48,7 +48,7 @@ impl History {
                 }
                 match &stage.phase {
                     StagePhase::Over(StageOutcome::Done | StageOutcome::Unsupported { .. }) => {
-                        history.made.insert(key, Made { run: picture.run.name.clone(), usage });
+                        history.built.insert(key, Made { run: model.run.name.clone(), usage });
                     }
                     // Stopped, killed or failed; what a failed step left is never continued, and its first step tells.
                     _ => {
@@ -62,7 +62,7 @@ impl History {
 
     /// Returns how a result was made, if a log tells.
     pub fn get(&self, key: &Key) -> Option<&Made> {
-        self.made.get(key)
+        self.built.get(key)
     }
 }
 

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A target of which nothing new is told keeps its proof, and so does each of
 /// its stages, as long as the same versions and settings were proven again.
 pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut notes = Vec::new();
     for row in &run.unknown {
-        told.push(format!("{}: `{row}` is not a target of the matrix", run.run));
+        notes.push(format!("{}: `{row}` is not a target of the matrix", run.run));
     }
     lay(&mut record.host, run.host);
     for (name, new) in run.targets {
@@ -28,7 +28,7 @@ pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
                 *old = Proof { stages, versions, ..new };
             }
             Some(old) if covers(&new, old) => *old = new,
-            Some(old) => told.push(format!(
+            Some(old) => notes.push(format!(
                 "{}: `{name}` keeps its result of {}, which is from other versions or settings and has more stages",
                 run.run, old.run
             )),
@@ -36,7 +36,7 @@ pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
     }
     record.runs.insert(run.run, run.figures);
     forget_runs(record);
-    told
+    notes
 }
 
 // What was there keeps its place, what is new comes last.

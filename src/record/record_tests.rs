@@ -52,8 +52,11 @@ fn run(name: &str, steps: &[(&str, bool)], state: Option<StageOutcome>) -> RunMo
     }
     if let Some(state) = state {
         let usage = usage(steps.len() as f64);
-        let (failure, result, account) = (None, None, None);
-        events.push(at(1000, Event::StageFinished { stage: "a/tool".into(), state, usage, failure, result, account }));
+        let (failure, result, check_result) = (None, None, None);
+        events.push(at(
+            1000,
+            Event::StageFinished { stage: "a/tool".into(), state, usage, failure, result, check_result },
+        ));
     }
     RunModel::of(&events)
 }
@@ -61,30 +64,30 @@ fn run(name: &str, steps: &[(&str, bool)], state: Option<StageOutcome>) -> RunMo
 #[test]
 fn what_went_on_where_a_run_was_stopped_took_the_time_of_both() {
     let key = Key::of(b"key");
-    let made = |runs: &[RunModel]| History::of(runs).get(&key).map(|made| (made.run.clone(), made.usage.wall));
+    let built = |runs: &[RunModel]| History::of(runs).get(&key).map(|built| (built.run.clone(), built.usage.wall));
     let stopped = run("1", &[("configure", false), ("build", false)], Some(StageOutcome::Interrupted));
     let resumed = run("2", &[("build", true), ("install", false)], Some(StageOutcome::Done));
-    assert_eq!(made(&[stopped.clone(), resumed.clone()]), Some(("2".to_owned(), 4.0)));
+    assert_eq!(built(&[stopped.clone(), resumed.clone()]), Some(("2".to_owned(), 4.0)));
     // A step done again shows by what is missing before it.
     let redone = run("2", &[("install", false)], Some(StageOutcome::Done));
-    assert_eq!(made(&[stopped.clone(), redone]), Some(("2".to_owned(), 3.0)));
+    assert_eq!(built(&[stopped.clone(), redone]), Some(("2".to_owned(), 3.0)));
     let again = run("2", &[("configure", false), ("build", false), ("install", false)], Some(StageOutcome::Done));
-    assert_eq!(made(&[stopped.clone(), again.clone()]), Some(("2".to_owned(), 3.0)));
+    assert_eq!(built(&[stopped.clone(), again.clone()]), Some(("2".to_owned(), 3.0)));
     // A killed run tells of no end; a later one that finds the result makes nothing.
     let killed = run("1", &[("configure", false)], None);
-    assert_eq!(made(&[killed, resumed, run("3", &[], None)]), Some(("2".to_owned(), 3.0)));
-    assert_eq!(made(&[stopped, run("2", &[], None)]), None);
+    assert_eq!(built(&[killed, resumed, run("3", &[], None)]), Some(("2".to_owned(), 3.0)));
+    assert_eq!(built(&[stopped, run("2", &[], None)]), None);
     // All steps of a failed run were good and its result was not: the next one only looks again.
     let why = || Some(StageOutcome::Failed { why: "left no file".into() });
     let failed = run("1", &[("configure", false), ("build", false)], why());
-    assert_eq!(made(&[failed.clone(), run("2", &[], Some(StageOutcome::Done))]), Some(("2".to_owned(), 2.0)));
-    assert_eq!(made(&[failed, again]), Some(("2".to_owned(), 3.0)));
+    assert_eq!(built(&[failed.clone(), run("2", &[], Some(StageOutcome::Done))]), Some(("2".to_owned(), 2.0)));
+    assert_eq!(built(&[failed, again]), Some(("2".to_owned(), 3.0)));
 }
 
 #[test]
 fn the_final_key_is_read_from_where_the_logs_are() {
-    let mut picture = run("1", &[("configure", false)], Some(StageOutcome::Done));
-    let stage = picture.stages.get_mut("a/tool").unwrap();
+    let mut model = run("1", &[("configure", false)], Some(StageOutcome::Done));
+    let stage = model.stages.get_mut("a/tool").unwrap();
     assert_eq!(history::key_of(stage), Key::of(b"key"));
     stage.steps[0].log = format!("/store/work/{}/logs/01-configure.log", Key::of(b"final"));
     assert_eq!(history::key_of(stage), Key::of(b"final"));
@@ -220,16 +223,16 @@ fn a_record_is_read_as_it_was_written_and_drawn() {
 
 #[test]
 fn a_whole_run_is_gathered() {
-    let picture = RunModel::of(&sample::run());
+    let model = RunModel::of(&sample::run());
     let config = crate::config::Config::load(std::path::Path::new(env!("CARGO_MANIFEST_DIR")), &[], &[]).unwrap();
     let world = gather::World {
         config: &config,
-        history: &History::of([&picture]),
+        history: &History::of([&model]),
         look: &|_| None,
         hide: &|text| text.to_owned(),
         cores: 2,
     };
-    let gathered = gather(&picture, &world);
+    let gathered = gather(&model, &world);
     let states: Vec<_> = gathered
         .targets
         .iter()

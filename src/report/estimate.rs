@@ -185,9 +185,9 @@ mod tests {
                 steps: Vec::new(),
             })
             .collect();
-        let mut picture = RunModel::default();
+        let mut model = RunModel::default();
         at(
-            &mut picture,
+            &mut model,
             0,
             Event::RunStarted {
                 run: String::new(),
@@ -201,30 +201,34 @@ mod tests {
                 choice: None,
             },
         );
-        picture
+        model
     }
 
-    fn at(picture: &mut RunModel, second: u64, event: Event) {
-        picture.apply(&Stamped { at_ms: second * 1000, event });
+    fn at(model: &mut RunModel, second: u64, event: Event) {
+        model.apply(&Stamped { at_ms: second * 1000, event });
     }
 
-    fn start(picture: &mut RunModel, second: u64, number: usize) {
-        at(picture, second, Event::StageStarted { stage: StageName::new("t", format_args!("s{number}")) });
+    fn start(model: &mut RunModel, second: u64, number: usize) {
+        at(model, second, Event::StageStarted { stage: StageName::new("t", format_args!("s{number}")) });
     }
 
-    fn step(picture: &mut RunModel, second: u64, number: usize, step: &str) {
+    fn step(model: &mut RunModel, second: u64, number: usize, step: &str) {
         let (stage, step) = (StageName::new("t", format_args!("s{number}")), step.to_owned());
-        at(picture, second, Event::StepStarted { stage, step, log: String::new(), resumed: false });
+        at(model, second, Event::StepStarted { stage, step, log: String::new(), resumed: false });
     }
 
-    fn done(picture: &mut RunModel, second: u64, number: usize, wall: f64) {
+    fn done(model: &mut RunModel, second: u64, number: usize, wall: f64) {
         let usage = Usage { wall, ..Usage::default() };
         let (stage, state) = (StageName::new("t", format_args!("s{number}")), StageOutcome::Done);
-        at(picture, second, Event::StageFinished { stage, state, usage, failure: None, result: None, account: None });
+        at(
+            model,
+            second,
+            Event::StageFinished { stage, state, usage, failure: None, result: None, check_result: None },
+        );
     }
 
-    fn left(picture: &RunModel, second: u64) -> f64 {
-        picture.time_left(second * 1000).unwrap().as_secs_f64()
+    fn left(model: &RunModel, second: u64) -> f64 {
+        model.time_left(second * 1000).unwrap().as_secs_f64()
     }
 
     #[test]
@@ -234,31 +238,31 @@ mod tests {
 
     #[test]
     fn running_stages_count_their_remainder() {
-        let mut picture = announced(2);
-        start(&mut picture, 0, 0);
-        start(&mut picture, 0, 1);
-        assert_eq!(left(&picture, 60), 40.0);
+        let mut model = announced(2);
+        start(&mut model, 0, 0);
+        start(&mut model, 0, 1);
+        assert_eq!(left(&model, 60), 40.0);
     }
 
     #[test]
     fn a_slower_machine_than_thought_is_noticed() {
-        let mut picture = announced(3);
-        start(&mut picture, 0, 0);
-        step(&mut picture, 0, 0, "build");
+        let mut model = announced(3);
+        start(&mut model, 0, 0);
+        step(&mut model, 0, 0, "build");
         let usage = Usage { wall: 200.0, user: 200.0, ..Usage::default() };
-        at(&mut picture, 200, Event::StepFinished { stage: "t/s0".into(), step: "build".into(), ok: true, usage });
-        done(&mut picture, 200, 0, 200.0);
+        at(&mut model, 200, Event::StepFinished { stage: "t/s0".into(), step: "build".into(), ok: true, usage });
+        done(&mut model, 200, 0, 200.0);
         // (30 + 200) / (30 + 100) of 100 s for each of two, on two tokens.
-        let slow = left(&picture, 200);
+        let slow = left(&model, 200);
         assert!((slow - 100.0 * 230.0 / 130.0).abs() < 1.0, "{slow}");
         // What was resumed used only the rest of its time: the others are expected to take theirs.
-        picture.stages[0].steps[0].resumed = true;
-        assert_eq!(left(&picture, 200), 100.0);
+        model.stages[0].steps[0].resumed = true;
+        assert_eq!(left(&model, 200), 100.0);
     }
 
     #[test]
     fn a_running_stage_is_as_far_as_its_log_shows() {
-        let mut picture = announced(1);
+        let mut model = announced(1);
         let linear = (1..=16).map(|point| f64::from(point) / 16.0).collect();
         let known = |name: &str, cpu, cores, units| StepTime {
             name: name.into(),
@@ -267,55 +271,55 @@ mod tests {
             units,
             curve: Vec::clone(&linear),
         };
-        picture.stages[0].info.steps = vec![known("configure", 20.0, 1.0, 100), known("build", 80.0, 2.0, 1000)];
+        model.stages[0].info.steps = vec![known("configure", 20.0, 1.0, 100), known("build", 80.0, 2.0, 1000)];
         // Configure uses one processor, the rest two.
-        assert_eq!(left(&picture, 0), 60.0);
-        start(&mut picture, 0, 0);
-        step(&mut picture, 0, 0, "configure");
-        step(&mut picture, 20, 0, "build");
-        at(&mut picture, 60, Event::StepActivity { stage: "t/s0".into(), what: "x.c".into(), done: 250 });
+        assert_eq!(left(&model, 0), 60.0);
+        start(&mut model, 0, 0);
+        step(&mut model, 0, 0, "configure");
+        step(&mut model, 20, 0, "build");
+        at(&mut model, 60, Event::StepActivity { stage: "t/s0".into(), what: "x.c".into(), done: 250 });
         // However late it is: a quarter is done.
-        assert_eq!(left(&picture, 60), 30.0);
+        assert_eq!(left(&model, 60), 30.0);
         // Half of the processor goes to somebody else.
         for second in 60..180 {
-            at(&mut picture, second, Event::Load { cores: 1.0, tokens: 2, memory_kib: 0 });
+            at(&mut model, second, Event::Load { cores: 1.0, tokens: 2, memory_kib: 0 });
         }
-        let busy = left(&picture, 180);
+        let busy = left(&model, 180);
         assert!((busy - 60.0).abs() < 3.0, "{busy}");
     }
 
     #[test]
     fn a_chain_of_stages_is_the_least_it_can_take() {
-        let mut picture = announced(4);
+        let mut model = announced(4);
         for number in 0..4 {
             let step = StepTime { name: "build".into(), cpu: 100.0, cores: 1.0, ..StepTime::default() };
-            picture.stages[number].info.steps = vec![step];
+            model.stages[number].info.steps = vec![step];
         }
         // Four that each use one processor: two at a time.
-        assert_eq!(left(&picture, 0), 200.0);
+        assert_eq!(left(&model, 0), 200.0);
         for number in 1..4 {
-            picture.stages[number].info.needs = vec![StageName::new("t", format_args!("s{}", number - 1))];
+            model.stages[number].info.needs = vec![StageName::new("t", format_args!("s{}", number - 1))];
         }
-        assert_eq!(left(&picture, 0), 400.0);
+        assert_eq!(left(&model, 0), 400.0);
     }
 
     #[test]
     fn an_overdue_stage_is_not_over_at_once() {
-        let mut picture = announced(1);
-        start(&mut picture, 0, 0);
+        let mut model = announced(1);
+        start(&mut model, 0, 0);
         let mut before = f64::MAX;
         for second in [5, 25, 45, 50] {
-            let now = left(&picture, second);
+            let now = left(&model, second);
             assert!(now <= before && now > 0.0, "{second}: {now}");
             before = now;
         }
-        assert!(left(&picture, 400) >= 40.0);
+        assert!(left(&model, 400) >= 40.0);
     }
 
     #[test]
     fn without_expectations_nothing_is_claimed() {
-        let mut picture = announced(1);
-        picture.stages[0].info.expected = 0.0;
-        assert_eq!(picture.time_left(5_000), None);
+        let mut model = announced(1);
+        model.stages[0].info.expected = 0.0;
+        assert_eq!(model.time_left(5_000), None);
     }
 }

@@ -95,9 +95,9 @@ struct Warning<'a> {
     text: &'a str,
 }
 
-/// Returns the result of the run in `picture`, finished or not.
-pub fn outcome(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_> {
-    let stages: Vec<_> = picture.stages.values().map(stage).collect();
+/// Returns the result of the run in `model`, finished or not.
+pub fn outcome(model: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_> {
+    let stages: Vec<_> = model.stages.values().map(stage).collect();
     let good = |stage: &Stage| {
         use StageOutcome::{BuiltElsewhere, Cached, Done, KnownFailure, Skipped, Unsupported};
         matches!(
@@ -107,21 +107,21 @@ pub fn outcome(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_>
             )
         )
     };
-    let end = picture.totals.map(|totals| totals.end);
+    let end = model.totals.map(|totals| totals.end);
     RunResult {
         schema: SCHEMA,
-        run: &picture.run.name,
-        crossmill: &picture.run.version,
-        command: &picture.run.command,
-        started: &picture.run.started,
-        jobs: picture.run.jobs,
-        ok: end == Some(RunEnd::Done) && !picture.stages.is_empty() && picture.stages.values().all(good),
+        run: &model.run.name,
+        crossmill: &model.run.version,
+        command: &model.run.command,
+        started: &model.run.started,
+        jobs: model.run.jobs,
+        ok: end == Some(RunEnd::Done) && !model.stages.is_empty() && model.stages.values().all(good),
         end,
         exit: end.map(exit_code),
-        totals: totals(picture),
+        totals: totals(model),
         stages,
-        borrowed_toolchains: &picture.run.borrowed,
-        warnings: picture
+        borrowed_toolchains: &model.run.borrowed,
+        warnings: model
             .notices
             .iter()
             .filter(|notice| notice.warning)
@@ -131,13 +131,13 @@ pub fn outcome(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_>
 }
 
 /// Returns the result as text, ending in a newline.
-pub fn text(picture: &RunModel, exit_code: fn(RunEnd) -> u8) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(&outcome(picture, exit_code)).map(|text| text + "\n")
+pub fn text(model: &RunModel, exit_code: fn(RunEnd) -> u8) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&outcome(model, exit_code)).map(|text| text + "\n")
 }
 
-fn totals(picture: &RunModel) -> Option<Totals> {
-    let totals = picture.totals?;
-    let cores = picture.run.jobs.max(1) as f64;
+fn totals(model: &RunModel) -> Option<Totals> {
+    let totals = model.totals?;
+    let cores = model.run.jobs.max(1) as f64;
     let share = |cpu: f64, wall: f64| (wall > 0.0).then(|| cpu / (wall * cores)).filter(|share| share.is_finite());
     Some(Totals {
         wall_seconds: totals.wall,
@@ -192,14 +192,18 @@ fn stage(stage: &Stage) -> StageEntry<'_> {
 }
 
 fn check<'a>(stage: &'a Stage, expected: &'a str) -> CheckEntry<'a> {
-    let account = stage.account.as_ref();
-    let figures = account.into_iter().flat_map(|account| &account.figures);
+    let check_result = stage.check_result.as_ref();
+    let figures = check_result.into_iter().flat_map(|check_result| &check_result.figures);
     CheckEntry {
         expected,
-        verdict: account.map(|account| account.state.to_string()),
-        summary: account.and_then(|account| account.summary.as_deref()),
+        verdict: check_result.map(|check_result| check_result.state.to_string()),
+        summary: check_result.and_then(|check_result| check_result.summary.as_deref()),
         figures: figures.map(|(name, number)| (name.as_str(), *number)).collect(),
-        evidence: account.into_iter().flat_map(|account| &account.evidence).map(String::as_str).collect(),
+        evidence: check_result
+            .into_iter()
+            .flat_map(|check_result| &check_result.evidence)
+            .map(String::as_str)
+            .collect(),
     }
 }
 

@@ -8,33 +8,33 @@ use std::time::Duration;
 
 #[test]
 fn a_run_is_folded_to_its_end() {
-    let picture = RunModel::of(&sample::run());
-    let counts = picture.counts();
+    let model = RunModel::of(&sample::run());
+    let counts = model.counts();
     assert_eq!((counts.all, counts.over, counts.failed, counts.cached), (7, 7, 1, 1));
-    assert_eq!(picture.time_left(picture.latest_ms), Some(Duration::ZERO));
-    let gcc = &picture.stages["x86_64/gcc"];
+    assert_eq!(model.time_left(model.latest_ms), Some(Duration::ZERO));
+    let gcc = &model.stages["x86_64/gcc"];
     assert_eq!(gcc.elapsed(0), Duration::from_secs_f64(419.8));
-    assert_eq!(picture.stages["fetch/gcc-16.2.0"].retries.len(), 1);
-    assert_eq!(picture.totals.map(|totals| totals.end), Some(RunEnd::Failed));
+    assert_eq!(model.stages["fetch/gcc-16.2.0"].retries.len(), 1);
+    assert_eq!(model.totals.map(|totals| totals.end), Some(RunEnd::Failed));
     // 19.8 x 0.9 + 120 x 1.9 + 239.7 + 419.7 x 1.4
-    assert!((picture.cpu_seconds() - 1073.1).abs() < 0.1, "{}", picture.cpu_seconds());
+    assert!((model.cpu_seconds() - 1073.1).abs() < 0.1, "{}", model.cpu_seconds());
 }
 
 #[test]
 fn the_middle_of_a_run_tells_what_runs() {
-    let picture = RunModel::of(sample::run().iter().filter(|event| event.at_ms <= 210_000));
-    let running: Vec<_> = picture.running().iter().map(|stage| stage.info.name.as_str()).collect();
+    let model = RunModel::of(sample::run().iter().filter(|event| event.at_ms <= 210_000));
+    let running: Vec<_> = model.running().iter().map(|stage| stage.info.name.as_str()).collect();
     assert_eq!(running, ["x86_64/gcc", "arm64/gcc"]);
-    assert_eq!(picture.stages["x86_64/gcc"].activity.as_deref(), Some("insn-emit.cc"));
-    assert_eq!(picture.stages["arm64/gcc"].elapsed(210_000), Duration::from_millis(69_800));
-    assert_eq!(picture.load(211_000).map(|load| load.tokens), Some(2));
-    assert_eq!(picture.load(230_000), None);
+    assert_eq!(model.stages["x86_64/gcc"].activity.as_deref(), Some("insn-emit.cc"));
+    assert_eq!(model.stages["arm64/gcc"].elapsed(210_000), Duration::from_millis(69_800));
+    assert_eq!(model.load(211_000).map(|load| load.tokens), Some(2));
+    assert_eq!(model.load(230_000), None);
 }
 
 #[test]
 fn a_rate_is_taken_over_a_second_or_more() {
-    let picture = RunModel::of(sample::run().iter().filter(|event| event.at_ms <= 2_600));
-    let download = picture.stages["fetch/gcc-16.2.0"].download.unwrap();
+    let model = RunModel::of(sample::run().iter().filter(|event| event.at_ms <= 2_600));
+    let download = model.stages["fetch/gcc-16.2.0"].download.unwrap();
     assert!((download.rate - f64::from(50 << 20) / 1.5).abs() < 1.0);
 }
 
@@ -45,15 +45,15 @@ proptest! {
         now in any::<u64>(),
     ) {
         let events = sample::run();
-        let mut picture = RunModel::default();
+        let mut model = RunModel::default();
         for (index, at_ms) in order {
             let event = index.get(&events).event.clone();
-            picture.apply(&Stamped { at_ms, event });
-            let _ = (picture.time_left(now), picture.counts(), picture.load(now));
+            model.apply(&Stamped { at_ms, event });
+            let _ = (model.time_left(now), model.counts(), model.load(now));
         }
-        let _ = crate::report::table::text(&picture, crate::report::Style::PLAIN);
-        let _ = crate::report::json::text(&picture, |_| 0).unwrap();
-        prop_assert!(picture.counts().over <= picture.counts().all);
+        let _ = crate::report::table::text(&model, crate::report::Style::PLAIN);
+        let _ = crate::report::json::text(&model, |_| 0).unwrap();
+        prop_assert!(model.counts().over <= model.counts().all);
     }
 
     #[test]
@@ -69,10 +69,10 @@ proptest! {
                 Event::Load { cores: busy, .. } => *busy = cores,
                 _ => {}
             }
-            let picture = RunModel::of([&*stamped]);
-            let _ = picture.time_left(stamped.at_ms);
+            let model = RunModel::of([&*stamped]);
+            let _ = model.time_left(stamped.at_ms);
         }
-        let picture = RunModel::of(&events);
-        let _ = crate::report::table::text(&picture, crate::report::Style::PLAIN);
+        let model = RunModel::of(&events);
+        let _ = crate::report::table::text(&model, crate::report::Style::PLAIN);
     }
 }

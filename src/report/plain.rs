@@ -53,7 +53,7 @@ impl Sink for Plain {
 struct Lines {
     out: Box<dyn Write + Send>,
     verbosity: Verbosity,
-    picture: RunModel,
+    model: RunModel,
     said_ms: u64,
     /// When the latest event came, by this process's clock.
     heard: Instant,
@@ -61,7 +61,7 @@ struct Lines {
 
 impl Lines {
     fn new(out: Box<dyn Write + Send>, verbosity: Verbosity) -> Self {
-        Self { out, verbosity, picture: RunModel::default(), said_ms: 0, heard: Instant::now() }
+        Self { out, verbosity, model: RunModel::default(), said_ms: 0, heard: Instant::now() }
     }
 
     fn event(&mut self, stamped: &Stamped) {
@@ -75,7 +75,7 @@ impl Lines {
                 break;
             }
         }
-        self.picture.apply(stamped);
+        self.model.apply(stamped);
         self.heard = Instant::now();
         let text = self.tell(&stamped.event);
         if let Some(text) = text {
@@ -96,15 +96,15 @@ impl Lines {
 
     fn beat_if_due(&mut self) {
         let since = u64::try_from(self.heard.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.beat(self.picture.latest_ms.saturating_add(since));
+        self.beat(self.model.latest_ms.saturating_add(since));
     }
 
     fn beat(&mut self, now_ms: u64) {
         let quiet = self.verbosity == Verbosity::Quiet;
-        if quiet || now_ms.saturating_sub(self.said_ms) < HEARTBEAT_MS || self.picture.totals.is_some() {
+        if quiet || now_ms.saturating_sub(self.said_ms) < HEARTBEAT_MS || self.model.totals.is_some() {
             return;
         }
-        if let Some(text) = heartbeat(&self.picture, now_ms) {
+        if let Some(text) = heartbeat(&self.model, now_ms) {
             self.say(now_ms, &text);
         }
     }
@@ -137,16 +137,16 @@ impl Lines {
                 let stage = stage.as_ref().map(|stage| format!("{stage}: ")).unwrap_or_default();
                 Some(format!("{lead}{stage}{}", harmless(text)))
             }
-            Event::StageFinished { stage, .. } => self.ended(self.picture.stages.get(stage)?),
+            Event::StageFinished { stage, .. } => self.ended(self.model.stages.get(stage)?),
             _ => None,
         }
     }
 
     fn opening(&self, jobs: usize, memory: u64) -> String {
-        let counts = self.picture.counts();
+        let counts = self.model.counts();
         format!(
             "run {}: {} stages, {} cached; {jobs} jobs, {} of memory",
-            self.picture.run.name,
+            self.model.run.name,
             counts.all,
             counts.cached,
             units::bytes(memory),
@@ -162,7 +162,7 @@ impl Lines {
             return None;
         }
         let name = &stage.info.name;
-        let counts = self.picture.counts();
+        let counts = self.model.counts();
         let so_far = format!("({}/{})", counts.over, counts.all);
         Some(match state {
             StageOutcome::Done => format!("{name}: done{}{} {so_far}", used(&stage.usage), summary(stage)),
@@ -180,7 +180,7 @@ impl Lines {
 
 // The findings of a check.
 fn summary(stage: &Stage) -> String {
-    let summary = stage.account.as_ref().and_then(|account| account.summary.as_deref());
+    let summary = stage.check_result.as_ref().and_then(|check_result| check_result.summary.as_deref());
     summary.map(|summary| format!(": {}", harmless(summary))).unwrap_or_default()
 }
 
@@ -190,8 +190,8 @@ fn used(usage: &Usage) -> String {
 }
 
 /// Returns which steps run and how long it may still take.
-fn heartbeat(picture: &RunModel, now_ms: u64) -> Option<String> {
-    let running = picture.running();
+fn heartbeat(model: &RunModel, now_ms: u64) -> Option<String> {
+    let running = model.running();
     if running.is_empty() {
         return None;
     }
@@ -208,8 +208,8 @@ fn heartbeat(picture: &RunModel, now_ms: u64) -> Option<String> {
     if running.len() > NAMED {
         names.push(format!("{} more", running.len() - NAMED));
     }
-    let counts = picture.counts();
-    let left = match picture.time_left(now_ms) {
+    let counts = model.counts();
+    let left = match model.time_left(now_ms) {
         Some(left) => format!(", about {} left", units::duration(left)),
         None => String::new(),
     };

@@ -31,11 +31,11 @@ pub struct Cell {
 
 impl Table {
     /// Returns the table of a run.
-    pub fn of(picture: &RunModel) -> Self {
+    pub fn of(model: &RunModel) -> Self {
         let mut columns: Vec<String> = Vec::new();
         let mut rows: Vec<String> = Vec::new();
-        let announced = picture.stages.values().map(|stage| (&stage.info.scope, &stage.info.package));
-        let borrowed = picture.run.borrowed.iter().map(|borrowed| (&borrowed.scope, &borrowed.package));
+        let announced = model.stages.values().map(|stage| (&stage.info.scope, &stage.info.package));
+        let borrowed = model.run.borrowed.iter().map(|borrowed| (&borrowed.scope, &borrowed.package));
         for (row, column) in announced.chain(borrowed) {
             if !rows.contains(row) {
                 rows.push(row.clone());
@@ -47,7 +47,7 @@ impl Table {
         let rows = rows
             .into_iter()
             .map(|row| {
-                let cells = columns.iter().map(|column| cell(picture, &row, column)).collect();
+                let cells = columns.iter().map(|column| cell(model, &row, column)).collect();
                 (harmless(&row), cells)
             })
             .collect();
@@ -57,23 +57,22 @@ impl Table {
 }
 
 // A cell stands for every stage of its scope and package: fetching and unpacking share one.
-fn cell(picture: &RunModel, row: &str, column: &str) -> Option<Cell> {
+fn cell(model: &RunModel, row: &str, column: &str) -> Option<Cell> {
     let here: Vec<&Stage> =
-        picture.stages.values().filter(|stage| stage.info.scope == row && stage.info.package == column).collect();
+        model.stages.values().filter(|stage| stage.info.scope == row && stage.info.package == column).collect();
     // The worst outcome is shown.
     let Some(worst) = here.iter().max_by_key(|stage| weight(&stage.phase)) else {
         let borrowed =
-            picture.run.borrowed.iter().find(|borrowed| borrowed.scope == row && borrowed.package == column)?;
+            model.run.borrowed.iter().find(|borrowed| borrowed.scope == row && borrowed.package == column)?;
         return Some(Cell { text: format!("= {}", harmless(&borrowed.owner)), tone: Tone::Dim });
     };
-    let took: Duration =
-        here.iter().filter(|stage| stage.has_run()).map(|stage| stage.elapsed(picture.latest_ms)).sum();
+    let took: Duration = here.iter().filter(|stage| stage.has_run()).map(|stage| stage.elapsed(model.latest_ms)).sum();
     let (word, tone) = word(&worst.phase);
     if worst.info.kind == Kind::Check
         && let StagePhase::Over(state) = &worst.phase
     {
         let passed = state.has_result();
-        let summary = worst.account.as_ref().and_then(|account| account.summary.as_deref());
+        let summary = worst.check_result.as_ref().and_then(|check_result| check_result.summary.as_deref());
         return Some(match (passed, summary) {
             (true, summary) => Cell { text: harmless(summary.unwrap_or("pass")), tone: Tone::Good },
             (false, _) => Cell { text: word.to_owned(), tone },
@@ -117,24 +116,24 @@ pub(super) fn word(phase: &StagePhase) -> (&'static str, Tone) {
 }
 
 /// Returns the table and the totals for a terminal or a plain log, ending in a newline.
-pub fn text(picture: &RunModel, style: Style) -> String {
-    let table = Table::of(picture);
+pub fn text(model: &RunModel, style: Style) -> String {
+    let table = Table::of(model);
     let mut out = String::new();
     if !table.rows.is_empty() {
         draw(&table, style, &mut out);
         out.push('\n');
     }
-    for line in totals(picture) {
+    for line in totals(model) {
         out.push_str(&line);
         out.push('\n');
     }
-    for (stage, word, why) in picture.set_aside() {
+    for (stage, word, why) in model.set_aside() {
         let _ =
             writeln!(out, "{} {}: {}", style.paint(Tone::Warn, &format!("{word}:")), stage.info.name, harmless(why));
     }
-    for (stage, why) in troubles(picture) {
+    for (stage, why) in troubles(model) {
         let _ = writeln!(out, "{} {stage}: {why}", style.paint(Tone::Bad, "failed:"));
-        if has_log(picture, stage) {
+        if has_log(model, stage) {
             let _ = writeln!(out, "  {} {}", style.paint(Tone::Dim, "see:"), failure::log_command(stage));
         }
     }
@@ -142,9 +141,8 @@ pub fn text(picture: &RunModel, style: Style) -> String {
 }
 
 // A stage that failed before any step ran has none.
-fn has_log(picture: &RunModel, stage: &str) -> bool {
-    let failure =
-        picture.stages.values().find(|other| other.info.name == stage).and_then(|found| found.failure.as_ref());
+fn has_log(model: &RunModel, stage: &str) -> bool {
+    let failure = model.stages.values().find(|other| other.info.name == stage).and_then(|found| found.failure.as_ref());
     failure.is_some_and(|failure| !failure.log.is_empty())
 }
 
@@ -178,8 +176,8 @@ fn draw(table: &Table, style: Style, out: &mut String) {
 }
 
 /// Returns the table and the totals as GitHub-flavoured Markdown.
-pub fn markdown(picture: &RunModel) -> String {
-    let table = Table::of(picture);
+pub fn markdown(model: &RunModel) -> String {
+    let table = Table::of(model);
     let mut out = String::new();
     if !table.rows.is_empty() {
         let columns: Vec<String> = table.columns.iter().map(|column| escape(column)).collect();
@@ -192,21 +190,21 @@ pub fn markdown(picture: &RunModel) -> String {
         }
         out.push('\n');
     }
-    for line in totals(picture) {
+    for line in totals(model) {
         let _ = writeln!(out, "- {}", escape(&line));
     }
-    for (stage, word, why) in picture.set_aside() {
+    for (stage, word, why) in model.set_aside() {
         let _ = writeln!(out, "- {word} {}: {}", escape(&stage.info.name), escape(why));
     }
-    for (stage, why) in troubles(picture) {
+    for (stage, why) in troubles(model) {
         let _ = writeln!(out, "- **failed** {}: {} (`{}`)", escape(stage), escape(&why), failure::log_command(stage));
     }
     out
 }
 
 /// Every failed stage with its reason.
-fn troubles(picture: &RunModel) -> Vec<(&str, String)> {
-    picture
+fn troubles(model: &RunModel) -> Vec<(&str, String)> {
+    model
         .failed()
         .filter_map(|stage| match &stage.phase {
             StagePhase::Over(StageOutcome::Failed { why }) => Some((stage.info.name.as_str(), harmless(why))),
@@ -216,14 +214,14 @@ fn troubles(picture: &RunModel) -> Vec<(&str, String)> {
 }
 
 /// Returns the lines below the table: time, processors, memory, sources.
-pub(super) fn totals(picture: &RunModel) -> Vec<String> {
+pub(super) fn totals(model: &RunModel) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(totals) = &picture.totals {
+    if let Some(totals) = &model.totals {
         let seconds = |seconds: f64| units::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default());
-        let jobs = picture.run.jobs.max(1) as f64;
+        let jobs = model.run.jobs.max(1) as f64;
         let mut line = format!("time {}, CPU {:.0} s", seconds(totals.wall), totals.cpu);
         if let Some(share) = share(totals.cpu, totals.wall, jobs) {
-            let _ = write!(line, ", {share} of {} cores", picture.run.jobs);
+            let _ = write!(line, ", {share} of {} cores", model.run.jobs);
         }
         if let Some(share) = share(totals.busy_cpu, totals.busy_wall, jobs) {
             let _ = write!(line, ", {share} outside fetch and final tail");
@@ -233,7 +231,7 @@ pub(super) fn totals(picture: &RunModel) -> Vec<String> {
         }
         lines.push(line);
     }
-    lines.extend(sources(picture));
+    lines.extend(sources(model));
     lines
 }
 
@@ -244,9 +242,9 @@ fn share(cpu: f64, wall: f64, cores: f64) -> Option<String> {
 }
 
 /// Returns which source served, where it came over the network or was not the first asked.
-fn sources(picture: &RunModel) -> Vec<String> {
+fn sources(model: &RunModel) -> Vec<String> {
     let mut lines = Vec::new();
-    for stage in picture.stages.values() {
+    for stage in model.stages.values() {
         let Some(used) = &stage.source else { continue };
         if used.cached && stage.retries.is_empty() {
             continue;
@@ -272,9 +270,9 @@ mod tests {
 
     #[test]
     fn the_table_tells_the_whole_run() {
-        let picture = RunModel::of(&sample::run());
-        insta::assert_snapshot!("text", text(&picture, Style::PLAIN));
-        insta::assert_snapshot!("markdown", markdown(&picture));
+        let model = RunModel::of(&sample::run());
+        insta::assert_snapshot!("text", text(&model, Style::PLAIN));
+        insta::assert_snapshot!("markdown", markdown(&model));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Terminal {
         let style = Style::of(&std::io::stderr());
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::term(term.clone(), HZ));
         bar.set_style(ProgressStyle::with_template("{msg}").expect("the template is a constant"));
-        let screen = Screen { term, bar, style, verbosity, picture: RunModel::default(), heard: Instant::now() };
+        let screen = Screen { term, bar, style, verbosity, model: RunModel::default(), heard: Instant::now() };
         let screen = Arc::new(Mutex::new(screen));
         let ticked = Arc::clone(&screen);
         Self { screen, ticker: Some(Ticker::start(PACE, move || lock(&ticked).draw())) }
@@ -68,42 +68,42 @@ struct Screen {
     bar: ProgressBar,
     style: Style,
     verbosity: Verbosity,
-    picture: RunModel,
+    model: RunModel,
     /// When the latest event came, by this process's clock.
     heard: Instant,
 }
 
 impl Screen {
     fn event(&mut self, stamped: &Stamped) {
-        self.picture.apply(stamped);
+        self.model.apply(stamped);
         self.heard = Instant::now();
-        if let Some(text) = told(&self.picture, &stamped.event, self.verbosity, self.style) {
+        if let Some(text) = line_of(&self.model, &stamped.event, self.verbosity, self.style) {
             self.bar.println(text);
         }
     }
 
     fn draw(&self) {
         // Before the first event and after the last there is nothing that moves.
-        if self.picture.stages.is_empty() || self.picture.totals.is_some() {
+        if self.model.stages.is_empty() || self.model.totals.is_some() {
             return;
         }
         let since = u64::try_from(self.heard.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let now_ms = self.picture.latest_ms.saturating_add(since);
+        let now_ms = self.model.latest_ms.saturating_add(since);
         let (height, width) = self.term.size();
         // The last column stays free: a full line would wrap on some terminals.
         let width = usize::from(width).saturating_sub(1).max(1);
         let room = usize::from(height).saturating_sub(2).max(1);
-        let lines = moving(&self.picture, now_ms, width, room);
+        let lines = moving(&self.model, now_ms, width, room);
         let shown: Vec<String> = lines.iter().map(|line| line.fit(width, self.style)).collect();
         self.bar.set_message(shown.join("\n"));
     }
 }
 
 /// What scrolls by for an event.
-fn told(picture: &RunModel, event: &Event, verbosity: Verbosity, style: Style) -> Option<String> {
+fn line_of(model: &RunModel, event: &Event, verbosity: Verbosity, style: Style) -> Option<String> {
     let verbose = verbosity >= Verbosity::Verbose;
     match event {
-        Event::StageFinished { stage, .. } => ended(picture.stages.get(stage)?, verbose, style),
+        Event::StageFinished { stage, .. } => ended(model.stages.get(stage)?, verbose, style),
         Event::StepFinished { stage, step, ok: true, usage } if verbose => {
             let took = Duration::try_from_secs_f64(usage.wall).unwrap_or_default();
             Some(style.paint(Tone::Dim, &format!("        {stage} {step} {}", units::duration(took))))
@@ -145,8 +145,8 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
 }
 
 /// Returns the lines that move: one for each running stage, then the whole.
-fn moving(picture: &RunModel, now_ms: u64, width: usize, room: usize) -> Vec<Line> {
-    let running = picture.running();
+fn moving(model: &RunModel, now_ms: u64, width: usize, room: usize) -> Vec<Line> {
+    let running = model.running();
     let fit = room.saturating_sub(1);
     // Where not all have room, the last line says how many are left out.
     let named = if running.len() > fit { fit.saturating_sub(1) } else { running.len() };
@@ -156,7 +156,7 @@ fn moving(picture: &RunModel, now_ms: u64, width: usize, room: usize) -> Vec<Lin
     if running.len() > named && fit > 0 {
         lines.push(Line::default().with(Tone::Dim, format!("  … and {} more", running.len() - named)));
     }
-    lines.push(overall(picture, now_ms, width));
+    lines.push(overall(model, now_ms, width));
     lines
 }
 
@@ -191,14 +191,14 @@ fn bytes(download: &crate::run::log::model::Download) -> String {
     text
 }
 
-fn overall(picture: &RunModel, now_ms: u64, width: usize) -> Line {
-    let counts = picture.counts();
+fn overall(model: &RunModel, now_ms: u64, width: usize) -> Line {
+    let counts = model.counts();
     let mut parts = vec![units::duration(Duration::from_millis(now_ms))];
-    if let Some(left) = picture.time_left(now_ms).filter(|left| !left.is_zero()) {
+    if let Some(left) = model.time_left(now_ms).filter(|left| !left.is_zero()) {
         parts.push(format!("about {} left", units::duration(left)));
     }
-    if let Some(load) = picture.load(now_ms) {
-        let jobs = picture.run.jobs.max(1);
+    if let Some(load) = model.load(now_ms) {
+        let jobs = model.run.jobs.max(1);
         parts.push(format!("CPU {:.0} %", 100.0 * load.cores / jobs as f64));
         parts.push(format!("{}/{jobs} tokens", load.tokens));
     }
@@ -222,8 +222,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn drawn(at_ms: u64, width: usize, room: usize) -> String {
-        let picture = RunModel::of(sample::run().iter().filter(|event| event.at_ms <= at_ms));
-        let lines = moving(&picture, at_ms, width, room);
+        let model = RunModel::of(sample::run().iter().filter(|event| event.at_ms <= at_ms));
+        let lines = moving(&model, at_ms, width, room);
         lines.iter().map(|line| line.fit(width, Style::PLAIN) + "\n").collect()
     }
 
@@ -238,11 +238,11 @@ mod tests {
 
     #[test]
     fn what_is_over_scrolls_by() {
-        let mut picture = RunModel::default();
+        let mut model = RunModel::default();
         let mut lines = Vec::new();
         for event in sample::run() {
-            picture.apply(&event);
-            lines.extend(told(&picture, &event.event, Verbosity::Normal, Style::PLAIN));
+            model.apply(&event);
+            lines.extend(line_of(&model, &event.event, Verbosity::Normal, Style::PLAIN));
         }
         insta::assert_snapshot!(lines.join("\n"));
     }

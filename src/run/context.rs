@@ -121,7 +121,7 @@ pub struct StageEnd {
     /// For a fetch: which candidate served.
     pub chosen: Option<Chosen>,
     /// For a check: what it says of itself.
-    pub account: Option<CheckResult>,
+    pub check_result: Option<CheckResult>,
 }
 
 /// How a run ended.

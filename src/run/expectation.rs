@@ -21,11 +21,11 @@ pub enum Judgement {
     Fail(String),
 }
 
-/// Holds `account` against `expected`.
-pub fn judge(expected: &Expectation, account: &CheckResult, today: Date) -> Judgement {
+/// Holds `check_result` against `expected`.
+pub fn judge(expected: &Expectation, check_result: &CheckResult, today: Date) -> Judgement {
     use crate::config::expect::Expected;
-    let why = account.why.clone().unwrap_or_else(|| "it gives no reason".to_owned());
-    match (account.state, &expected.known, expected.word) {
+    let why = check_result.why.clone().unwrap_or_else(|| "it gives no reason".to_owned());
+    match (check_result.state, &expected.known, expected.word) {
         (Verdict::Skipped, _, _) => Judgement::Skipped(why),
         (Verdict::Fail, Some(known), _) => match known.expired(today) {
             None => Judgement::KnownFailure(format!("{} ({why})", known.why)),
@@ -58,7 +58,7 @@ mod tests {
 
     const TODAY: Date = jiff::civil::date(2026, 7, 1);
 
-    fn account(state: Verdict) -> CheckResult {
+    fn check_result(state: Verdict) -> CheckResult {
         CheckResult { state, why: Some("the reason".into()), ..CheckResult::default() }
     }
 
@@ -70,30 +70,33 @@ mod tests {
     #[test]
     fn what_is_expected_is_green() {
         let pass = Expectation::default();
-        assert_eq!(judge(&pass, &account(Verdict::Pass), TODAY), Judgement::Pass);
+        assert_eq!(judge(&pass, &check_result(Verdict::Pass), TODAY), Judgement::Pass);
         let none = Expectation { word: Expected::Unsupported, known: None };
-        assert_eq!(judge(&none, &account(Verdict::Unsupported), TODAY), Judgement::Unsupported("the reason".into()));
+        assert_eq!(
+            judge(&none, &check_result(Verdict::Unsupported), TODAY),
+            Judgement::Unsupported("the reason".into())
+        );
     }
 
     #[test]
     fn what_is_not_expected_fails_in_both_directions() {
         let pass = Expectation::default();
-        assert_eq!(judge(&pass, &account(Verdict::Fail), TODAY), Judgement::Fail("the reason".into()));
-        let Judgement::Fail(why) = judge(&pass, &account(Verdict::Unsupported), TODAY) else { panic!() };
+        assert_eq!(judge(&pass, &check_result(Verdict::Fail), TODAY), Judgement::Fail("the reason".into()));
+        let Judgement::Fail(why) = judge(&pass, &check_result(Verdict::Unsupported), TODAY) else { panic!() };
         assert_eq!(why, "unsupported, although `pass` is expected: the reason");
-        let Judgement::Fail(why) = judge(&known(None, None), &account(Verdict::Pass), TODAY) else { panic!() };
+        let Judgement::Fail(why) = judge(&known(None, None), &check_result(Verdict::Pass), TODAY) else { panic!() };
         assert_eq!(why, "it passes, although a failure is known (PR1): remove `known-failure` if it is mended");
     }
 
     #[test]
     fn support_that_was_not_expected_is_told_and_no_failure() {
         let none = Expectation { word: Expected::Unsupported, known: None };
-        assert!(matches!(judge(&none, &account(Verdict::Pass), TODAY), Judgement::Surprise(_)));
+        assert!(matches!(judge(&none, &check_result(Verdict::Pass), TODAY), Judgement::Surprise(_)));
     }
 
     #[test]
     fn a_known_failure_holds_until_its_day_and_for_its_versions() {
-        let failed = account(Verdict::Fail);
+        let failed = check_result(Verdict::Fail);
         let day = |day| Some(jiff::civil::date(2026, 7, day));
         assert_eq!(judge(&known(day(2), None), &failed, TODAY), Judgement::KnownFailure("PR1 (the reason)".into()));
         let Judgement::Fail(why) = judge(&known(day(1), None), &failed, TODAY) else { panic!() };
@@ -105,7 +108,10 @@ mod tests {
     #[test]
     fn a_skipped_check_is_never_green_and_never_red() {
         for expected in [Expectation::default(), known(None, None)] {
-            assert_eq!(judge(&expected, &account(Verdict::Skipped), TODAY), Judgement::Skipped("the reason".into()));
+            assert_eq!(
+                judge(&expected, &check_result(Verdict::Skipped), TODAY),
+                Judgement::Skipped("the reason".into())
+            );
         }
     }
 }

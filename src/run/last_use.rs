@@ -21,7 +21,7 @@ pub fn last_use(store: &Store, counts: impl Fn(usize, &str) -> bool) -> Result<L
     let mut used = LastUse::new();
     for (_, name) in names.iter().enumerate().filter(|(later, name)| counts(*later, name)) {
         let log = runs.join(name).join("events.jsonl");
-        if files::look(&log)?.is_none() {
+        if files::lstat(&log)?.is_none() {
             continue;
         }
         let mut keys = Vec::new();

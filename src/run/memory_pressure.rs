@@ -109,15 +109,15 @@ impl UsageLedger {
 }
 
 /// Runs until dropped.
-pub async fn watch(shared: UsageLedger, jobs: JobServer, emitter: Emitter) {
+pub async fn watch(ledger: UsageLedger, jobs: JobServer, emitter: Emitter) {
     let mut sampler = UsageSampler::new();
     let mut withheld: Vec<Token> = Vec::new();
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        shared.sample(emitter.elapsed(), &mut sampler);
-        if let Some((cores, memory_kib)) = shared.load() {
+        ledger.sample(emitter.elapsed(), &mut sampler);
+        if let Some((cores, memory_kib)) = ledger.load() {
             let tokens = jobs.total() - jobs.available().unwrap_or(0).min(jobs.total());
             emitter.emit(Event::Load { cores, tokens, memory_kib });
         }
@@ -214,8 +214,8 @@ mod tests {
 
     #[test]
     fn the_busy_time_lies_between_fetching_and_the_tail() {
-        let shared = UsageLedger::default();
-        shared.with(|ledger| {
+        let ledger = UsageLedger::default();
+        ledger.with(|ledger| {
             let sample = |at: u32, runnable, fetching| Sample {
                 at: f64::from(at),
                 cpu: f64::from(at) * 2.0,
@@ -224,7 +224,7 @@ mod tests {
             };
             ledger.samples = vec![sample(0, 3, true), sample(1, 3, false), sample(2, 2, false), sample(9, 1, false)];
         });
-        assert_eq!(shared.busy(), (1.0, 2.0));
+        assert_eq!(ledger.busy(), (1.0, 2.0));
         assert_eq!(UsageLedger::default().busy(), (0.0, 0.0));
     }
 }

@@ -49,7 +49,7 @@ const DOWNLOADS: usize = 4;
 pub struct Scheduler {
     plan: Plan,
     states: States,
-    shared: Arc<RunContext>,
+    context: Arc<RunContext>,
     stopper: channel::Sender<Stop>,
     tasks: JoinSet<(StageId, Result<StageEnd, Error>)>,
     running: BTreeMap<tokio::task::Id, StageId>,
@@ -155,7 +155,7 @@ impl Scheduler {
         let time = options.time_budget.map(|total| TimeBudget::new(options.began, total, options.grace));
         let budgets = Budgets::new((time, options.disk_budget), forecasts, (&plan, &states, &store))?;
         let isolation = isolation(&plan, &states, &store, options.isolation, &emitter)?;
-        let shared = RunContext {
+        let context = RunContext {
             isolation,
             jobs: JobServer::new(options.jobs)?,
             flusher: Flusher::new(store.root()),
@@ -171,7 +171,7 @@ impl Scheduler {
         Ok(Self {
             plan,
             states,
-            shared: Arc::new(shared),
+            context: Arc::new(context),
             stopper,
             tasks: JoinSet::new(),
             running: BTreeMap::new(),
@@ -184,9 +184,9 @@ impl Scheduler {
 
     /// Runs until every goal is there, has failed, or the run is asked to end.
     pub async fn run(mut self) -> Result<Summary, Error> {
-        let shared = self.shared.clone();
+        let context = self.context.clone();
         let watcher =
-            tokio::spawn(memory_pressure::watch(shared.ledger.clone(), shared.jobs.clone(), shared.emitter.clone()));
+            tokio::spawn(memory_pressure::watch(context.ledger.clone(), context.jobs.clone(), context.emitter.clone()));
         for id in self.states.all(SchedulerState::Cached).collect::<Vec<_>>() {
             self.ended.insert(id, StageOutcome::Cached);
             self.recall(id);
@@ -194,12 +194,12 @@ impl Scheduler {
                 self.unchecked.push(id);
             }
         }
-        if shared.options.goal == Goal::Check {
+        if context.options.goal == Goal::Check {
             for (id, by) in self.states.only(|id| matches!(self.plan.stage(id).work, Work::Check(_))) {
                 self.block(id, &format!("{}, which is not built", self.plan.stage(by).name));
             }
         }
-        let mut stop = shared.stop.clone();
+        let mut stop = context.stop.clone();
         let mut fatal = None;
         loop {
             let stopping = *stop.borrow() > Stop::No;
@@ -214,7 +214,7 @@ impl Scheduler {
             if self.tasks.is_empty() && (stopping || self.states.is_over()) {
                 break;
             }
-            let forced = if stopping { None } else { self.wait_for_space(&shared.emitter) };
+            let forced = if stopping { None } else { self.wait_for_space(&context.emitter) };
             let next = forced.or_else(|| self.next_build());
             if self.tasks.is_empty() && next.is_none() {
                 fatal = fatal.or(self.note_out_of_time().err());
@@ -232,7 +232,7 @@ impl Scheduler {
                         self.ask_to_stop();
                     }
                 }
-                token = shared.jobs.acquire(), if wants_token => self.start_build(token?, forced),
+                token = context.jobs.acquire(), if wants_token => self.start_build(token?, forced),
                 () = until(deadline), if deadline.is_some() => self.end_of_time(),
                 _ = stop.changed() => {}
             }
@@ -249,17 +249,17 @@ impl Scheduler {
             if stages.is_empty() {
                 continue;
             }
-            let tree = self.shared.store.source_dir(&self.plan.stage(unpack).key).join("tree");
-            for (id, why) in source_checks::refused(&self.shared, &self.plan, &tree, &stages).await? {
+            let tree = self.context.store.source_dir(&self.plan.stage(unpack).key).join("tree");
+            for (id, why) in source_checks::refused(&self.context, &self.plan, &tree, &stages).await? {
                 let name = self.plan.stage(id).name.clone();
                 let state = StageOutcome::Failed { why };
-                self.shared.emitter.emit(Event::StageFinished {
+                self.context.emitter.emit(Event::StageFinished {
                     stage: name.clone(),
                     state: state.clone(),
                     usage: Usage::default(),
                     failure: None,
                     result: None,
-                    account: None,
+                    check_result: None,
                 });
                 self.ended.insert(id, state);
                 for blocked in self.states.fail(id) {
@@ -268,7 +268,7 @@ impl Scheduler {
                 for useless in self.states.prune(&self.plan.goals) {
                     self.block(useless, &format!("{name}, which alone needs it"));
                 }
-                if self.shared.options.fail_fast {
+                if self.context.options.fail_fast {
                     self.ask_to_stop();
                 }
             }
@@ -288,15 +288,15 @@ impl Scheduler {
 
     fn note_phase(&self) {
         let runnable = self.states.runnable() + self.states.running(Lane::Fetch) + self.states.running(Lane::Work);
-        self.shared.ledger.set_phase(runnable, self.states.is_fetching());
+        self.context.ledger.set_phase(runnable, self.states.is_fetching());
     }
 
     fn start_fetches(&mut self) {
         let free = DOWNLOADS.saturating_sub(self.states.running(Lane::Fetch));
         for id in self.next_fetches(free) {
             let Work::Fetch(source) = self.plan.stage(id).work else { continue };
-            let (shared, set) = (self.shared.clone(), self.plan.source(source).clone());
-            self.start(id, async move { fetch::fetch(&shared, &set).await });
+            let (context, set) = (self.context.clone(), self.plan.source(source).clone());
+            self.start(id, async move { fetch::fetch(&context, &set).await });
         }
     }
 
@@ -304,15 +304,15 @@ impl Scheduler {
         let Some(id) = forced.or_else(|| self.next_build()) else { return };
         let stage = self.plan.stage(id);
         let (name, key) = (stage.name.clone(), stage.key);
-        let shared = self.shared.clone();
+        let context = self.context.clone();
         match &stage.work {
             Work::Fetch(_) => {}
             Work::Unpack(source) => {
                 let set = self.plan.source(*source).clone();
-                self.start(id, async move { unpack::unpack(&shared, &name, key, &set, token).await });
+                self.start(id, async move { unpack::unpack(&context, &name, key, &set, token).await });
             }
             Work::Build(job) | Work::Check(job) => {
-                let store = &self.shared.store;
+                let store = &self.context.store;
                 let inputs = StageInputs {
                     source: job.source.map(|source| store.source_dir(&self.plan.stage(source).key).join("tree")),
                     deps: job
@@ -323,7 +323,7 @@ impl Scheduler {
                             (dep.package.to_string(), tree)
                         })
                         .collect(),
-                    tools: job.tools.iter().filter_map(|tool| shared.options.tool_dirs.get(tool).cloned()).collect(),
+                    tools: job.tools.iter().filter_map(|tool| context.options.tool_dirs.get(tool).cloned()).collect(),
                     keys: job
                         .deps
                         .iter()
@@ -333,11 +333,11 @@ impl Scheduler {
                 };
                 let (expect, key_inputs) = (stage.expect.clone(), self.plan.key_inputs(id));
                 let work = StageWork { name, key, key_inputs, job: job.clone(), inputs, expect };
-                if let Some(why) = shared.options.skips.get(&work.name).cloned() {
+                if let Some(why) = context.options.skips.get(&work.name).cloned() {
                     drop(token);
                     self.start(id, async move { Ok(check::skipped(why)) });
                 } else {
-                    self.start(id, async move { build::run(&shared, work, token).await });
+                    self.start(id, async move { build::run(&context, work, token).await });
                 }
             }
         }
@@ -346,7 +346,7 @@ impl Scheduler {
     fn start(&mut self, id: StageId, task: impl Future<Output = Result<StageEnd, Error>> + Send + 'static) {
         self.states.start(id);
         self.take_space(id);
-        self.shared.emitter.emit(Event::StageStarted { stage: self.plan.stage(id).name.clone() });
+        self.context.emitter.emit(Event::StageStarted { stage: self.plan.stage(id).name.clone() });
         let handle = self.tasks.spawn(async move { (id, task.await) });
         self.running.insert(handle.id(), id);
     }
@@ -368,10 +368,10 @@ impl Scheduler {
         };
         // An error of ours fails its stage and no other.
         let end = end.unwrap_or_else(|error| {
-            let said = Diagnostic::from_error(&error);
+            let diagnostic = Diagnostic::from_error(&error);
             let class = failure_class::of_error(&error);
-            let text = said.to_string();
-            let why = said.message.lines().next().unwrap_or_default().to_owned();
+            let text = diagnostic.to_string();
+            let why = diagnostic.message.lines().next().unwrap_or_default().to_owned();
             StageEnd {
                 state: StageOutcome::Failed { why: why.clone() },
                 usage: Usage::default(),
@@ -389,7 +389,7 @@ impl Scheduler {
                 result: None,
                 time: None,
                 chosen: None,
-                account: None,
+                check_result: None,
             }
         });
         if let (Work::Fetch(source), Some(chosen)) = (&self.plan.stage(id).work, &end.chosen) {
@@ -401,20 +401,20 @@ impl Scheduler {
                 inputs: chosen.clone(),
                 previous: None,
             };
-            self.shared.store.remember(&named)?;
+            self.context.store.remember(&named)?;
         }
         let name = self.plan.stage(id).name.clone();
         if let Some(time) = end.time {
             let version = &self.plan.stage(id).version;
             self.times.set(&name, version, &self.plan.configuration(id), time);
         }
-        self.shared.emitter.emit(Event::StageFinished {
+        self.context.emitter.emit(Event::StageFinished {
             stage: name.clone(),
             state: end.state.clone(),
             usage: end.usage,
             failure: end.failure,
             result: end.result.map(|path| path.display().to_string()),
-            account: end.account,
+            check_result: end.check_result,
         });
         self.ended.insert(id, end.state.clone());
         match end.state {
@@ -425,7 +425,7 @@ impl Scheduler {
                 }
                 if self.states.running(Lane::Fetch) + self.states.running(Lane::Work) == 0 {
                     // make leaks its tokens when it is killed: nothing runs, so all must be there.
-                    self.shared.jobs.recount()?;
+                    self.context.jobs.recount()?;
                 }
             }
             StageOutcome::Interrupted => self.states.put_back(id),
@@ -437,7 +437,7 @@ impl Scheduler {
                 for blocked in self.states.fail(id) {
                     self.block(blocked, &name);
                 }
-                if self.shared.options.fail_fast && matches!(end.state, StageOutcome::Failed { .. }) {
+                if self.context.options.fail_fast && matches!(end.state, StageOutcome::Failed { .. }) {
                     self.ask_to_stop();
                 }
             }
@@ -447,13 +447,13 @@ impl Scheduler {
 
     fn block(&mut self, id: StageId, by: &str) {
         let state = StageOutcome::Blocked { by: by.to_owned() };
-        self.shared.emitter.emit(Event::StageFinished {
+        self.context.emitter.emit(Event::StageFinished {
             stage: self.plan.stage(id).name.clone(),
             state: state.clone(),
             usage: Usage::default(),
             failure: None,
             result: None,
-            account: None,
+            check_result: None,
         });
         self.ended.insert(id, state);
     }
@@ -462,12 +462,13 @@ impl Scheduler {
     fn recall(&mut self, id: StageId) {
         let stage = self.plan.stage(id);
         let Some(expect) = &stage.expect else { return };
-        let tree = self.shared.store.stage_dir(&stage.key).join("tree");
-        let (name, emitter) = (stage.name.clone(), &self.shared.emitter);
-        let (state, remark, account) = match check::recall(&tree) {
-            Ok(account) => {
-                let (state, remark) = check::state(expect, &account, self.shared.options.today, StageOutcome::Cached);
-                (state, remark, Some(account))
+        let tree = self.context.store.stage_dir(&stage.key).join("tree");
+        let (name, emitter) = (stage.name.clone(), &self.context.emitter);
+        let (state, remark, check_result) = match check::recall(&tree) {
+            Ok(check_result) => {
+                let (state, remark) =
+                    check::state(expect, &check_result, self.context.options.today, StageOutcome::Cached);
+                (state, remark, Some(check_result))
             }
             Err(why) => (StageOutcome::Failed { why }, None, None),
         };
@@ -480,7 +481,7 @@ impl Scheduler {
             usage: Usage::default(),
             failure: None,
             result: Some(tree.display().to_string()),
-            account,
+            check_result,
         });
         self.ended.insert(id, state);
     }
@@ -488,9 +489,9 @@ impl Scheduler {
     fn finish(mut self, fatal: Option<Error>) -> Result<Summary, Error> {
         // They hold the locks of their stages for some milliseconds after the last step.
         process::await_supervisors(Duration::from_secs(5));
-        self.shared.store.add_times(std::mem::take(&mut self.times))?;
-        if !self.shared.options.keep_work && self.shared.store.is_writable() {
-            self.shared.store.sweep()?;
+        self.context.store.add_times(std::mem::take(&mut self.times))?;
+        if !self.context.options.keep_work && self.context.store.is_writable() {
+            self.context.store.sweep()?;
         }
         let mut states = BTreeMap::new();
         let mut results = BTreeMap::new();
@@ -503,15 +504,15 @@ impl Scheduler {
             };
             let there = matches!(state, StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere);
             if there && stage.job().is_some() {
-                results.insert(stage.name.clone(), self.shared.store.stage_dir(&stage.key).join("tree"));
+                results.insert(stage.name.clone(), self.context.store.stage_dir(&stage.key).join("tree"));
             }
             states.insert(stage.name.clone(), state);
         }
         let end = self.end(&states);
-        let (cpu, peak_kib) = self.shared.ledger.totals();
-        let (busy_wall, busy_cpu) = self.shared.ledger.busy();
-        let wall = self.shared.emitter.elapsed();
-        self.shared.emitter.emit(Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, end });
+        let (cpu, peak_kib) = self.context.ledger.totals();
+        let (busy_wall, busy_cpu) = self.context.ledger.busy();
+        let wall = self.context.emitter.elapsed();
+        self.context.emitter.emit(Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, end });
         match fatal {
             Some(error) => Err(error),
             None => Ok(Summary { states, results, end }),
@@ -531,7 +532,7 @@ impl Scheduler {
                     end = if self.budgets.out_of_time { RunEnd::TimeBudget } else { RunEnd::Interrupted };
                 }
                 Some(StageOutcome::Blocked { .. })
-                    if self.shared.options.goal == Goal::Check && end == RunEnd::Done =>
+                    if self.context.options.goal == Goal::Check && end == RunEnd::Done =>
                 {
                     end = RunEnd::Failed;
                 }

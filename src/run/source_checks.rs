@@ -27,7 +27,7 @@ pub(super) fn asking(plan: &Plan, unpack: StageId) -> Vec<StageId> {
 /// Compares a source tree with what `stages` ask of it. Returns those that it does not satisfy, each with the reason
 /// that its recipe gives.
 pub(super) async fn refused(
-    shared: &RunContext,
+    context: &RunContext,
     plan: &Plan,
     tree: &Path,
     stages: &[StageId],
@@ -42,12 +42,12 @@ pub(super) async fn refused(
         .collect();
     let commands: Vec<&Vec<String>> = commands.into_iter().collect();
     let path = jobs.first().and_then(|(_, job)| job.steps.first()).map(|step| path_of(&step.env)).unwrap_or_default();
-    let failed = if commands.is_empty() { Vec::new() } else { run(shared, tree, &commands, path).await? };
+    let failed = if commands.is_empty() { Vec::new() } else { run(context, tree, &commands, path).await? };
     let mut refused = Vec::new();
     for (id, job) in &jobs {
         for check in &job.source_checks {
             let holds = match &check.demand {
-                SourceDemand::Exists(path) => files::look_behind(&tree.join(path))?.is_some(),
+                SourceDemand::Exists(path) => files::stat(&tree.join(path))?.is_some(),
                 SourceDemand::Run(argv) => !failed.contains(&argv),
             };
             if !holds {
@@ -67,7 +67,7 @@ fn path_of(env: &[(String, String)]) -> String {
 
 // Runs all commands in one supervised process, isolated as a step is, for they belong to the source. Returns those that fail.
 async fn run<'a>(
-    shared: &RunContext,
+    context: &RunContext,
     tree: &Path,
     commands: &[&'a Vec<String>],
     path: String,
@@ -75,7 +75,7 @@ async fn run<'a>(
     // Named by the key of the source, so that what a killed run left is swept.
     let key = tree.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let name = format!("{}.check-", key.unwrap_or_default());
-    let scratch = tempfile::Builder::new().prefix(&name).tempdir_in(shared.store.root().join("work"))?;
+    let scratch = tempfile::Builder::new().prefix(&name).tempdir_in(context.store.root().join("work"))?;
     let dir = |name: &str| scratch.path().join(name);
     for name in ["build", "tmp", "logs"] {
         fs_err::create_dir(dir(name))?;
@@ -90,7 +90,7 @@ async fn run<'a>(
     }
     script += "echo end >> \"$TMPDIR/failed\"\n";
     let shell = ["/bin/sh", "-c", &script, "source-check", &tree.display().to_string()].map(str::to_owned);
-    let visible = vec![shared.store.root().to_owned()];
+    let visible = vec![context.store.root().to_owned()];
     let view = View {
         work: scratch.path().to_owned(),
         own: vec![dir("build"), dir("tmp")],
@@ -109,7 +109,7 @@ async fn run<'a>(
         stop_record: scratch.path().join("stopped.json"),
         grace: Duration::ZERO,
         lock: None,
-        isolation: shared.isolation.clone().map(|support| (support, view)),
+        isolation: context.isolation.clone().map(|support| (support, view)),
         limits: Default::default(),
     };
     let mut running = process::spawn(Path::new("/proc/self/exe"), &command, None)?;
@@ -118,9 +118,9 @@ async fn run<'a>(
         running.kill();
         running.wait().await?;
     }
-    let said = files::read_if_present(&dir("tmp").join("failed"))?.unwrap_or_default();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let numbers: BTreeSet<&str> = said.lines().collect();
+    let printed = files::read_if_present(&dir("tmp").join("failed"))?.unwrap_or_default();
+    let printed = String::from_utf8_lossy(&printed).into_owned();
+    let numbers: BTreeSet<&str> = printed.lines().collect();
     // A command that did not come to its end answered nothing, and its stage may try.
     let failed = commands.iter().enumerate().filter(|(number, _)| numbers.contains(number.to_string().as_str()));
     Ok(failed.map(|(_, command)| *command).collect())

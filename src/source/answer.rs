@@ -1,4 +1,4 @@
-//! What a server's answer, or the lack of one, means for a download.
+//! Decides how a download continues after a server's answer, or without one.
 
 use super::Error;
 use super::download::Download;
@@ -13,7 +13,7 @@ pub(super) struct Trouble {
     pub(super) then: Then,
 }
 
-/// What follows a failed attempt.
+/// The next step after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     /// Trying again is no use.
@@ -39,7 +39,7 @@ impl Then {
     }
 }
 
-/// What the answer's head says: the size to expect in all, if known. `None`
+/// Reads the answer's header: the total size to expect, if known. `None`
 /// without a body: everything is here already.
 pub(super) fn begin(
     job: &Download<'_>,
@@ -134,16 +134,16 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     at.to_string()
 }
 
-/// Tells a host that is not there from one in passing trouble.
+/// Distinguishes a host that does not exist from one with a temporary problem.
 pub(super) fn classify(url: &str, error: reqwest::Error) -> Trouble {
-    let told = Error::Network { url: url.to_owned(), why: innermost(&error) };
+    let failure = Error::Network { url: url.to_owned(), why: innermost(&error) };
     if error.is_redirect() || error.is_builder() {
-        return told.into();
+        return failure.into();
     }
     if error.is_dns() || (error.is_connect() && !was_cut(&error)) {
-        return Then::TryOnce.after(told);
+        return Then::TryOnce.after(failure);
     }
-    Then::Wait(None).after(told)
+    Then::Wait(None).after(failure)
 }
 
 /// Returns whether there was a connection, which was cut: what a busy server does.

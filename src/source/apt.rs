@@ -1,9 +1,9 @@
-//! What apt's configuration says: `sources.list`, `*.sources`, `apt.conf`.
+//! Reads apt's configuration: `sources.list`, `*.sources`, `apt.conf`.
 //!
 //! Formats: sources.list(5) and apt.conf(5). A line or stanza that cannot be
 //! read is skipped, as it is no business of ours to judge the host's apt.
 
-/// One entry of apt's sources, either spelling.
+/// An entry of apt's sources, in either format.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry {
     /// `deb`, `deb-src` or both.
@@ -58,7 +58,7 @@ pub fn parse_sources(text: &str) -> Vec<Entry> {
         if line.trim().is_empty() {
             entries.extend(stanza_entry(&std::mem::take(&mut stanza)));
         } else if line.starts_with('#') {
-            // A comment may stand between a field and its continuation.
+            // A comment may appear between a field and its continuation.
         } else if line.starts_with([' ', '\t']) {
             if let Some((_, value)) = stanza.last_mut() {
                 value.push('\n');

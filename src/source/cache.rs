@@ -1,6 +1,6 @@
-//! The files that have arrived, under names that say what they are.
+//! Downloaded files, named by their content.
 //!
-//! | path | holds |
+//! | path | content |
 //! |---|---|
 //! | `blobs/<sha256>` | a whole, verified file; never written in place |
 //! | `blobs/<sha256>.json` | what it was called and where it came from |
@@ -8,7 +8,7 @@
 //! | `pins/<blake3>.json` | the digest of a file whose signature was verified |
 //! | `local/<blake3>.json` | the digest of a file on this machine, by its size and time |
 //! | `git/<blake3>.git` | a bare mirror |
-//! | `lock/<name>` | held while one of them is written |
+//! | `lock/<name>` | locked while one of them is written |
 
 use super::{Error, Progress, tree};
 use crate::base::{Key, Sha256, files};
@@ -41,10 +41,10 @@ pub(super) struct BlobNote {
     pub(super) size: u64,
 }
 
-/// What was found when a signature was verified, or when a file without a pin arrived.
+/// The result of verifying a signature, or of downloading a file without a pin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PinRecord {
-    /// What was signed.
+    /// The signed file.
     pub(super) url: String,
     /// Its digest.
     pub(super) sha256: Sha256,
@@ -54,7 +54,7 @@ pub(super) struct PinRecord {
     pub(super) when: String,
 }
 
-/// What a local file was when it was hashed.
+/// The identity of a local file when it was hashed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct LocalRecord {
     pub(super) path: PathBuf,
@@ -92,7 +92,7 @@ impl Cache {
 
     /// Returns the size of a cached blob; one whose size is known to be wrong counts as missing.
     pub(super) fn has(&self, sha256: Sha256, size: Option<u64>) -> Result<Option<u64>, Error> {
-        let meta = files::look_behind(&self.blob(sha256))?;
+        let meta = files::stat(&self.blob(sha256))?;
         let meta = meta.filter(|meta| meta.is_file() && size.is_none_or(|size| size == meta.len()));
         Ok(meta.map(|meta| meta.len()))
     }
@@ -123,14 +123,14 @@ impl Cache {
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => fs_err::File::open(&path)?,
             other => other?,
         };
-        let mut told = false;
+        let mut reported = false;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Lock(Arc::new(file))),
                 Err(std::fs::TryLockError::WouldBlock) => {}
                 Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
             }
-            if !std::mem::replace(&mut told, true) {
+            if !std::mem::replace(&mut reported, true) {
                 progress.waiting(&path);
             }
             tokio::time::sleep(LOCK_POLL).await;

@@ -1,6 +1,6 @@
 //! Single members out of a package, read in one pass and never unpacked whole.
 //!
-//! A package is a `.deb` (deb(5): an `ar` archive whose `data.tar.*` holds the
+//! A package is a `.deb` (deb(5): an `ar` archive whose `data.tar.*` contains the
 //! files) or, as Debian's `gcc-N.orig.tar.gz`, a tar archive of archives.
 
 use super::Error;
@@ -18,7 +18,7 @@ const NAMES: usize = 50_000;
 const KEPT: usize = 16;
 const KEPT_SIZE: u64 = 4 << 20;
 
-/// What is done with a wanted member: its index in the list of wanted ones and its bytes.
+/// The handler of a wanted member: its index in the list of wanted ones and its bytes.
 pub(super) type Found<'f> = dyn FnMut(usize, &mut dyn Read) -> Result<(), Error> + 'f;
 
 /// Reads `package` to the end of its file archive and hands every member that
@@ -82,7 +82,7 @@ fn of_tar<R: Read>(tar: R, label: &str, wanted: &[&str], found: &mut Found<'_>) 
         let left = entry.size();
         let mut whole = Whole { reader: &mut entry, left };
         match wanted.iter().position(|want| *want == name).and_then(|index| Some((index, seen.get_mut(index)?))) {
-            Some((_, true)) => return Err(tree::refused(&name, "the package holds it twice")),
+            Some((_, true)) => return Err(tree::refused(&name, "the package contains it twice")),
             Some((index, seen)) => {
                 *seen = true;
                 found(index, &mut whole)?;
@@ -105,13 +105,13 @@ fn of_tar<R: Read>(tar: R, label: &str, wanted: &[&str], found: &mut Found<'_>) 
     Ok(())
 }
 
-/// What is remembered of the members nobody asked for by their own name.
+/// The members that were not requested by their own name.
 #[derive(Default)]
 struct Rest {
     names: Vec<String>,
     links: HashMap<PathBuf, PathBuf>,
     /// Small files that have the name of a wanted one, in another directory. A
-    /// link to that directory may follow: Debian's gcc packages hold the patches
+    /// link to that directory may follow: Debian's gcc packages contain the patches
     /// in `debian/patches`, and `patches` as a link to it comes last.
     kept: HashMap<PathBuf, Vec<u8>>,
 }

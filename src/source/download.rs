@@ -1,17 +1,17 @@
-//! What is asked of a server.
+//! Requests to a server.
 
 use super::route::Trust;
 use crate::base::Sha256;
 use std::path::Path;
 
-/// One file to bring here.
+/// A file to download.
 #[derive(Debug)]
 pub(super) struct Download<'a> {
     pub(super) url: &'a str,
     pub(super) trust: Trust,
     /// Where its bytes are collected.
     pub(super) path: &'a Path,
-    /// What it must be, if that is known.
+    /// Its pin, if known.
     pub(super) want: Option<Sha256>,
     /// Its size, if that is known.
     pub(super) size: Option<u64>,

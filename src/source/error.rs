@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// One candidate that did not serve.
+/// A candidate that failed.
 #[derive(Debug)]
 pub struct Failure {
     /// The candidate, as [`SourceSpec::label`](crate::config::source::SourceSpec::label) names it.
@@ -37,7 +37,7 @@ pub enum Error {
     /// Nothing may be fetched and the cache has none of the candidates.
     #[error("not in the cache, and `--offline` forbids the network{}", list(.sources))]
     Offline {
-        /// What would have served.
+        /// The acceptable alternatives.
         sources: Vec<String>,
     },
     /// The server answered with a status that is no success.
@@ -82,8 +82,8 @@ pub enum Error {
         /// In what time.
         within: Duration,
     },
-    /// An archive unpacks to more than its recipe says.
-    #[error("`{archive}` unpacks to more than {}, and its recipe says {}", crate::base::units::bytes(*.limit), crate::base::units::bytes(*.declared))]
+    /// An archive unpacks to more than its recipe declares.
+    #[error("`{archive}` unpacks to more than {}, but its recipe declares {}", crate::base::units::bytes(*.limit), crate::base::units::bytes(*.declared))]
     TooLarge {
         /// The archive.
         archive: String,
@@ -102,8 +102,8 @@ pub enum Error {
         /// Bytes that arrived.
         got: u64,
     },
-    /// The file has another size than the recipe says.
-    #[error("`{url}` has {got} bytes, its recipe says {want}")]
+    /// The file differs in size from its recipe.
+    #[error("`{url}` has {got} bytes, but its recipe declares {want}")]
     Size {
         /// Asked for.
         url: String,
@@ -151,20 +151,20 @@ pub enum Error {
     /// The host's apt names no mirror of the Debian archive.
     #[error("no Debian mirror is configured in `{apt_dir}`")]
     NoDebianMirror {
-        /// Where it was looked for.
+        /// The place that was searched.
         apt_dir: PathBuf,
     },
-    /// The signature or the key that made it is not good.
+    /// The signature or its key is not valid.
     #[error("the signature of `{url}` is not good: {problem}")]
     Signature {
-        /// What was signed.
+        /// The signed file.
         url: String,
         /// Why.
         problem: super::signature::Problem,
         /// The keyring.
         keyring: PathBuf,
     },
-    /// A file of the cache is not what its name says. The caller deletes it and fetches again.
+    /// A file of the cache does not match its name. The caller deletes it and fetches again.
     #[error("`{path}` in the cache is damaged: it should be sha256 {want}, it is {got}")]
     CorruptBlob {
         /// The file.
@@ -179,25 +179,25 @@ pub enum Error {
     Archive {
         /// The archive, or the member of one.
         archive: String,
-        /// What its decoder says.
+        /// The message of its decoder.
         source: io::Error,
     },
-    /// The archive holds an entry that has no place in a source tree.
+    /// The archive contains an entry that is not allowed in a source tree.
     #[error("refused to unpack `{entry}`: {why}")]
     Refused {
         /// The entry as the archive spells it, or its path in the tree.
         entry: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// The package does not hold the file the recipe names.
+    /// The package does not contain the file that the recipe names.
     #[error("`{archive}` has no member `{member}`")]
     NoMember {
         /// The package.
         archive: String,
         /// The path asked for.
         member: String,
-        /// Members it has that look like it.
+        /// Members with similar names.
         near: Vec<String>,
     },
     /// A patch does not apply.
@@ -242,13 +242,13 @@ pub enum Error {
         /// Where they belong.
         paths: Vec<String>,
     },
-    /// What the user named is neither a file nor a directory.
+    /// The path that the user gave is neither a file nor a directory.
     #[error("`{path}` is neither a file nor a directory")]
     NotASource {
         /// As named.
         path: PathBuf,
     },
-    /// A directory has another content than when it was looked at.
+    /// The content of a directory has changed since it was hashed.
     #[error("`{path}` has changed since this run began: it was {want}, now it is {got}")]
     TreeChanged {
         /// The directory.

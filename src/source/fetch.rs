@@ -1,4 +1,4 @@
-//! One source after the other, until one serves.
+//! Tries one source after the other until one succeeds.
 
 use super::cache::{self, Lock, PinRecord, blocking};
 use super::download::Download;
@@ -19,7 +19,7 @@ const MAX_ARCHIVE: u64 = 8 << 30;
 /// Larger is no signature and no list of mirrors.
 const MAX_TEXT: u64 = 1 << 20;
 
-/// Which commits revisions were when they were last looked up.
+/// The commits that revisions resolved to when they were last looked up.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Revisions {
     pub(super) commits: BTreeMap<String, String>,
@@ -30,7 +30,7 @@ pub(super) fn revisions(mirror: &Path) -> PathBuf {
     mirror.with_extension("json")
 }
 
-/// What a candidate came to.
+/// The result of trying a candidate.
 struct Got {
     digest: String,
     from_cache: bool,
@@ -78,7 +78,7 @@ async fn one(inner: &Inner, spec: &SourceSpec, progress: &dyn Progress, more: bo
     download(inner, spec, &locations, progress, more).await
 }
 
-/// Where a file may be had.
+/// A location of a file.
 enum Location {
     Url(String, Trust),
     File(PathBuf),
@@ -120,7 +120,7 @@ async fn debian_locations(inner: &Inner, path: &str, progress: &dyn Progress) ->
         };
         for base in bases {
             match base {
-                // `+` and `~` of Debian's versions stand for themselves in a path (RFC 3986 3.3).
+                // `+` and `~` of Debian's versions are literal in a path (RFC 3986 3.3).
                 Base::Url(base) => locations.push(Location::Url(format!("{base}/{path}"), Trust::Debian)),
                 Base::Dir(base) => locations.push(Location::File(base.join(path))),
                 Base::List(_) => {}
@@ -155,14 +155,14 @@ async fn download(
 ) -> Result<Got, Error> {
     let name = working_name(spec);
     let lock = inner.cache.lock(&name, progress).await?;
-    // Whoever held the lock may have brought it.
+    // The previous holder of the lock may have downloaded it.
     let expected = inner.expected(spec)?;
     if let Some(sha256) = expected
         && inner.cache.has(sha256, spec.size)?.is_some()
     {
         return Ok(Got::file(sha256, true, 0));
     }
-    // What has no pin may have changed since it was here.
+    // A file without a pin may have changed since it was cached.
     let want = expected.filter(|_| spec.pin != Pin::AsFound);
     let path = inner.cache.partial(&name);
     let mut failures = Vec::new();
@@ -206,7 +206,7 @@ async fn from_location(
     Ok(Got::file(sha256, false, bytes))
 }
 
-/// Returns a file that is not on a mirror is no failure of this machine.
+/// Treats a missing file on a mirror as a network error, not as a failure of this machine.
 fn missing(error: Error) -> Error {
     match error {
         Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -216,7 +216,7 @@ fn missing(error: Error) -> Error {
     }
 }
 
-/// Holds what arrived at `path` against its pin and makes it a blob, or deletes it.
+/// Compares the file at `path` with its pin and stores it as a blob, or deletes it.
 async fn settle(
     inner: &Inner,
     spec: &SourceSpec,
@@ -225,8 +225,8 @@ async fn settle(
     got: Sha256,
     progress: &dyn Progress,
 ) -> Result<(), Error> {
-    let proven = prove(inner, spec, source, path, got, progress).await;
-    let record = match proven {
+    let verified = verify(inner, spec, source, path, got, progress).await;
+    let record = match verified {
         Ok(record) => record,
         Err(error) => {
             // Without the signature nothing is wrong with the file yet.
@@ -245,7 +245,7 @@ async fn settle(
 }
 
 /// Returns the record to write once the file is a blob.
-async fn prove(
+async fn verify(
     inner: &Inner,
     spec: &SourceSpec,
     source: &str,
@@ -323,7 +323,7 @@ async fn on_this_machine(inner: &Inner, spec: &SourceSpec, path: &Path, progress
     if !meta.is_file() {
         return Err(Error::NotASource { path: path.to_owned() });
     }
-    // Not shared with a download of the same file: a copy begins anew.
+    // Not shared with a download of the same file: a copy starts from the beginning.
     let name = format!("{}.copy", Key::of(spec.label().as_bytes()));
     let lock = inner.cache.lock(&name, progress).await?;
     let partial = inner.cache.partial(&name);
@@ -357,7 +357,7 @@ async fn revision(inner: &Inner, url: &str, rev: &str, progress: &dyn Progress) 
     Ok(Got { digest: format!("git:{commit}"), from_cache, bytes: 0 })
 }
 
-/// Runs blocking work that is told to stop when the future is dropped.
+/// Runs blocking work that is cancelled when the future is dropped.
 async fn until_dropped<T: Send + 'static>(
     work: impl FnOnce(&AtomicBool) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {

@@ -11,7 +11,7 @@ use crate::process::Tool;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-const TOLD: [(&str, &str); 3] = [("GIT_TERMINAL_PROMPT", "0"), ("LC_ALL", "C"), ("GIT_ASKPASS", "true")];
+const ENVIRONMENT: [(&str, &str); 3] = [("GIT_TERMINAL_PROMPT", "0"), ("LC_ALL", "C"), ("GIT_ASKPASS", "true")];
 /// A repository named by the environment would be taken for the mirror.
 const HIDDEN: [&str; 6] = [
     "GIT_DIR",
@@ -44,7 +44,7 @@ fn check(url: &str, rev: &str) -> Result<(), Error> {
     } else if rev.starts_with('-') || rev.is_empty() {
         "a revision does not begin with `-`"
     } else if url.chars().chain(rev.chars()).any(char::is_control) {
-        "it holds control characters"
+        "it contains control characters"
     } else {
         return Ok(());
     };
@@ -87,7 +87,7 @@ pub(super) async fn resolve(mirror: &Path, url: &str, rev: &str, offline: bool) 
 
 /// Notes that the mirror lacks what it should have; the next [`resolve`] clones it again.
 pub(super) fn mark_damaged(mirror: &Path) -> Result<(), Error> {
-    match files::look(mirror)? {
+    match files::lstat(mirror)? {
         Some(_) => Ok(fs_err::write(mirror.join(DAMAGED), "")?),
         None => Ok(()),
     }
@@ -95,7 +95,7 @@ pub(super) fn mark_damaged(mirror: &Path) -> Result<(), Error> {
 
 /// Returns whether the mirror was marked, or is gone.
 pub(super) fn is_damaged(mirror: &Path) -> Result<bool, Error> {
-    Ok(files::look(mirror)?.is_none() || files::look(&mirror.join(DAMAGED))?.is_some())
+    Ok(files::lstat(mirror)?.is_none() || files::lstat(&mirror.join(DAMAGED))?.is_some())
 }
 
 async fn is_sound(mirror: &Path, url: &str) -> bool {
@@ -124,7 +124,7 @@ async fn clone(mirror: &Path, url: &str) -> Result<(), Error> {
     run(&command.arg(&unfinished), "clone", url).await?;
     let old = mirror.with_extension("old");
     files::remove_tree(&old)?;
-    if files::look(mirror)?.is_some() {
+    if files::lstat(mirror)?.is_some() {
         fs_err::rename(mirror, &old)?;
     }
     fs_err::rename(&unfinished, mirror)?;
@@ -144,7 +144,7 @@ fn local(mirror: &Path) -> Tool {
 }
 
 /// Lists what of a work tree belongs to its source: what git tracks, and what is new and not ignored. Here the
-/// user's configuration counts, for it may say what an editor leaves behind.
+/// user's configuration counts, since it may list the files that an editor leaves behind.
 pub(super) fn files_of(dir: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
     use std::os::unix::ffi::OsStrExt as _;
     let command = with_server().arg("-C").arg(dir);
@@ -162,9 +162,9 @@ pub(super) fn files_of(dir: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
     Ok(paths)
 }
 
-/// git that asks a server: how that is reached (a proxy, a key) the user's configuration says.
+/// git that contacts a server: proxies and keys come from the user's configuration.
 fn with_server() -> Tool {
-    Tool::new("git").envs(TOLD).without_env(HIDDEN)
+    Tool::new("git").envs(ENVIRONMENT).without_env(HIDDEN)
 }
 
 async fn run(command: &Tool, doing: &str, url: &str) -> Result<String, Error> {

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 /// No pause is longer, whatever the server asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// Growth that makes the count of tries begin anew.
+/// Progress, in bytes, that resets the count of attempts.
 const HEADWAY: u64 = 4 << 20;
 
-/// What has arrived at [`Download::path`].
+/// The data that has arrived at [`Download::path`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Arrived {
     pub(super) sha256: Sha256,
@@ -29,7 +29,7 @@ pub(super) struct Arrived {
     pub(super) bytes: u64,
 }
 
-/// What all downloads of a run share.
+/// The client that all downloads of a run share.
 #[derive(Debug, Default)]
 pub(super) struct Http {
     clients: Mutex<HashMap<Route, reqwest::Client>>,
@@ -37,7 +37,7 @@ pub(super) struct Http {
 }
 
 impl Http {
-    /// Downloads into `job.path`, trying again as `options` say. On a failure
+    /// Downloads into `job.path`, retrying as `options` specify. On a failure
     /// that may pass the bytes so far stay; so they do when the future is dropped.
     pub(super) async fn download(
         &self,
@@ -109,7 +109,7 @@ impl Http {
         }
         let broken = |error: reqwest::Error| Error::Network { url: "https:".to_owned(), why: innermost(&error) };
         // ring builds in seconds where rustls' default provider takes minutes of C.
-        // An error only says that one is installed already.
+        // An error only means that one is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("crossmill/", env!("CARGO_PKG_VERSION")))

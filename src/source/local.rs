@@ -66,14 +66,14 @@ pub(super) fn remember(cache: &Cache, path: &Path, sha256: Sha256) -> Result<(),
     }
 }
 
-/// What an entry of a directory is.
+/// The type of a directory entry.
 enum Kind {
     Dir,
     File { executable: bool },
     Link(PathBuf),
 }
 
-/// What of `dir` is its source, as paths relative to it, in the order of their bytes: everything but `.git`, and
+/// Returns the files of `dir` that are its source, as paths relative to it, in the order of their bytes: everything but `.git`, and
 /// of a git work tree only what git tracks and what is new and not ignored.
 fn walk(dir: &Path) -> Result<Vec<(PathBuf, Kind)>, Error> {
     let mut found = Vec::new();
@@ -115,7 +115,7 @@ fn kind_of(path: &Path) -> Result<Kind, Error> {
     }
 }
 
-/// What git knows of the work tree `root`, and of the submodules in it.
+/// Returns the files that git tracks in the work tree `root`, and of the submodules in it.
 fn tracked(root: &Path, found: &mut Vec<(PathBuf, Kind)>) -> Result<(), Error> {
     let mut dirs = BTreeSet::new();
     let mut trees = vec![PathBuf::new()];
@@ -205,7 +205,7 @@ pub(super) fn digest(dir: &Path, cancel: &AtomicBool) -> Result<String, Error> {
     Ok(hasher.finish())
 }
 
-/// Copies a directory into `dest` and proves that it is still the one with the digest `want`.
+/// Copies a directory into `dest` and verifies that it still has the digest `want`.
 pub(super) fn copy_tree(
     dir: &Path,
     want: &str,
@@ -299,9 +299,9 @@ mod tests {
         let dir = sample();
         crate::base::files::remove_tree(&dir.path().join("sub/.git")).unwrap();
         let sh = |command: &str| {
-            let told = [("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a")];
-            let told = told.into_iter().chain([("GIT_COMMITTER_NAME", "a"), ("GIT_COMMITTER_EMAIL", "a")]);
-            let tool = crate::process::Tool::new("sh").args(["-ec", command]).envs(told).dir(dir.path());
+            let variables = [("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_AUTHOR_NAME", "a"), ("GIT_AUTHOR_EMAIL", "a")];
+            let variables = variables.into_iter().chain([("GIT_COMMITTER_NAME", "a"), ("GIT_COMMITTER_EMAIL", "a")]);
+            let tool = crate::process::Tool::new("sh").args(["-ec", command]).envs(variables).dir(dir.path());
             let output = tool.run(std::io::empty()).unwrap();
             assert!(output.status.success(), "{output:?}");
         };

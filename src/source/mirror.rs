@@ -20,12 +20,12 @@ pub enum Base {
     List(String),
 }
 
-/// What was found out about the host's apt.
+/// The configuration of the host's apt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirrors {
     /// Best first; never empty.
     pub bases: Vec<Base>,
-    /// What `Acquire::http::Proxy` says, unless that is `DIRECT`.
+    /// The value of `Acquire::http::Proxy`, unless it is `DIRECT`.
     pub proxy: Option<String>,
 }
 
@@ -74,11 +74,11 @@ fn proxy(apt_dir: &Path) -> Result<Option<String>, Error> {
     Ok(found.filter(|proxy| !proxy.eq_ignore_ascii_case("direct")))
 }
 
-/// Returns a missing or unreadable file says nothing: apt's own files may be for root alone.
+/// Returns whether an error means that a file is missing or not readable: apt's own files may be for root alone.
 fn text_of(path: &Path) -> Result<String, Error> {
     match fs_err::read(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if says_nothing(&error) => Ok(String::new()),
+        Err(error) if is_ignored(&error) => Ok(String::new()),
         Err(error) => Err(error.into()),
     }
 }
@@ -86,7 +86,7 @@ fn text_of(path: &Path) -> Result<String, Error> {
 fn files_of(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = match fs_err::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if says_nothing(&error) => return Ok(Vec::new()),
+        Err(error) if is_ignored(&error) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
@@ -95,7 +95,7 @@ fn files_of(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-fn says_nothing(error: &io::Error) -> bool {
+fn is_ignored(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory)
 }
 

@@ -1,6 +1,6 @@
 //! Brings verified source trees onto this machine.
 //!
-//! No byte reaches a tree that was not held against a pin first, except what
+//! No byte reaches a tree before it was compared with a pin, except what
 //! the user named without one; and what was fetched once is never fetched
 //! again. Prints nothing.
 
@@ -37,7 +37,7 @@ use std::time::Duration;
 /// How sources are fetched.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The cache directory; made when it is needed.
+    /// The cache directory; created on demand.
     pub cache: PathBuf,
     /// Nothing is asked of any server.
     pub offline: bool,
@@ -71,7 +71,7 @@ impl Options {
     }
 }
 
-/// Is told how a fetch goes on.
+/// Receives the progress of a fetch.
 pub trait Progress: Send + Sync {
     /// Bytes that are here, and all of them if that is known.
     fn bytes(&self, done: u64, total: Option<u64>);
@@ -84,7 +84,7 @@ pub trait Progress: Send + Sync {
     fn waiting(&self, _lock: &Path) {}
 }
 
-/// Nobody is told.
+/// Discards all progress.
 impl Progress for () {
     fn bytes(&self, _: u64, _: Option<u64>) {}
     fn retry(&self, _: &str, _: &str, _: &str) {}
@@ -96,7 +96,7 @@ impl Progress for () {
 pub struct Fetched {
     /// Which of the candidates it is, counted from 0.
     pub candidate: usize,
-    /// What was proven of it: `sha256:…` of a file, `git:…` a commit, `tree:…` of a directory.
+    /// The verified digest: `sha256:…` of a file, `git:…` a commit, `tree:…` of a directory.
     pub digest: String,
     /// The candidate's label.
     pub source: String,
@@ -133,7 +133,7 @@ impl Inner {
         Ok(match &spec.pin {
             Pin::Sha256(sha256) => Some(*sha256),
             Pin::Signature { .. } => {
-                // What was taken without a proof proves nothing.
+                // A file that was accepted without verification is no evidence.
                 record()?.filter(|record| record.key.is_some()).map(|record| record.sha256)
             }
             Pin::AsFound => record()?.map(|record| record.sha256),
@@ -230,7 +230,10 @@ impl Fetcher {
     /// to read. On a failure the caller removes `dest`; on [`Error::CorruptBlob`] and [`Error::DamagedMirror`]
     /// it calls [`forget`](Self::forget) and fetches again. An archive that grows far beyond the `declared` bytes
     /// is given up.
-    #[expect(clippy::too_many_arguments, reason = "what a recipe says of a source, and how the work is watched")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the source as its recipe describes it, and how to observe and cancel the work"
+    )]
     pub fn unpack(
         &self,
         spec: &SourceSpec,

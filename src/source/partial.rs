@@ -9,7 +9,7 @@ use sha2::Digest as _;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// What tells whether the server still has the same file (RFC 9110 8.8).
+/// The validators that show whether the server still has the same file (RFC 9110 8.8).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Validators {
     /// Where the bytes came from.
@@ -21,7 +21,7 @@ pub(super) struct Validators {
 }
 
 impl Validators {
-    /// What `If-Range` may carry: a weak tag must not (RFC 9110 13.1.5).
+    /// The validator for `If-Range`, which must not be a weak tag (RFC 9110 13.1.5).
     fn if_range(&self) -> Option<&str> {
         let strong = self.etag.as_deref().filter(|etag| !etag.starts_with("W/"));
         strong.or(self.last_modified.as_deref())
@@ -33,7 +33,7 @@ impl Validators {
 pub(super) enum Resume {
     /// From here, if the file is still the one with this validator.
     If(String),
-    /// From here: the digest will tell.
+    /// Continue here: the digest decides.
     Blindly,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Opens what is there of `path`, and hashes it.
+    /// Opens the existing part of `path` and hashes it.
     pub(super) async fn open(path: &Path) -> Result<Self, Error> {
         let path = path.to_owned();
         blocking(move || {
@@ -98,12 +98,12 @@ impl Partial {
         let same = self.validators.if_range().filter(|_| self.validators.url == url);
         match same {
             Some(validator) => Some(Resume::If(validator.to_owned())),
-            // Another server's bytes of the same file are as good, if a digest can tell.
+            // Another server's bytes of the same file are as good, if a digest verifies them.
             None => pinned.then_some(Resume::Blindly),
         }
     }
 
-    /// What follows belongs to what is there.
+    /// The following bytes continue the existing part.
     pub(super) fn go_on(&mut self) {
         self.continued = true;
     }

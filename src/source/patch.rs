@@ -16,7 +16,7 @@ pub(super) struct Patch {
 }
 
 /// Applies `patch` in `tree`. No fuzz: a hunk whose context has changed was
-/// made for another source. Leaves neither `.orig` nor `.rej`.
+/// written for another source. Leaves neither `.orig` nor `.rej`.
 pub(super) fn apply(tree: &Path, patch: &Patch) -> Result<(), Error> {
     let arguments = [
         "--batch".to_owned(),
@@ -37,16 +37,16 @@ pub(super) fn apply(tree: &Path, patch: &Patch) -> Result<(), Error> {
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    Err(Error::Patch { patch: patch.name.clone(), reject: first_complaint(&said) })
+    let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Err(Error::Patch { patch: patch.name.clone(), reject: first_complaint(&printed) })
 }
 
-/// Returns the first line that tells a failure, with the file it is about.
-fn first_complaint(said: &[String; 2]) -> String {
+/// Returns the first line that reports a failure, with the file that it concerns.
+fn first_complaint(printed: &[String; 2]) -> String {
     const TELLING: [&str; 7] =
         ["FAILED", "can't find file", "malformed", "Reversed", "Only garbage", "ignoring", "Ignoring"];
     let mut file = "";
-    for line in said.iter().flat_map(|text| text.lines()) {
+    for line in printed.iter().flat_map(|text| text.lines()) {
         if let Some(name) = line.strip_prefix("patching file ") {
             file = name;
         } else if TELLING.iter().any(|word| line.contains(word)) {
@@ -54,7 +54,7 @@ fn first_complaint(said: &[String; 2]) -> String {
             return if file.is_empty() { line.to_owned() } else { format!("{file}: {line}") };
         }
     }
-    said.iter().rev().flat_map(|text| text.lines()).next().unwrap_or("patch failed without a word").to_owned()
+    printed.iter().rev().flat_map(|text| text.lines()).next().unwrap_or("patch failed without a message").to_owned()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! A directory that is being filled with a source tree.
 //!
 //! Nothing is ever written outside of it, nor through a link, and no link
-//! that it holds leads out: every entry is held against what the entries
-//! before it made, and the links are followed once all of them are known.
+//! that it contains leads out: every entry is checked against those
+//! before it, and the links are followed once all of them are known.
 
 use super::Error;
 use crate::base::decode::CHUNK;
@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// What was unpacked.
+/// The unpacked tree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unpacked {
     /// Files, links included.
@@ -37,7 +37,7 @@ pub(super) struct Tree<'a> {
     cancel: &'a AtomicBool,
     nodes: HashMap<PathBuf, Node>,
     counts: Unpacked,
-    // What may be written: bytes, and the figure that this comes from.
+    // The limit in bytes, and the figure that it is derived from.
     limit: Option<(u64, u64)>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Tree<'a> {
 const ROOM: u64 = 64 << 20;
 
 impl<'a> Tree<'a> {
-    /// Begins in `root`, which is made if it is not there and must be empty.
+    /// Begins in `root`, which is created if missing and must be empty.
     pub(super) fn begin(root: &'a Path, cancel: &'a AtomicBool) -> Result<Self, Error> {
         fs_err::create_dir_all(root)?;
         if fs_err::read_dir(root)?.next().is_some() {
@@ -207,7 +207,7 @@ impl<'a> Tree<'a> {
 
     /// After patching: files that were there get back the time they had, so that
     /// make sees no reason to run autoconf or bison; new ones get the newest time
-    /// of the tree, as they are mostly made from others. No file is left writable.
+    /// of the tree, as they are mostly generated from others. No file is left writable.
     pub(super) fn settle_patched(&mut self) -> Result<(), Error> {
         let newest = self.newest();
         for dir in crate::base::files::directories(self.root)? {
@@ -253,7 +253,7 @@ impl<'a> Tree<'a> {
         Ok(self.counts)
     }
 
-    /// What is there so far.
+    /// The entries so far.
     pub(super) fn counts(&self) -> Unpacked {
         self.counts
     }
@@ -270,7 +270,7 @@ pub(super) enum Followed {
     Circle,
 }
 
-/// Follows `path` through all links on its way; `link_of` tells what is one.
+/// Follows `path` through all links on its way; `link_of` returns the target of a link.
 pub(super) fn follow<'l>(path: &'l Path, link_of: impl Fn(&Path) -> Option<&'l PathBuf>) -> Followed {
     let mut todo: Vec<&std::ffi::OsStr> = path.iter().rev().collect();
     let mut at = PathBuf::new();
@@ -303,14 +303,14 @@ pub(super) fn follow<'l>(path: &'l Path, link_of: impl Fn(&Path) -> Option<&'l P
 pub(super) fn inner_path(name: &[u8], strip: u32, is_dir: bool) -> Result<Option<PathBuf>, Error> {
     let path = Path::new(std::ffi::OsStr::from_bytes(name));
     if name.contains(&0) {
-        return Err(refused(path, "its name holds a zero byte"));
+        return Err(refused(path, "its name contains a zero byte"));
     }
     let mut parts = Vec::new();
     for component in path.components() {
         match component {
             Component::Normal(part) => parts.push(part),
             Component::CurDir => {}
-            Component::ParentDir => return Err(refused(path, "its path holds `..`")),
+            Component::ParentDir => return Err(refused(path, "its path contains `..`")),
             Component::RootDir | Component::Prefix(_) => return Err(refused(path, "its path is absolute")),
         }
     }
@@ -322,7 +322,7 @@ pub(super) fn inner_path(name: &[u8], strip: u32, is_dir: bool) -> Result<Option
     }
 }
 
-/// Seconds since 1970 as a file time; what no file system can hold is 0.
+/// Seconds since 1970 as a file time; a time that no file system can represent is 0.
 pub(super) fn time_of(seconds: u64) -> SystemTime {
     // Year 2242: what is above is no date of a release.
     let seconds = if seconds < 1 << 33 { seconds } else { 0 };
@@ -347,7 +347,7 @@ fn leads_out(path: &Path, target: &Path) -> Error {
     refused(path, format!("it is a link to `{}`, outside of the tree", target.display()))
 }
 
-/// Returns a full disk is told apart from other failures to write.
+/// Distinguishes a full disk from other write errors.
 pub(super) fn disk(error: std::io::Error, path: &Path) -> Error {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {

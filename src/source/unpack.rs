@@ -1,4 +1,4 @@
-//! Archives into source trees, proven while they are read.
+//! Unpacks archives into source trees and verifies them while they are read.
 //!
 //! One thread reads, hashes and decompresses the blob; the caller's thread
 //! writes the tree. Nothing is written to a temporary file in between, however
@@ -33,7 +33,7 @@ pub(super) enum Wanted<'a> {
 pub(super) struct Job<'a> {
     /// The file.
     pub(super) blob: &'a Path,
-    /// What it must be.
+    /// The pin that it must match.
     pub(super) want: Sha256,
     /// For messages.
     pub(super) label: &'a str,
@@ -41,7 +41,7 @@ pub(super) struct Job<'a> {
     pub(super) member: Option<&'a str>,
     /// Leading components dropped from every path.
     pub(super) strip: u32,
-    /// Bytes of the tree, roughly, if its recipe says so.
+    /// Approximate size of the tree in bytes, if the recipe gives it.
     pub(super) declared: Option<u64>,
     /// In order.
     pub(super) patches: &'a [Wanted<'a>],
@@ -53,7 +53,7 @@ enum Message {
 }
 
 /// Fills `dest` with the tree of an archive, patched and read-only.
-/// `progress` is told the bytes of the blob that are read, and all of them.
+/// `progress` receives the bytes of the blob that were read and its size.
 pub(super) fn archive(
     job: &Job<'_>,
     dest: &Path,
@@ -104,8 +104,8 @@ fn try_archive(
     let (sender, receiver) = sync_channel(IN_FLIGHT);
     let (filled, produced) = std::thread::scope(|scope| {
         let producer = scope.spawn(|| produce(job, sender, cancel, &read));
-        let told = || progress(read.load(Ordering::Relaxed), size);
-        let pipe = Pipe { receiver, piece: io::Cursor::default(), ended: false, zeros: 0, told: &told };
+        let report = || progress(read.load(Ordering::Relaxed), size);
+        let pipe = Pipe { receiver, piece: io::Cursor::default(), ended: false, zeros: 0, report: &report };
         let label = job.member.unwrap_or(job.label);
         let filled = fill(&mut tree, pipe, label, job.strip);
         // The pipe is gone by now, so a producer that still sends will stop.
@@ -161,7 +161,7 @@ fn produce(
             (&mut plain).take(PIECE as u64).read_to_end(&mut piece).map_err(broken)?;
             let message = if piece.is_empty() { Message::End } else { Message::Bytes(piece) };
             let last = matches!(message, Message::End);
-            // A receiver that is gone has failed and says why itself.
+            // A receiver that is gone has failed and reports the reason itself.
             sender.send(message).map_err(|_| Error::Cancelled)?;
             if last {
                 return Ok(());
@@ -238,14 +238,14 @@ impl Read for Hashing<'_> {
     }
 }
 
-/// The writer's end: decompressed bytes until the producer says that was all.
+/// The writer's end: decompressed bytes until the producer signals the end.
 struct Pipe<'a> {
     receiver: Receiver<Message>,
     piece: io::Cursor<Vec<u8>>,
     ended: bool,
     /// How many zero bytes the stream ends in so far.
     zeros: usize,
-    told: &'a dyn Fn(),
+    report: &'a dyn Fn(),
 }
 
 impl Read for Pipe<'_> {
@@ -260,7 +260,7 @@ impl Read for Pipe<'_> {
                     let zeros = piece.iter().rev().take_while(|byte| **byte == 0).count();
                     self.zeros = if zeros == piece.len() { self.zeros + zeros } else { zeros };
                     self.piece = io::Cursor::new(piece);
-                    (self.told)();
+                    (self.report)();
                 }
                 Ok(Message::End) => self.ended = true,
                 Err(_) => return Err(io::ErrorKind::UnexpectedEof.into()),

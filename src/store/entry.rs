@@ -36,7 +36,7 @@ pub struct Record<M> {
 /// An entry whose files are written, but may not be on the disk yet.
 #[derive(Debug)]
 pub struct Prepared {
-    made: PathBuf,
+    entry: PathBuf,
     key: Key,
 }
 
@@ -64,9 +64,9 @@ impl Store {
     /// Reads every byte of a result. Damage is noted, so that no later run takes the result for good.
     pub fn verify(&self, key: &Key) -> Result<Option<Stored>, Error> {
         let note = self.stage_dir(key).join(NOTE);
-        let looked = self.look(key, true);
+        let found = self.look(key, true);
         if self.is_writable() {
-            match &looked {
+            match &found {
                 Err(Error::Corrupt { why, .. }) => {
                     files::write_atomic(&note, &to_json(&Note { why: why.clone() })?)?;
                 }
@@ -74,7 +74,7 @@ impl Store {
                 _ => {}
             }
         }
-        looked
+        found
     }
 
     fn look(&self, key: &Key, contents: bool) -> Result<Option<Stored>, Error> {
@@ -111,7 +111,7 @@ impl Store {
     /// and [`commit`](Self::commit).
     pub fn publish<M: Serialize>(&self, work: &Path, record: Record<M>, keep_build: bool) -> Result<Stored, Error> {
         let prepared = self.prepare(work, record, keep_build)?;
-        files::flush_disk_of(&prepared.made)?;
+        files::flush_disk_of(&prepared.entry)?;
         self.commit(prepared)
     }
 
@@ -124,20 +124,20 @@ impl Store {
         mut record: Record<M>,
         keep_build: bool,
     ) -> Result<Prepared, Error> {
-        let made = work.join("entry");
-        fs_err::create_dir_all(&made)?;
-        fs_err::rename(work.join("dest"), made.join("tree"))?;
-        if files::look(&work.join("logs"))?.is_some() {
-            fs_err::rename(work.join("logs"), made.join("logs"))?;
+        let entry = work.join("entry");
+        fs_err::create_dir_all(&entry)?;
+        fs_err::rename(work.join("dest"), entry.join("tree"))?;
+        if files::lstat(&work.join("logs"))?.is_some() {
+            fs_err::rename(work.join("logs"), entry.join("logs"))?;
         }
-        let manifest = Manifest::of(&made.join("tree"))?;
+        let manifest = Manifest::of(&entry.join("tree"))?;
         record.bytes = manifest.bytes();
-        write_manifest(&made, &manifest)?;
-        files::write_unflushed(&made.join("stage.json"), &to_json(&record)?)?;
+        write_manifest(&entry, &manifest)?;
+        files::write_unflushed(&entry.join("stage.json"), &to_json(&record)?)?;
         if !keep_build {
             files::remove_tree(&work.join("build"))?;
         }
-        Ok(Prepared { made, key: record.key })
+        Ok(Prepared { entry, key: record.key })
     }
 
     /// Prepares `staged`, an entry that comes from another store, as the result of `key`: every byte of it is compared
@@ -153,14 +153,14 @@ impl Store {
         if let Some(now) = read_manifest(staged)?.verify(&staged.join("tree"), true)? {
             write_manifest(staged, &now)?;
         }
-        Ok(Some(Prepared { made: staged.to_owned(), key: *key }))
+        Ok(Some(Prepared { entry: staged.to_owned(), key: *key }))
     }
 
     /// Makes a prepared entry, whose files are on the disk, the result by one rename.
     pub fn commit(&self, prepared: Prepared) -> Result<Stored, Error> {
         let dir = self.stage_dir(&prepared.key);
         self.discard(&prepared.key)?;
-        fs_err::rename(&prepared.made, &dir)?;
+        fs_err::rename(&prepared.entry, &dir)?;
         Ok(Stored { tree: dir.join("tree"), logs: dir.join("logs") })
     }
 
@@ -177,7 +177,7 @@ impl Store {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
             let (key, rest) = name.split_once('.').unwrap_or((&name, ""));
             let Ok(key) = key.parse::<Key>() else { continue };
-            let useless = !rest.is_empty() || files::look(&self.stage_dir(&key).join("stage.json"))?.is_some();
+            let useless = !rest.is_empty() || files::lstat(&self.stage_dir(&key).join("stage.json"))?.is_some();
             if useless && let Ok(_lock) = self.try_lock(&key)? {
                 match files::remove_tree(&path) {
                     // Another user's, who removes it with the next run of his own.
@@ -243,14 +243,14 @@ pub(super) fn write_manifest(dir: &Path, manifest: &Manifest) -> Result<(), Erro
 /// Undoes a publication that was cut short before its last rename: what it had
 /// moved goes back to where the steps left it.
 pub fn take_back(work: &Path) -> std::io::Result<()> {
-    let made = work.join("entry");
-    for (moved, home) in [(made.join("tree"), work.join("dest")), (made.join("logs"), work.join("logs"))] {
-        if files::look(&moved)?.is_some() {
+    let entry = work.join("entry");
+    for (moved, home) in [(entry.join("tree"), work.join("dest")), (entry.join("logs"), work.join("logs"))] {
+        if files::lstat(&moved)?.is_some() {
             files::remove_tree(&home)?;
             fs_err::rename(&moved, &home)?;
         }
     }
-    files::remove_tree(&made)
+    files::remove_tree(&entry)
 }
 
 fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {

@@ -107,8 +107,8 @@ impl Store {
 }
 
 // Damage is a finding; everything else ends the repair.
-fn tolerant(looked: Result<(), Error>) -> Result<Result<(), Error>, Error> {
-    match looked {
+fn tolerant(checked: Result<(), Error>) -> Result<Result<(), Error>, Error> {
+    match checked {
         Err(error @ Error::Corrupt { .. }) => Ok(Err(error)),
         other => other.map(Ok),
     }

@@ -246,8 +246,8 @@ mod tests {
         fs_err::set_permissions(tree.join("bin/gcc"), std::fs::Permissions::from_mode(0o644)).unwrap();
         // Root may still look into it.
         fs_err::set_permissions(tree.join("bin"), std::fs::Permissions::from_mode(0o655)).unwrap();
-        let looked = manifest.verify(&tree, false).unwrap_err().to_string();
-        assert!(looked.contains("`bin` was changed: its mode is 0655"), "{looked}");
+        let error = manifest.verify(&tree, false).unwrap_err().to_string();
+        assert!(error.contains("`bin` was changed: its mode is 0655"), "{error}");
         fs_err::set_permissions(tree.join("bin"), std::fs::Permissions::from_mode(0o755)).unwrap();
         let manifest = fresh();
         fs_err::remove_dir_all(&tree).unwrap();

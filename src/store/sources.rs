@@ -35,10 +35,10 @@ impl Store {
         Ok(true)
     }
 
-    /// Publishes `made`, a directory on the same file system, as a source tree. It is not flushed to the disk:
+    /// Publishes `unpacked`, a directory on the same file system, as a source tree. It is not flushed to the disk:
     /// what a power loss cuts short is found by its size and unpacked again.
-    pub fn publish_source(&self, key: &Key, made: &Path) -> Result<PathBuf, Error> {
-        write_manifest(made, &Manifest::of(&made.join("tree"))?)?;
+    pub fn publish_source(&self, key: &Key, unpacked: &Path) -> Result<PathBuf, Error> {
+        write_manifest(unpacked, &Manifest::of(&unpacked.join("tree"))?)?;
         let dir = self.source_dir(key);
         let aside = self.root().join("work").join(format!("{key}.old-source"));
         files::remove_tree(&aside)?;
@@ -46,7 +46,7 @@ impl Store {
             make_movable(&dir)?;
             fs_err::rename(&dir, &aside)?;
         }
-        fs_err::rename(made, &dir)?;
+        fs_err::rename(unpacked, &dir)?;
         files::remove_tree(&aside)?;
         Ok(dir.join("tree"))
     }

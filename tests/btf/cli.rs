@@ -50,19 +50,19 @@ fn json_has_the_documented_form() {
 fn an_account_says_how_it_came_out() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("verdict");
-    let account = |args: &[&str]| {
+    let check_result = |args: &[&str]| {
         let output = crossmill().args(["btf", "check", "--verdict"]).arg(&path).args(args).output().unwrap();
         (output.status.code().unwrap(), fs_err::read_to_string(&path).unwrap())
     };
-    let (code, text) = account(&["program.btf"]);
+    let (code, text) = check_result(&["program.btf"]);
     assert_eq!(
         (code, text.as_str()),
         (0, "state pass\nsummary 44 types\nfigure types 44\nfigure sites 0\nfigure errors 0\nfigure warnings 0\n")
     );
-    let (code, text) = account(&["module.btf"]);
+    let (code, text) = check_result(&["module.btf"]);
     assert!(code == 1 && text.starts_with("state fail\nwhy error[BT017]: base is missing"), "{code}\n{text}");
     // This program itself is an ELF file without BTF.
-    let (code, text) = account(&[env!("CARGO_BIN_EXE_crossmill")]);
+    let (code, text) = check_result(&[env!("CARGO_BIN_EXE_crossmill")]);
     assert!(code == 0 && text.starts_with("state unsupported\nwhy there is no BTF section\n"), "{code}\n{text}");
     let output = run(&["btf", "check", env!("CARGO_BIN_EXE_crossmill")]);
     assert_eq!(output.status.code(), Some(1));

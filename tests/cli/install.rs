@@ -180,7 +180,7 @@ fn only_a_key_that_was_named_and_is_valid_counts() {
     world.write("other.asc", &Key::new(10).armored());
     let ran = install(&world, &["r", "alpha", "--key", "other.asc"]);
     assert_eq!(ran.code, Some(4));
-    assert!(ran.err.contains("is not verified: made by a key that is not in the keyring"), "{}", ran.err);
+    assert!(ran.err.contains("is not verified: signed by a key that is not in the keyring"), "{}", ran.err);
     // No key at all.
     world.write("none.asc", "none");
     insta::assert_snapshot!(install(&world, &["r", "alpha", "--key", "none.asc"]).message(), @r"

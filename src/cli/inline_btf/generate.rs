@@ -97,8 +97,8 @@ impl Generate {
         let path = self.subject.vmlinux.display();
         let why = format!("{path} has no .BTF section");
         if self.verdict.is_some() {
-            let account = CheckResult { state: Verdict::Unsupported, why: Some(why), ..CheckResult::default() };
-            return conclude(&account, self.verdict.as_deref());
+            let check_result = CheckResult { state: Verdict::Unsupported, why: Some(why), ..CheckResult::default() };
+            return conclude(&check_result, self.verdict.as_deref());
         }
         Err(Diagnostic::new(why)
             .hint("`--run-pahole` lets pahole make it, `--base FILE` reads one that is kept apart")

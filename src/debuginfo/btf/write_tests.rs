@@ -142,8 +142,8 @@ fn build(base: &Btf<'_>, sites: &[Site], header_32: bool) -> Vec<u8> {
 }
 
 // What a file says of each site, without ids.
-fn said(btf: &Btf<'_>) -> Vec<String> {
-    let mut said = Vec::new();
+fn messages(btf: &Btf<'_>) -> Vec<String> {
+    let mut messages = Vec::new();
     for section in btf.types().filter(|found| found.kind == Kind::LocSec) {
         for site in section.loc_sites() {
             let func = btf.text(btf.type_by_id(site.func).unwrap().name_off);
@@ -155,11 +155,11 @@ fn said(btf: &Btf<'_>) -> Vec<String> {
                     Some((param.size, param.flags, param.values.iter().collect::<Vec<_>>()))
                 })
                 .collect();
-            said.push(format!("{} {func} {} {params:?}", btf.text(section.name_off), site.offset));
+            messages.push(format!("{} {func} {} {params:?}", btf.text(section.name_off), site.offset));
         }
     }
-    said.sort();
-    said
+    messages.sort();
+    messages
 }
 
 proptest! {
@@ -174,7 +174,7 @@ proptest! {
             .map(|site| format!("{} {} {} {:?}", SECTIONS[site.section], FUNCS[site.func], site.offset, site.params))
             .collect();
         expected.sort();
-        prop_assert_eq!(said(&btf), expected);
+        prop_assert_eq!(messages(&btf), expected);
         let checked = validate::validate(&bytes, Some(&base), &validate::Context::default());
         prop_assert!(checked.findings.is_empty(), "{:?}", checked.findings.list());
         let mut copy = Builder::new(Some(&base), base.endian(), header_32).order(Order::AsPushed);

@@ -111,21 +111,21 @@ fn trial(attempt: impl FnOnce() -> io::Result<()>) -> Result<(), String> {
     match unsafe { fork() }.map_err(|error| error.to_string())? {
         ForkResult::Child => {
             drop(reader);
-            let said = attempt().err().map_or_else(|| "ok".to_owned(), |error| error.to_string());
-            let _ = writer.write_all(said.as_bytes());
+            let answer = attempt().err().map_or_else(|| "ok".to_owned(), |error| error.to_string());
+            let _ = writer.write_all(answer.as_bytes());
             drop(writer);
             // SAFETY: ends the child without running what belongs to the parent.
             unsafe { nix::libc::_exit(0) }
         }
         ForkResult::Parent { child } => {
             drop(writer);
-            let mut said = String::new();
-            let read = reader.read_to_string(&mut said);
+            let mut answer = String::new();
+            let read = reader.read_to_string(&mut answer);
             let _ = waitpid(child, None);
             match read {
-                Ok(_) if said == "ok" => Ok(()),
-                Ok(_) if said.is_empty() => Err("the trial was killed".to_owned()),
-                Ok(_) => Err(said),
+                Ok(_) if answer == "ok" => Ok(()),
+                Ok(_) if answer.is_empty() => Err("the trial was killed".to_owned()),
+                Ok(_) => Err(answer),
                 Err(error) => Err(error.to_string()),
             }
         }

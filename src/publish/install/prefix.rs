@@ -135,7 +135,7 @@ impl Locked<'_> {
         for part in inside.components() {
             at.push(part);
             let refuse = |why: &str| Error::Occupied { path: at.clone(), why: why.to_owned() };
-            match files::look(&at)? {
+            match files::lstat(&at)? {
                 None => return Ok(()),
                 Some(_) if at == self.prefix.path.join(inside) => {
                     return Err(refuse("exists and was not installed by crossmill"));

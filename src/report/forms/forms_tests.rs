@@ -7,14 +7,14 @@ use crate::run::log::sample;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-fn finished(stage: &str, state: StageOutcome, account: Option<CheckResult>, failure: Option<Failure>) -> Stamped {
+fn finished(stage: &str, state: StageOutcome, check_result: Option<CheckResult>, failure: Option<Failure>) -> Stamped {
     let event = Event::StageFinished {
         stage: stage.into(),
         state,
         usage: Usage { wall: 2.0, user: 1.5, system: 0.25, max_rss_kib: 4096 },
         failure,
         result: None,
-        account,
+        check_result,
     };
     Stamped { at_ms: 569_000, event }
 }
@@ -36,15 +36,15 @@ fn run() -> Vec<Stamped> {
         });
         stages.extend(checks.collect::<Vec<_>>());
     }
-    let account = |state, summary: &str| CheckResult {
+    let check_result = |state, summary: &str| CheckResult {
         state,
         summary: Some(summary.into()),
         figures: vec![("fdes".into(), 15_399.0), ("share".into(), 0.25)],
         ..CheckResult::default()
     };
-    let pass = Some(account(Verdict::Pass, "v3, 15,399 FDEs"));
+    let pass = Some(check_result(Verdict::Pass, "v3, 15,399 FDEs"));
     events.push(finished("i386/boot", StageOutcome::Done, pass, None));
-    let fail = Some(account(Verdict::Fail, "3 differ"));
+    let fail = Some(check_result(Verdict::Fail, "3 differ"));
     let known = StageOutcome::KnownFailure { why: "binutils #34567".into() };
     events.push(finished("i386/sframe", known, fail.clone(), None));
     let why = || "qemu is missing".to_owned();
@@ -165,14 +165,14 @@ fn nothing_from_outside_is_taken_for_markup() {
                 }
             }
             Event::StepStarted { step, log, .. } => (*step, *log) = (evil.into(), evil.into()),
-            Event::StageFinished { failure, account, state, .. } => {
+            Event::StageFinished { failure, check_result, state, .. } => {
                 if let Some(failure) = failure {
                     (failure.excerpt, failure.log, failure.ended) = (vec![evil.into()], evil.into(), evil.into());
                 }
-                if let Some(account) = account {
-                    account.summary = Some(evil.into());
-                    account.figures = vec![(evil.into(), f64::NAN)];
-                    account.evidence = vec![evil.into(), format!("/{evil}")];
+                if let Some(check_result) = check_result {
+                    check_result.summary = Some(evil.into());
+                    check_result.figures = vec![(evil.into(), f64::NAN)];
+                    check_result.evidence = vec![evil.into(), format!("/{evil}")];
                 }
                 if let StageOutcome::Failed { why } | StageOutcome::Skipped { why } = state {
                     *why = evil.into();

@@ -37,7 +37,7 @@ fn anchor(row: &str, column: &str) -> String {
 }
 
 fn is_listed(stage: &Stage) -> bool {
-    stage.has_run() || stage.account.is_some() || reason(stage).is_some()
+    stage.has_run() || stage.check_result.is_some() || reason(stage).is_some()
 }
 
 fn matrix(model: &RunModel) -> Markup {
@@ -119,7 +119,7 @@ fn changed(changes: &Comparison) -> Markup {
 fn figures(model: &RunModel, before: Option<&RunModel>) -> Markup {
     let mut checks: Vec<&str> = Vec::new();
     for stage in model.stages.values() {
-        let has_figures = stage.account.as_ref().is_some_and(|account| !account.figures.is_empty());
+        let has_figures = stage.check_result.as_ref().is_some_and(|check_result| !check_result.figures.is_empty());
         if has_figures && !checks.contains(&stage.info.package.as_str()) {
             checks.push(&stage.info.package);
         }
@@ -133,7 +133,9 @@ fn figures(model: &RunModel, before: Option<&RunModel>) -> Markup {
 fn figures_of(model: &RunModel, before: Option<&RunModel>, check: &str) -> Markup {
     let stages: Vec<&Stage> = model.stages.values().filter(|stage| stage.info.package == check).collect();
     let mut names: Vec<&str> = Vec::new();
-    for (name, _) in stages.iter().filter_map(|stage| stage.account.as_ref()).flat_map(|account| &account.figures) {
+    for (name, _) in
+        stages.iter().filter_map(|stage| stage.check_result.as_ref()).flat_map(|check_result| &check_result.figures)
+    {
         if !names.contains(&name.as_str()) {
             names.push(name);
         }
@@ -144,7 +146,7 @@ fn figures_of(model: &RunModel, before: Option<&RunModel>, check: &str) -> Marku
             table class="figures" {
                 "\n" thead { tr { th {} @for name in &names { th scope="col" { (clean(name)) } } } }
                 "\n" tbody {
-                    @for stage in stages.iter().filter(|stage| stage.account.is_some()) {
+                    @for stage in stages.iter().filter(|stage| stage.check_result.is_some()) {
                         "\n" tr {
                             th scope="row" { (clean(&stage.info.scope)) }
                             @for name in &names {
@@ -161,7 +163,7 @@ fn figures_of(model: &RunModel, before: Option<&RunModel>, check: &str) -> Marku
 }
 
 fn figure(stage: &Stage, name: &str) -> Option<f64> {
-    stage.account.as_ref()?.figures.iter().find(|(other, _)| other == name).map(|(_, value)| *value)
+    stage.check_result.as_ref()?.figures.iter().find(|(other, _)| other == name).map(|(_, value)| *value)
 }
 
 fn figure_cell(now: Option<f64>, was: Option<f64>) -> Markup {
@@ -236,7 +238,7 @@ fn stage_row(stage: &Stage, latest_ms: u64, id: Option<String>) -> Markup {
             td class="why" {
                 (stage.phase.as_str())
                 @if let Some(why) = reason(stage) { ": " (clean(&why)) }
-                @if let Some(summary) = stage.account.as_ref().and_then(|account| account.summary.as_deref()) {
+                @if let Some(summary) = stage.check_result.as_ref().and_then(|check_result| check_result.summary.as_deref()) {
                     br; span class="quiet" { (clean(summary)) }
                 }
             }
@@ -245,7 +247,7 @@ fn stage_row(stage: &Stage, latest_ms: u64, id: Option<String>) -> Markup {
             td { @if memory > 0 { (units::bytes(memory.saturating_mul(1024))) } }
             td class="why" {
                 @for step in &stage.steps { (step_link(step)) " " }
-                @for file in stage.account.iter().flat_map(|account| &account.evidence) { (file_link(file, file_name(file))) " " }
+                @for file in stage.check_result.iter().flat_map(|check_result| &check_result.evidence) { (file_link(file, file_name(file))) " " }
             }
         }
     }

@@ -38,8 +38,8 @@ fn case(stage: &Stage, latest_ms: u64) -> TestCase {
     case.set_classname(harmless(&format!("{}.{}", stage.info.scope, stage.info.package)));
     case.set_time(stage.elapsed(latest_ms));
     case.add_property((String::from("version"), harmless(&stage.info.version)));
-    if let Some(account) = &stage.account {
-        for (name, value) in &account.figures {
+    if let Some(check_result) = &stage.check_result {
+        for (name, value) in &check_result.figures {
             case.add_property((harmless(name), value.to_string()));
         }
     }

@@ -117,7 +117,7 @@ fn misc(stage: &Stage) -> Value {
     if let Some(failure) = &stage.failure {
         misc.insert("failure_class".into(), failure.class.as_str().into());
     }
-    let figures = stage.account.iter().flat_map(|account| &account.figures);
+    let figures = stage.check_result.iter().flat_map(|check_result| &check_result.figures);
     let figures: Map<String, Value> = figures.map(|(name, value)| (harmless(name), json!(value))).collect();
     if !figures.is_empty() {
         misc.insert("figures".into(), figures.into());

@@ -103,7 +103,7 @@ fn result(number: usize, check: &Stage) -> String {
         for line in lines {
             let _ = writeln!(out, "    # {}: {}", plain(&check.info.package), harmless(line));
         }
-    } else if let Some(summary) = check.account.as_ref().and_then(|account| account.summary.as_deref()) {
+    } else if let Some(summary) = check.check_result.as_ref().and_then(|check_result| check_result.summary.as_deref()) {
         let _ = writeln!(out, "    # {}: {}", plain(&check.info.package), harmless(summary));
     }
     let why = reason(check).map(|why| plain(&why)).unwrap_or_default();

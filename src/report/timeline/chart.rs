@@ -40,25 +40,25 @@ impl Band<'_> {
     }
 }
 
-pub(in crate::report) fn draw(picture: &RunModel) -> Markup {
-    let bands = bands(picture);
+pub(in crate::report) fn draw(model: &RunModel) -> Markup {
+    let bands = bands(model);
     if bands.is_empty() {
         return html! {};
     }
-    let scale = Scale { whole_ms: whole_ms(picture) as f64 };
+    let scale = Scale { whole_ms: whole_ms(model) as f64 };
     let below = TOP + bands.iter().map(Band::height).sum::<f64>();
-    let bottom = below + strip::height(picture);
+    let bottom = below + strip::height(model);
     let view = format!("0 0 {WIDTH} {:.0}", bottom + 14.0);
     html! {
         h2 { "Timeline" } "\n"
-        (legend(picture))
+        (legend(model))
         div class="wide" {
             svg viewBox=(view) role="img" aria-label="timeline of the run" {
                 "\n"
                 (stripes(&bands))
-                (ticks(picture, scale, bottom))
-                @for (band, top) in bands.iter().zip(tops(&bands)) { (draw_band(band, top, picture, scale)) }
-                (strip::draw(picture, scale, below))
+                (ticks(model, scale, bottom))
+                @for (band, top) in bands.iter().zip(tops(&bands)) { (draw_band(band, top, model, scale)) }
+                (strip::draw(model, scale, below))
             }
         }
         "\n"
@@ -71,7 +71,7 @@ fn tops(bands: &[Band<'_>]) -> Vec<f64> {
     bands.iter().scan(TOP, begin).collect()
 }
 
-fn draw_band(band: &Band<'_>, top: f64, picture: &RunModel, scale: Scale) -> Markup {
+fn draw_band(band: &Band<'_>, top: f64, model: &RunModel, scale: Scale) -> Markup {
     let bar = |number: usize| {
         let lane = top + GAP / 2.0 + number as f64 * band.lane();
         if band.slim { lane + 3.0 } else { lane + 14.0 }
@@ -79,9 +79,9 @@ fn draw_band(band: &Band<'_>, top: f64, picture: &RunModel, scale: Scale) -> Mar
     html! {
         text class="row" x="14" y=(px(top + band.height() / 2.0 + 5.0)) { (clean(band.row)) } "\n"
         @for (number, lane) in band.lanes.iter().enumerate() {
-            @for one in lane { (stage(one, picture, scale, bar(number))) }
+            @for one in lane { (stage(one, model, scale, bar(number))) }
             @if band.slim {
-                (names_behind(lane, picture, scale, bar(number)))
+                (names_behind(lane, model, scale, bar(number)))
             } @else {
                 @for one in lane { (name_above(one, scale, bar(number))) }
             }
@@ -89,30 +89,30 @@ fn draw_band(band: &Band<'_>, top: f64, picture: &RunModel, scale: Scale) -> Mar
     }
 }
 
-fn end_ms(stage: &Stage, picture: &RunModel) -> u64 {
-    stage.ended_ms.unwrap_or(picture.latest_ms).max(stage.started_ms.unwrap_or(0))
+fn end_ms(stage: &Stage, model: &RunModel) -> u64 {
+    stage.ended_ms.unwrap_or(model.latest_ms).max(stage.started_ms.unwrap_or(0))
 }
 
 /// Returns the rows in the table's order. Stages of a row share a lane where neither their bars nor
 /// their names meet.
-fn bands(picture: &RunModel) -> Vec<Band<'_>> {
-    let scale = Scale { whole_ms: whole_ms(picture) as f64 };
+fn bands(model: &RunModel) -> Vec<Band<'_>> {
+    let scale = Scale { whole_ms: whole_ms(model) as f64 };
     let mut bands: Vec<Band<'_>> = Vec::new();
-    for stage in picture.stages.values().filter(|stage| stage.has_run()) {
+    for stage in model.stages.values().filter(|stage| stage.has_run()) {
         if !bands.iter().any(|band| band.row == stage.info.scope) {
             bands.push(Band { row: &stage.info.scope, lanes: Vec::new(), slim: false });
         }
     }
     for band in &mut bands {
         let here = |stage: &&Stage| stage.has_run() && stage.info.scope == band.row;
-        let mut stages: Vec<&Stage> = picture.stages.values().filter(here).collect();
+        let mut stages: Vec<&Stage> = model.stages.values().filter(here).collect();
         stages.sort_by_key(|stage| stage.started_ms);
         band.slim = stages.iter().all(|stage| matches!(stage.info.kind, Kind::Fetch | Kind::Unpack));
         for stage in stages {
             let from = scale.x(stage.started_ms.unwrap_or(0));
             let free = |lane: &&mut Vec<&Stage>| match lane.last() {
                 Some(last) if band.slim => last.info.package == stage.info.package,
-                Some(last) => right(last, picture, scale) <= from + 0.5,
+                Some(last) => right(last, model, scale) <= from + 0.5,
                 None => true,
             };
             match band.lanes.iter_mut().find(free) {
@@ -125,9 +125,9 @@ fn bands(picture: &RunModel) -> Vec<Band<'_>> {
 }
 
 /// Returns how far to the right a stage's bar and name reach.
-fn right(stage: &Stage, picture: &RunModel, scale: Scale) -> f64 {
+fn right(stage: &Stage, model: &RunModel, scale: Scale) -> f64 {
     let name = scale.x(stage.started_ms.unwrap_or(0)) + label(stage).width() as f64 * LETTER;
-    scale.x(end_ms(stage, picture)).max(name)
+    scale.x(end_ms(stage, model)).max(name)
 }
 
 fn label(stage: &Stage) -> String {
@@ -144,10 +144,10 @@ fn name_above(stage: &Stage, scale: Scale, bar: f64) -> Markup {
 }
 
 /// Returns the name of a package behind the last of its bars, with their time.
-fn names_behind(lane: &[&Stage], picture: &RunModel, scale: Scale, bar: f64) -> Markup {
+fn names_behind(lane: &[&Stage], model: &RunModel, scale: Scale, bar: f64) -> Markup {
     let Some(last) = lane.last() else { return html! {} };
-    let end = lane.iter().map(|stage| scale.x(end_ms(stage, picture))).fold(0.0, f64::max);
-    let took: Duration = lane.iter().map(|stage| stage.elapsed(picture.latest_ms)).sum();
+    let end = lane.iter().map(|stage| scale.x(end_ms(stage, model))).fold(0.0, f64::max);
+    let took: Duration = lane.iter().map(|stage| stage.elapsed(model.latest_ms)).sum();
     let text = format!("{} {}", last.info.package, units::duration(took));
     let is_beyond = end + text.width() as f64 * LETTER > WIDTH;
     let x = if is_beyond { scale.x(last.started_ms.unwrap_or(0)) - 6.0 } else { end + 6.0 };
@@ -180,8 +180,8 @@ fn tick_step(whole_ms: u64) -> u64 {
     ROUND.into_iter().find(|step| seconds / step <= 12).unwrap_or_else(|| (seconds / 12).max(86_400)) * 1000
 }
 
-fn ticks(picture: &RunModel, scale: Scale, bottom: f64) -> Markup {
-    let whole = whole_ms(picture);
+fn ticks(model: &RunModel, scale: Scale, bottom: f64) -> Markup {
+    let whole = whole_ms(model);
     let step = tick_step(whole);
     html! {
         @for ms in (0..=whole / step).map(|number| number * step) {
@@ -209,8 +209,8 @@ fn kind_class(kind: Kind) -> &'static str {
     }
 }
 
-fn stage(stage: &Stage, picture: &RunModel, scale: Scale, y: f64) -> Markup {
-    let (from, to) = (stage.started_ms.unwrap_or(0), end_ms(stage, picture));
+fn stage(stage: &Stage, model: &RunModel, scale: Scale, y: f64) -> Markup {
+    let (from, to) = (stage.started_ms.unwrap_or(0), end_ms(stage, model));
     let kind = match &stage.phase {
         StagePhase::Over(StageOutcome::Failed { .. }) if stage.steps.is_empty() => "failed",
         StagePhase::Over(StageOutcome::Interrupted) if stage.steps.is_empty() => "stopped",
@@ -247,23 +247,23 @@ fn draw_step(stage: &Stage, step: &Step, number: usize, kind: &str, to: u64, sca
 }
 
 fn tooltip(stage: &Stage) -> String {
-    let mut told = format!("{} {}\n{}", stage.info.name, stage.info.version, state_word(&stage.phase));
+    let mut title = format!("{} {}\n{}", stage.info.name, stage.info.version, state_word(&stage.phase));
     match &stage.phase {
         StagePhase::Over(StageOutcome::Failed { why }) => {
-            let _ = write!(told, ": {why}");
+            let _ = write!(title, ": {why}");
         }
         StagePhase::Waiting { what } => {
-            let _ = write!(told, " for {what}");
+            let _ = write!(title, " for {what}");
         }
         _ => {}
     }
     if let Some(ended) = stage.ended_ms {
-        let _ = write!(told, ", {}", units::duration(stage.elapsed(ended)));
+        let _ = write!(title, ", {}", units::duration(stage.elapsed(ended)));
     }
     if let Some(source) = &stage.source {
-        let _ = write!(told, "\n{}, {}", source.source, units::bytes(source.bytes));
+        let _ = write!(title, "\n{}, {}", source.source, units::bytes(source.bytes));
     }
-    told
+    title
 }
 
 fn rect(class: &str, x: f64, end: f64, y: f64, title: &str) -> Markup {
@@ -277,11 +277,11 @@ fn rect(class: &str, x: f64, end: f64, y: f64, title: &str) -> Markup {
     }
 }
 
-fn legend(picture: &RunModel) -> Markup {
-    let ran = |kind: &Kind| picture.stages.values().any(|stage| stage.has_run() && stage.info.kind == *kind);
+fn legend(model: &RunModel) -> Markup {
+    let ran = |kind: &Kind| model.stages.values().any(|stage| stage.has_run() && stage.info.kind == *kind);
     let kinds = [Kind::Fetch, Kind::Unpack, Kind::Build, Kind::Check].into_iter().filter(ran).map(kind_class);
-    let failed = (picture.counts().failed > 0).then_some(("failed", "failed"));
-    let stopped = picture.stages.values().any(|stage| stage.phase == StagePhase::Over(StageOutcome::Interrupted));
+    let failed = (model.counts().failed > 0).then_some(("failed", "failed"));
+    let stopped = model.stages.values().any(|stage| stage.phase == StagePhase::Over(StageOutcome::Interrupted));
     let stopped = stopped.then_some(("stopped", "interrupted"));
     html! {
         p class="legend" {

@@ -16,15 +16,15 @@ use crate::run::log::model::{RunModel, Stage, StagePhase};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::time::Duration;
 
-/// Returns the page for the run in `picture`, finished or not.
-pub fn html(picture: &RunModel) -> String {
+/// Returns the page for the run in `model`, finished or not.
+pub fn html(model: &RunModel) -> String {
     let body = html! {
-        (head(picture))
-        (chart::draw(picture))
-        (table(picture))
-        (failures(picture))
+        (head(model))
+        (chart::draw(model))
+        (table(model))
+        (failures(model))
     };
-    page(&picture.run.name, &html! {}, &body)
+    page(&model.run.name, &html! {}, &body)
 }
 
 /// Returns a page with the style of all pages; `style` is added to it.
@@ -53,14 +53,14 @@ pub(super) fn seconds(seconds: f64) -> String {
     units::duration(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-pub(super) fn head(picture: &RunModel) -> Markup {
-    let (word, class) = match &picture.totals {
-        _ if picture.counts().failed > 0 => ("failed", "bad"),
+pub(super) fn head(model: &RunModel) -> Markup {
+    let (word, class) = match &model.totals {
+        _ if model.counts().failed > 0 => ("failed", "bad"),
         Some(totals) if totals.end == RunEnd::Done => ("done", "good"),
         Some(_) => ("incomplete", "warn"),
         None => ("not finished", "warn"),
     };
-    let run = &picture.run;
+    let run = &model.run;
     html! {
         header {
             "\n" h1 { (clean(&run.name)) " " span class={ "badge " (class) } { (word) } }
@@ -72,7 +72,7 @@ pub(super) fn head(picture: &RunModel) -> Markup {
         }
         "\n" dl class="tiles" {
             "\n"
-            @for (name, value, note) in tiles(picture) {
+            @for (name, value, note) in tiles(model) {
                 div { dt { (name) } dd { (value) } dd class="quiet" { (note) } } "\n"
             }
         }
@@ -81,8 +81,8 @@ pub(super) fn head(picture: &RunModel) -> Markup {
 }
 
 /// Returns the figures at the top: name, value, note.
-fn tiles(picture: &RunModel) -> Vec<(&'static str, String, String)> {
-    let (run, counts) = (&picture.run, picture.counts());
+fn tiles(model: &RunModel) -> Vec<(&'static str, String, String)> {
+    let (run, counts) = (&model.run, model.counts());
     let jobs = run.jobs.max(1) as f64;
     let share = |cpu: f64, wall: f64| {
         let share = 100.0 * cpu / (wall * jobs);
@@ -90,7 +90,7 @@ fn tiles(picture: &RunModel) -> Vec<(&'static str, String, String)> {
     };
     let note = format!("{} failed, {} cached", counts.failed, counts.cached);
     let mut tiles = vec![("stages", format!("{} of {}", counts.over, counts.all), note)];
-    match &picture.totals {
+    match &model.totals {
         Some(totals) => {
             tiles.push(("time", seconds(totals.wall), format!("CPU {:.0} s", totals.cpu)));
             let busy = format!("of {} cores, the whole run", run.jobs);
@@ -102,7 +102,7 @@ fn tiles(picture: &RunModel) -> Vec<(&'static str, String, String)> {
                 tiles.push(("memory", peak, format!("peak, of {} planned with", units::bytes(run.memory))));
             }
         }
-        None => tiles.push(("time", units::duration(Duration::from_millis(picture.latest_ms)), "so far".to_owned())),
+        None => tiles.push(("time", units::duration(Duration::from_millis(model.latest_ms)), "so far".to_owned())),
     }
     tiles
 }
@@ -117,9 +117,9 @@ pub(super) fn tone_class(tone: Tone) -> &'static str {
     }
 }
 
-fn table(picture: &RunModel) -> Markup {
-    let table = Table::of(picture);
-    let lines = totals(picture);
+fn table(model: &RunModel) -> Markup {
+    let table = Table::of(model);
+    let lines = totals(model);
     html! {
         @if !table.rows.is_empty() {
             h2 { "Results" } "\n"
@@ -154,11 +154,11 @@ fn table_row(row: &str, cells: &[Option<Cell>]) -> Markup {
     }
 }
 
-fn failures(picture: &RunModel) -> Markup {
+fn failures(model: &RunModel) -> Markup {
     html! {
-        @if picture.counts().failed > 0 {
+        @if model.counts().failed > 0 {
             h2 { "Failures" } "\n"
-            @for stage in picture.failed() {
+            @for stage in model.failed() {
                 @if let StagePhase::Over(StageOutcome::Failed { why }) = &stage.phase { (one_failure(stage, why)) "\n" }
             }
         }

@@ -26,7 +26,7 @@ pub(super) fn px(value: f64) -> String {
 }
 
 /// Returns the time the drawing spans.
-pub(super) fn whole_ms(picture: &RunModel) -> u64 {
-    let ends = picture.stages.values().filter_map(|stage| stage.ended_ms);
-    ends.chain([picture.latest_ms]).max().unwrap_or(0).max(1)
+pub(super) fn whole_ms(model: &RunModel) -> u64 {
+    let ends = model.stages.values().filter_map(|stage| stage.ended_ms);
+    ends.chain([model.latest_ms]).max().unwrap_or(0).max(1)
 }

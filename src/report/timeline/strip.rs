@@ -13,38 +13,38 @@ const MEMORY: f64 = 62.0;
 const SPACE: f64 = 16.0;
 
 /// What both take together.
-pub(super) fn height(picture: &RunModel) -> f64 {
-    CPU + if peak_kib(picture) > 0 { MEMORY } else { 0.0 }
+pub(super) fn height(model: &RunModel) -> f64 {
+    CPU + if peak_kib(model) > 0 { MEMORY } else { 0.0 }
 }
 
-fn peak_kib(picture: &RunModel) -> u64 {
-    picture.loads.iter().map(|load| load.memory_kib).max().unwrap_or(0)
+fn peak_kib(model: &RunModel) -> u64 {
+    model.loads.iter().map(|load| load.memory_kib).max().unwrap_or(0)
 }
 
 /// Processors: as measured, or else spread from what each step used. Memory where it was measured.
-pub(super) fn draw(picture: &RunModel, scale: Scale, top: f64) -> Markup {
-    let jobs = picture.run.jobs.max(1) as f64;
-    let measured = !picture.loads.is_empty();
-    let loads = if measured { picture.loads.clone() } else { spread(picture) };
+pub(super) fn draw(model: &RunModel, scale: Scale, top: f64) -> Markup {
+    let jobs = model.run.jobs.max(1) as f64;
+    let measured = !model.loads.is_empty();
+    let loads = if measured { model.loads.clone() } else { spread(model) };
     let most = loads.iter().map(|load| load.cores).fold(jobs, f64::max).min(jobs * 1.5);
     let bottom = top + CPU;
     let room = CPU - SPACE;
     let points: Vec<(u64, f64)> = loads.iter().map(|load| (load.at_ms, load.cores / most)).collect();
     let full = bottom - jobs / most * room;
-    let note = if measured { format!("of {} cores", picture.run.jobs) } else { "from the steps".to_owned() };
-    let peak = peak_kib(picture);
+    let note = if measured { format!("of {} cores", model.run.jobs) } else { "from the steps".to_owned() };
+    let peak = peak_kib(model);
     html! {
         (area("cpu", "processor cores kept busy by steps", &points, scale, bottom, room))
         (level("limit", full))
         (title("CPU", &note, bottom - room / 2.0))
-        @if peak > 0 { (memory(picture, scale, bottom + MEMORY, peak)) }
+        @if peak > 0 { (memory(model, scale, bottom + MEMORY, peak)) }
     }
 }
 
-fn memory(picture: &RunModel, scale: Scale, bottom: f64, peak_kib: u64) -> Markup {
+fn memory(model: &RunModel, scale: Scale, bottom: f64, peak_kib: u64) -> Markup {
     let room = MEMORY - SPACE;
     let share = |load: &Load| (load.at_ms, load.memory_kib as f64 / peak_kib as f64);
-    let points: Vec<(u64, f64)> = picture.loads.iter().map(share).collect();
+    let points: Vec<(u64, f64)> = model.loads.iter().map(share).collect();
     let note = format!("up to {}", units::bytes(peak_kib.saturating_mul(1024)));
     html! {
         (area("memory", "memory used by steps", &points, scale, bottom, room))
@@ -79,11 +79,11 @@ fn area(class: &str, title: &str, points: &[(u64, f64)], scale: Scale, bottom: f
 }
 
 /// Returns the load as it would be if every step had used its processors evenly.
-fn spread(picture: &RunModel) -> Vec<Load> {
+fn spread(model: &RunModel) -> Vec<Load> {
     const SLICES: u64 = 240;
-    let whole = whole_ms(picture);
+    let whole = whole_ms(model);
     let slice = (whole / SLICES).max(1);
-    let steps = picture.stages.values().flat_map(|stage| &stage.steps);
+    let steps = model.stages.values().flat_map(|stage| &stage.steps);
     let used: Vec<(u64, u64, f64)> = steps
         .filter_map(|step| step.ended.map(|(end, _)| (step.started_ms, end, cpu(&step.usage))))
         .filter(|(start, end, _)| end > start)

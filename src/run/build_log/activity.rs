@@ -113,11 +113,12 @@ fn of_program<'a>(program: &'a str, words: impl Iterator<Item = &'a str>) -> Opt
     let tool = plain.unwrap_or_else(|| program.rsplit('-').next().unwrap_or(program));
     match tool {
         "gcc" | "g++" | "cc" | "c++" | "xgcc" | "xg++" | "clang" | "clang++" => compile(words),
-        "ar" | "gcc-ar" => words.into_iter().find(|word| word.ends_with(".a")).map(|lib| said("archiving", lib)),
-        "ld" => argument_of("-o", words).map(|out| said("linking", out)),
-        "bison" | "yacc" | "flex" | "lex" | "gperf" => {
-            words.filter(|word| has_suffix(word, &["y", "yy", "l", "ll", "gperf"])).last().map(|file| said(tool, file))
-        }
+        "ar" | "gcc-ar" => words.into_iter().find(|word| word.ends_with(".a")).map(|lib| describe("archiving", lib)),
+        "ld" => argument_of("-o", words).map(|out| describe("linking", out)),
+        "bison" | "yacc" | "flex" | "lex" | "gperf" => words
+            .filter(|word| has_suffix(word, &["y", "yy", "l", "ll", "gperf"]))
+            .last()
+            .map(|file| describe(tool, file)),
         "install" => install(words),
         // GCC's own generators, which run for long: build/genattrtab, build/gengtype.
         _ if is_generator(program) => Some(Cow::Borrowed(program)),
@@ -129,7 +130,7 @@ fn is_generator(program: &str) -> bool {
     program.len() > 4 && program.starts_with("gen") && program.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
-fn said<'a>(verb: &str, path: &str) -> Cow<'a, str> {
+fn describe<'a>(verb: &str, path: &str) -> Cow<'a, str> {
     Cow::Owned(format!("{verb} {}", base_name(path)))
 }
 
@@ -165,7 +166,7 @@ fn compile<'a>(words: impl Iterator<Item = &'a str>) -> Option<Cow<'a, str>> {
         (Some(source), _) => Some(Cow::Borrowed(base_name(source.rsplit('`').next().unwrap_or(source)))),
         (None, Some("/dev/null") | None) => None,
         (None, Some(output)) if output.starts_with("conftest") => None,
-        (None, Some(output)) => Some(said("linking", output)),
+        (None, Some(output)) => Some(describe("linking", output)),
     }
 }
 
@@ -187,7 +188,7 @@ fn install<'a>(words: impl Iterator<Item = &'a str>) -> Option<Cow<'a, str>> {
         }
     }
     // A compiler's test for `install` itself names no files: `/usr/bin/install -c`.
-    first.filter(|_| operands > 1).map(|file| said("installing", file.trim_matches(['\'', '"'])))
+    first.filter(|_| operands > 1).map(|file| describe("installing", file.trim_matches(['\'', '"'])))
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ fn machine(line: &str) -> Option<(Sure, Class)> {
 
 /// What git, curl, wget, Python and cargo print when a server cannot be reached.
 fn network(line: &str) -> Option<Class> {
-    let told = [
+    let phrases = [
         "Could not resolve host",
         "Temporary failure in name resolution",
         "Name or service not known",
@@ -161,7 +161,7 @@ fn network(line: &str) -> Option<Class> {
         "unable to access 'http",
         "unable to resolve host address",
     ];
-    told.iter().any(|words| line.contains(words)).then_some(Class::Network)
+    phrases.iter().any(|words| line.contains(words)).then_some(Class::Network)
 }
 
 /// Lines that carry the word and mean nothing.
@@ -235,8 +235,8 @@ fn is_make(line: &str) -> bool {
 }
 
 fn make(line: &str) -> Option<Class> {
-    let (_, told) = line.split_once("*** ").filter(|_| is_make(line) || line.contains(": *** "))?;
-    if told.starts_with('[') {
+    let (_, message) = line.split_once("*** ").filter(|_| is_make(line) || line.contains(": *** "))?;
+    if message.starts_with('[') {
         // What follows from another error, but for the signals that say it all.
         let crashed = ["Segmentation fault", "Aborted", "Illegal instruction", "Bus error"];
         return crashed.iter().any(|signal| line.contains(signal)).then_some(Class::Other);
@@ -319,8 +319,8 @@ fn perhaps(line: &str) -> Option<(Sure, Class)> {
     if is_make(line) && line.contains("***") {
         return Some((Sure::Consequence, Class::Other));
     }
-    let told = ["cp", "mv", "ln", "install", "mkdir", "cat", "tar", "ar", "ranlib", "strip", "chmod", "gzip", "xz"];
-    let by_tool = told.into_iter().any(|tool| line.strip_prefix(tool).is_some_and(|rest| rest.starts_with(": ")));
+    let tools = ["cp", "mv", "ln", "install", "mkdir", "cat", "tar", "ar", "ranlib", "strip", "chmod", "gzip", "xz"];
+    let by_tool = tools.into_iter().any(|tool| line.strip_prefix(tool).is_some_and(|rest| rest.starts_with(": ")));
     let worded = ["Permission denied", "Read-only file system", "Operation not permitted", "No such file or directory"]
         .into_iter()
         .any(|words| line.ends_with(words));

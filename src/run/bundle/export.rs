@@ -73,7 +73,7 @@ pub fn export(store: &Store, keys: &BTreeSet<Key>, downloads: bool, path: &Path)
         tree(&mut builder, store.root(), &name)?;
     }
     let times = store.root().join("times.json");
-    if files::look(&times)?.is_some() {
+    if files::lstat(&times)?.is_some() {
         tree(&mut builder, store.root(), &times)?;
     }
     let digest = builder.get_ref().hasher.finalize().to_hex().to_string();
@@ -112,7 +112,7 @@ fn tree(builder: &mut Builder, root: &Path, path: &Path) -> Result<(), Error> {
 fn cached(store: &Store) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for dir in ["blobs", "pins", "git"].map(|name| store.cache().join(name)) {
-        if files::look(&dir)?.is_some() {
+        if files::lstat(&dir)?.is_some() {
             found.extend(files::names_in(&dir)?.into_iter().map(|name| dir.join(name)));
         }
     }

@@ -157,7 +157,7 @@ fn publish(store: &Store, bundle: &Path, staged: &Path) -> Result<Imported, Erro
     let mut done = Imported::default();
     let list = |dir: &str| {
         let dir = staged.join(dir);
-        let names = if files::look(&dir)?.is_some() { files::names_in(&dir)? } else { Vec::new() };
+        let names = if files::lstat(&dir)?.is_some() { files::names_in(&dir)? } else { Vec::new() };
         Ok::<_, io::Error>(names.into_iter().map(move |name| (dir.join(&name), name)))
     };
     let mut results = Vec::new();
@@ -189,7 +189,7 @@ fn publish(store: &Store, bundle: &Path, staged: &Path) -> Result<Imported, Erro
         for (from, name) in list(dir)? {
             let counts = dir != "names" && dir != "cache/pins" && !name.ends_with(".json");
             let to = store.root().join(dir).join(name);
-            if files::look(&to)?.is_some() {
+            if files::lstat(&to)?.is_some() {
                 done.known_downloads += usize::from(counts);
                 continue;
             }

@@ -67,13 +67,13 @@ fn a_warning_is_new_unless_only_its_numbers_differ() {
 
 #[test]
 fn findings_and_figures_of_checks_are_compared() {
-    let account = |fdes: f64, finding: &str| {
+    let check_result = |fdes: f64, finding: &str| {
         let finding = finding.to_owned();
         subject("x", move |stamped| {
-            if let Event::StageFinished { stage, account, .. } = &mut stamped.event
+            if let Event::StageFinished { stage, check_result, .. } = &mut stamped.event
                 && stage == "x86_64/gcc"
             {
-                *account = Some(CheckResult {
+                *check_result = Some(CheckResult {
                     figures: vec![("fdes".into(), fdes)],
                     findings: vec![finding.clone()],
                     ..CheckResult::default()
@@ -81,7 +81,7 @@ fn findings_and_figures_of_checks_are_compared() {
             }
         })
     };
-    let found = compare(&account(10.0, "f +0x30"), &account(12.0, "g +0x30"), &History::default()).unwrap();
+    let found = compare(&check_result(10.0, "f +0x30"), &check_result(12.0, "g +0x30"), &History::default()).unwrap();
     assert_eq!(
         found.figures[0],
         FigureChange { stage: "x86_64/gcc".into(), figure: "fdes".into(), before: 10.0, after: 12.0 }

@@ -247,7 +247,7 @@ fn state_change(before: Option<&Stage>, after: &Stage) -> Option<StateChange> {
 }
 
 fn figures(before: &Stage, after: &Stage) -> Vec<FigureChange> {
-    let (Some(old), Some(new)) = (&before.account, &after.account) else { return Vec::new() };
+    let (Some(old), Some(new)) = (&before.check_result, &after.check_result) else { return Vec::new() };
     let changed = new.figures.iter().filter_map(|(name, after_value)| {
         let before_value = old.figures.iter().find(|(other, _)| other == name)?.1;
         (before_value != *after_value).then(|| FigureChange {
@@ -277,7 +277,7 @@ fn warnings(model: &RunModel) -> impl Iterator<Item = NewWarning> {
     let notices = model.notices.iter().filter(|notice| notice.warning);
     let notices = notices.map(|notice| NewWarning { stage: notice.stage.clone(), text: notice.text.clone() });
     let findings = model.stages.values().flat_map(|stage| {
-        let findings = stage.account.iter().flat_map(|account| &account.findings);
+        let findings = stage.check_result.iter().flat_map(|check_result| &check_result.findings);
         findings.map(|text| NewWarning { stage: Some(stage.info.name.clone()), text: text.clone() })
     });
     notices.chain(findings)

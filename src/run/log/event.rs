@@ -347,7 +347,8 @@ pub enum Event {
         result: Option<String>,
         /// For a check: what it says of itself; files are absolute paths.
         #[serde(default)]
-        account: Option<CheckResult>,
+        #[serde(rename = "account")]
+        check_result: Option<CheckResult>,
     },
     /// The last event.
     RunFinished {

@@ -164,13 +164,13 @@ pub fn replay(path: &Path, sink: &mut dyn Sink) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns the picture of the run whose log is at `path`.
-pub fn picture(path: &Path) -> Result<RunModel, Error> {
-    let mut picture = RunModel::default();
+/// Returns the model of the run whose log is at `path`.
+pub fn read_model(path: &Path) -> Result<RunModel, Error> {
+    let mut model = RunModel::default();
     for event in open(path)? {
-        picture.apply(&event?);
+        model.apply(&event?);
     }
-    Ok(picture)
+    Ok(model)
 }
 
 /// What could be read of a log that may be damaged.
@@ -211,7 +211,7 @@ mod tests {
         let mut writer = Writer::open(&path).unwrap();
         sample::run().iter().for_each(|event| writer.event(event));
         assert!(writer.failed().is_none());
-        assert!(picture(&path).unwrap() == RunModel::of(&sample::run()));
+        assert!(read_model(&path).unwrap() == RunModel::of(&sample::run()));
         fs_err::read(&path).unwrap()
     }
 

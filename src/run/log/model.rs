@@ -77,7 +77,7 @@ pub struct Stage {
     /// Where the result is.
     pub result: Option<String>,
     /// For a check: what it says of itself.
-    pub account: Option<CheckResult>,
+    pub check_result: Option<CheckResult>,
 }
 
 /// Where a stage is in its life.
@@ -207,9 +207,9 @@ pub struct Counts {
 impl RunModel {
     /// Returns the picture of all `events`.
     pub fn of<'a>(events: impl IntoIterator<Item = &'a Stamped>) -> Self {
-        let mut picture = Self::default();
-        events.into_iter().for_each(|event| picture.apply(event));
-        picture
+        let mut model = Self::default();
+        events.into_iter().for_each(|event| model.apply(event));
+        model
     }
 
     /// Takes the next event. One that names an unknown stage changes nothing.
@@ -330,7 +330,7 @@ impl Stage {
             usage: Usage::default(),
             failure: None,
             result: None,
-            account: None,
+            check_result: None,
         }
     }
 
@@ -380,13 +380,13 @@ impl Stage {
             Event::FetchUsed { source, cached, bytes, .. } => {
                 self.source = Some(SourceUsed { source: source.clone(), cached: *cached, bytes: *bytes });
             }
-            Event::StageFinished { state, usage, failure, result, account, .. } => {
+            Event::StageFinished { state, usage, failure, result, check_result, .. } => {
                 self.phase = StagePhase::Over(state.clone());
                 self.ended_ms = Some(at);
                 self.usage = *usage;
                 self.failure.clone_from(failure);
                 self.result.clone_from(result);
-                self.account.clone_from(account);
+                self.check_result.clone_from(check_result);
                 self.activity = None;
             }
             _ => {}

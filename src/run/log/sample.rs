@@ -84,7 +84,7 @@ pub fn run() -> Vec<Stamped> {
             usage: Usage::default(),
             failure: None,
             result: None,
-            account: None,
+            check_result: None,
         },
     );
     run.step_end(560_000, "x86_64/gcc", "all-gcc", true, used(419.7, 1.4));
@@ -163,7 +163,7 @@ impl Recorder {
     fn over(&mut self, at: u64, stage: &str, state: StageOutcome, usage: Usage) {
         self.at(
             at,
-            Event::StageFinished { stage: stage.into(), state, usage, failure: None, result: None, account: None },
+            Event::StageFinished { stage: stage.into(), state, usage, failure: None, result: None, check_result: None },
         );
     }
 
@@ -188,7 +188,7 @@ impl Recorder {
                 usage: used(239.8, 1.0),
                 failure: Some(failure),
                 result: None,
-                account: None,
+                check_result: None,
             },
         );
     }

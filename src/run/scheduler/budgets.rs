@@ -90,12 +90,12 @@ impl Scheduler {
     // The wall-clock seconds that a stage is expected to take beside those that run.
     fn expected(&self, id: StageId) -> f64 {
         let running = self.states.running(Lane::Work);
-        let tokens = self.shared.options.jobs as f64 / (running + 1) as f64;
+        let tokens = self.context.options.jobs as f64 / (running + 1) as f64;
         let first = self
             .plan
             .stage(id)
             .job()
-            .map_or(0, |job| workspace::steps_begun(&self.shared.store.work_dir(&self.plan.stage(id).key), job));
+            .map_or(0, |job| workspace::steps_begun(&self.context.store.work_dir(&self.plan.stage(id).key), job));
         wall_seconds(&self.budgets.forecasts[id.0 as usize], first, tokens)
     }
 
@@ -129,7 +129,7 @@ impl Scheduler {
     /// Removes what is not needed any more, after stage `id` ended.
     pub(super) fn free_space(&mut self, id: StageId) -> Result<(), Error> {
         let Some(disk) = &mut self.budgets.disk else { return Ok(()) };
-        let store = &self.shared.store;
+        let store = &self.context.store;
         let is_unpack = matches!(self.plan.stage(id).work, Work::Unpack(_));
         if !is_unpack && !is_open(self.states.get(id)) {
             // Of a stage that failed the logs are kept.
@@ -190,7 +190,7 @@ impl Scheduler {
             "the time budget of {total} has {} left, and {stage} is expected to take {expected}: the same command carries on",
             units::duration(left)
         );
-        self.shared.emitter.notice(None, true, text);
+        self.context.emitter.notice(None, true, text);
         Ok(())
     }
 
@@ -200,7 +200,7 @@ impl Scheduler {
         self.budgets.out_of_time = true;
         let total = units::duration(time.total);
         let text = format!("the time budget of {total} ends: stopping the running steps; the same command carries on");
-        self.shared.emitter.notice(None, true, text);
+        self.context.emitter.notice(None, true, text);
         self.ask_to_stop();
     }
 }

@@ -76,7 +76,7 @@ fn nothing_to_do_takes_no_time() {
 fn the_simulation_of_a_recorded_run_predicts_its_time() {
     for name in ["binutils", "x86_64", "many"] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/simulation/{name}.jsonl"));
-        let model = event_log::picture(&path).unwrap();
+        let model = event_log::read_model(&path).unwrap();
         let (tasks, share) = of_run(&model);
         let took = model.totals.unwrap().wall;
         let schedule = simulate(&tasks, Machine { cores: model.run.jobs, share });

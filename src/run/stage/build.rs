@@ -47,9 +47,9 @@ const LOOK: Duration = Duration::from_millis(250);
 const EXCERPT: usize = 30;
 
 /// Runs the stage. The token is given back when it is over.
-pub async fn run(shared: &RunContext, work: StageWork, token: Token) -> Result<StageEnd, Error> {
+pub async fn run(context: &RunContext, work: StageWork, token: Token) -> Result<StageEnd, Error> {
     let mut runner = Runner {
-        shared,
+        context,
         work,
         token: Some(token),
         usage: Usage::default(),
@@ -61,7 +61,7 @@ pub async fn run(shared: &RunContext, work: StageWork, token: Token) -> Result<S
 }
 
 pub(super) struct Runner<'a> {
-    pub(super) shared: &'a RunContext,
+    pub(super) context: &'a RunContext,
     pub(super) work: StageWork,
     token: Option<Token>,
     usage: Usage,
@@ -78,8 +78,8 @@ enum StepEnd {
 
 impl Runner<'_> {
     async fn run(&mut self) -> Result<StageEnd, Error> {
-        let (store, key) = (&self.shared.store, self.work.key);
-        let Some((lock, waited)) = self.shared.lock(&self.work.name, &key, &mut self.token).await? else {
+        let (store, key) = (&self.context.store, self.work.key);
+        let Some((lock, waited)) = self.context.lock(&self.work.name, &key, &mut self.token).await? else {
             return Ok(self.end(StageOutcome::Interrupted, None));
         };
         match store.find(&key) {
@@ -106,7 +106,7 @@ impl Runner<'_> {
         {
             // What was interrupted may be half-written however cleanly it ended, as automake's `.deps` are.
             let text = format!("{why}, in a build tree that an earlier run left; building it afresh");
-            self.shared.emitter.notice(Some(&self.work.name), true, text);
+            self.context.emitter.notice(Some(&self.work.name), true, text);
             (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
             fs_err::write(root.join("reproduce.sh"), &script)?;
             ended = self.steps(&mut space, &lock, begin).await?;
@@ -115,7 +115,7 @@ impl Runner<'_> {
             && !self.is_late()
         {
             let text = format!("{why}: out of memory; building it afresh with one job");
-            self.shared.emitter.notice(Some(&self.work.name), true, text);
+            self.context.emitter.notice(Some(&self.work.name), true, text);
             self.one_job = true;
             (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
             fs_err::write(root.join("reproduce.sh"), &script)?;
@@ -146,39 +146,39 @@ impl Runner<'_> {
     }
 
     fn is_late(&self) -> bool {
-        self.shared.options.stage_timeout.is_some_and(|limit| self.began.elapsed() >= limit)
+        self.context.options.stage_timeout.is_some_and(|limit| self.began.elapsed() >= limit)
     }
 
     // A killed run whose supervisor was killed too may have left processes that write here.
     fn end_remains(&self, root: &Path) -> Result<(), Error> {
-        if files::look(root)?.is_none() {
+        if files::lstat(root)?.is_none() {
             return Ok(());
         }
         let killed = process::end_remains(root)?;
         if killed > 0 {
             let text = format!("{killed} processes of an earlier run still worked on it; they were killed");
-            self.shared.emitter.notice(Some(&self.work.name), true, text);
+            self.context.emitter.notice(Some(&self.work.name), true, text);
         }
         Ok(())
     }
 
     fn found(&mut self, tree: &Path, state: StageOutcome) -> StageEnd {
-        let account = self.work.expect.as_ref().map(|_| check::recall(tree));
-        let state = match &account {
-            Some(Ok(account)) => self.judged(account, state),
+        let check_result = self.work.expect.as_ref().map(|_| check::recall(tree));
+        let state = match &check_result {
+            Some(Ok(check_result)) => self.judged(check_result, state),
             Some(Err(why)) => StageOutcome::Failed { why: why.clone() },
             None => state,
         };
-        let account = account.and_then(Result::ok);
-        StageEnd { result: Some(tree.to_owned()), account, ..self.end(state, None) }
+        let check_result = check_result.and_then(Result::ok);
+        StageEnd { result: Some(tree.to_owned()), check_result, ..self.end(state, None) }
     }
 
     // The state that a check's account comes to; `good` is the state of a pass.
-    fn judged(&self, account: &CheckResult, good: StageOutcome) -> StageOutcome {
+    fn judged(&self, check_result: &CheckResult, good: StageOutcome) -> StageOutcome {
         let expect = self.work.expect.clone().unwrap_or_default();
-        let (state, remark) = check::state(&expect, account, self.shared.options.today, good);
+        let (state, remark) = check::state(&expect, check_result, self.context.options.today, good);
         if let Some(remark) = remark {
-            self.shared.emitter.notice(Some(&self.work.name), true, remark);
+            self.context.emitter.notice(Some(&self.work.name), true, remark);
         }
         state
     }
@@ -186,30 +186,30 @@ impl Runner<'_> {
     // All steps of a check went well; what it says of itself decides.
     async fn checked(&mut self, space: &mut Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
         let dest = space.root().join("dest");
-        let account = match check::read(&dest) {
-            Ok(account) => account,
+        let check_result = match check::read(&dest) {
+            Ok(check_result) => check_result,
             Err(why) => return self.failed_check(space, why, None),
         };
-        if !account.is_final() {
+        if !check_result.is_final() {
             // Evidence stays where it is; the next run must not take it for finished.
             space.failed()?;
-            let account = check::absolute(account, &dest);
-            let state = self.judged(&account, StageOutcome::Done);
+            let check_result = check::absolute(check_result, &dest);
+            let state = self.judged(&check_result, StageOutcome::Done);
             let failure = matches!(state, StageOutcome::Failed { .. })
-                .then(|| check::failure(&self.work.name, self.work.job.steps.last(), &account));
-            return Ok(StageEnd { account: Some(account), ..self.end(state, failure) });
+                .then(|| check::failure(&self.work.name, self.work.job.steps.last(), &check_result));
+            return Ok(StageEnd { check_result: Some(check_result), ..self.end(state, failure) });
         }
         let end = self.publish(space, script, begin).await?;
         if end.state != StageOutcome::Done {
             return Ok(end);
         }
         // Its evidence is in the published tree now.
-        let account = match end.result.as_deref() {
-            Some(tree) => check::absolute(account, tree),
-            None => account,
+        let check_result = match end.result.as_deref() {
+            Some(tree) => check::absolute(check_result, tree),
+            None => check_result,
         };
-        let state = self.judged(&account, StageOutcome::Done);
-        Ok(StageEnd { state, account: Some(account), ..end })
+        let state = self.judged(&check_result, StageOutcome::Done);
+        Ok(StageEnd { state, check_result: Some(check_result), ..end })
     }
 
     // A step of a check failed; it may have said why before that.
@@ -221,24 +221,24 @@ impl Runner<'_> {
     ) -> Result<StageEnd, Error> {
         space.failed()?;
         let dest = space.root().join("dest");
-        let mut account = check::read(&dest).unwrap_or_default();
-        account.state = Verdict::Fail;
-        account.why = Some(account.why.filter(|_| failure.is_some()).unwrap_or(why));
-        let account = check::absolute(account, &dest);
-        let state = self.judged(&account, StageOutcome::Done);
+        let mut check_result = check::read(&dest).unwrap_or_default();
+        check_result.state = Verdict::Fail;
+        check_result.why = Some(check_result.why.filter(|_| failure.is_some()).unwrap_or(why));
+        let check_result = check::absolute(check_result, &dest);
+        let state = self.judged(&check_result, StageOutcome::Done);
         let failure = failure.filter(|_| matches!(state, StageOutcome::Failed { .. }));
-        Ok(StageEnd { account: Some(account), ..self.end(state, failure) })
+        Ok(StageEnd { check_result: Some(check_result), ..self.end(state, failure) })
     }
 
     // Remembers what the stage's name stands for now, and finds the result it stood for before.
     fn remember(&mut self) -> Result<(), Error> {
-        let (work, store) = (&mut self.work, &self.shared.store);
+        let (work, store) = (&mut self.work, &self.context.store);
         let last = store.recall_if_whole::<KeyInputs>(&work.name)?;
         let previous = last.and_then(|last| if last.key == work.key { last.previous } else { Some(last.key) });
         let tree = previous.map(|key| store.stage_dir(&key).join("tree"));
         work.inputs.previous = None;
         if let Some(tree) = tree
-            && files::look(&tree)?.is_some()
+            && files::lstat(&tree)?.is_some()
         {
             work.inputs.previous = Some(tree);
         }
@@ -247,18 +247,18 @@ impl Runner<'_> {
     }
 
     async fn memory(&mut self, step: &JobStep) -> Result<Option<Grant>, Error> {
-        if let Some(grant) = self.shared.budget.try_take(step.memory) {
+        if let Some(grant) = self.context.budget.try_take(step.memory) {
             return Ok(Some(grant));
         }
         self.token = None;
         let what = format!("{} of memory", units::bytes(step.memory));
-        self.shared.emitter.emit(Event::StageWaiting { stage: self.work.name.clone(), what });
+        self.context.emitter.emit(Event::StageWaiting { stage: self.work.name.clone(), what });
         tokio::select! {
-            grant = self.shared.budget.take(step.memory) => {
-                self.token = Some(self.shared.jobs.acquire().await?);
+            grant = self.context.budget.take(step.memory) => {
+                self.token = Some(self.context.jobs.acquire().await?);
                 Ok(Some(grant))
             }
-            () = self.shared.asked_to_stop(Stop::No) => Ok(None),
+            () = self.context.asked_to_stop(Stop::No) => Ok(None),
         }
     }
 
@@ -270,13 +270,13 @@ impl Runner<'_> {
         step: &JobStep,
         resumed: bool,
     ) -> Result<StepEnd, Error> {
-        let stopping = *self.shared.stop.borrow() > Stop::No;
+        let stopping = *self.context.stop.borrow() > Stop::No;
         let grant = if stopping { None } else { self.memory(step).await? };
         let Some(_grant) = grant else { return Ok(StepEnd::Ended(StageOutcome::Interrupted, None)) };
         let log = space.log(index, step);
         space.started(step)?;
         let name = self.work.name.clone();
-        self.shared.emitter.emit(Event::StepStarted {
+        self.context.emitter.emit(Event::StepStarted {
             stage: name.clone(),
             step: step.name.clone(),
             log: log.display().to_string(),
@@ -288,20 +288,20 @@ impl Runner<'_> {
         }
         let command = self.command(space, lock, step, &log);
         let kills = process::oom::kills();
-        let mut running = process::spawn(Path::new("/proc/self/exe"), &command, Some(&self.shared.jobs))?;
-        let (before, machine) = (self.shared.ledger.used(), machine_cpu());
+        let mut running = process::spawn(Path::new("/proc/self/exe"), &command, Some(&self.context.jobs))?;
+        let (before, machine) = (self.context.ledger.used(), machine_cpu());
         let ended = self.attend(&mut running, &log).await;
         let cpu = ended.as_ref().map_or(0.0, |ended| ended.outcome.usage.user + ended.outcome.usage.system);
         // Of the run, and of everybody on this machine.
         let others = machine_cpu().zip(machine).map_or(0.0, |(now, before)| now - before);
-        let all = (self.shared.ledger.used() - before).max(others);
-        self.shared.ledger.end(cpu);
+        let all = (self.context.ledger.used() - before).max(others);
+        self.context.ledger.end(cpu);
         let attended = ended?;
         self.times.push(attended.time(&step.name, all));
         let Attended { outcome, late, .. } = attended;
         self.add(&outcome);
         let ok = outcome.status.success() && !late;
-        self.shared.emitter.emit(Event::StepFinished {
+        self.context.emitter.emit(Event::StepFinished {
             stage: name.clone(),
             step: step.name.clone(),
             ok,
@@ -309,7 +309,7 @@ impl Runner<'_> {
         });
         if outcome.stragglers > 0 && !outcome.stopped {
             let text = format!("step {} left {} processes behind; they were ended", step.name, outcome.stragglers);
-            self.shared.emitter.notice(Some(&name), true, text);
+            self.context.emitter.notice(Some(&name), true, text);
         }
         if ok {
             space.finished()?;
@@ -319,7 +319,7 @@ impl Runner<'_> {
             return Ok(StepEnd::Ended(StageOutcome::Interrupted, None));
         }
         space.failed()?;
-        let ended = match (late, self.shared.options.stage_timeout) {
+        let ended = match (late, self.context.options.stage_timeout) {
             (true, Some(limit)) => format!("time limit of {}", units::duration(limit)),
             _ => outcome.status.to_string(),
         };
@@ -355,14 +355,14 @@ impl Runner<'_> {
             .collect();
         env.insert("HOME".into(), path("home"));
         env.insert("TMPDIR".into(), path("tmp"));
-        let makeflags = if self.one_job { "-j1".to_owned() } else { self.shared.jobs.makeflags() };
+        let makeflags = if self.one_job { "-j1".to_owned() } else { self.context.jobs.makeflags() };
         env.insert("MAKEFLAGS".into(), makeflags);
-        if let Some(launcher) = &self.shared.options.launcher {
+        if let Some(launcher) = &self.context.options.launcher {
             let before = env.get("PATH").map(|path| format!(":{path}")).unwrap_or_default();
             env.insert("PATH".into(), format!("{}{before}", launcher.bin.display()));
             env.extend(launcher.variables.iter().map(|(name, dir)| (name.clone(), dir.display().to_string())));
         }
-        let isolation = self.shared.isolation.clone().map(|support| (support, self.view(space, &env)));
+        let isolation = self.context.isolation.clone().map(|support| (support, self.view(space, &env)));
         process::Command {
             step: step.name.clone(),
             argv: step.argv.iter().map(|word| space.fill(word)).collect(),
@@ -370,7 +370,7 @@ impl Runner<'_> {
             dir: space.root().join("build"),
             log: log.to_owned(),
             stop_record: space.root().join("stopped.json"),
-            grace: self.shared.options.grace,
+            grace: self.context.options.grace,
             lock: Some(lock.file()),
             isolation,
             limits: self.work.job.limits,
@@ -381,7 +381,7 @@ impl Runner<'_> {
     fn with_refusal(&self, mut excerpt: Vec<String>) -> Vec<String> {
         let met = |what: &str| excerpt.iter().any(|line| line.contains(what));
         let mut refused = Vec::new();
-        if self.shared.isolation.is_some() {
+        if self.context.isolation.is_some() {
             if met("Read-only file system") || met("Permission denied") {
                 refused.push("isolation: a step writes its own work directory only; its recipe declares more as `[access] write`");
             }
@@ -408,8 +408,8 @@ impl Runner<'_> {
 
     // Where a compiler cache writes; its other variable names the whole store.
     fn caches(&self) -> impl Iterator<Item = &PathBuf> {
-        let variables = self.shared.options.launcher.iter().flat_map(|launcher| &launcher.variables);
-        variables.map(|(_, dir)| dir).filter(|dir| *dir != self.shared.store.root())
+        let variables = self.context.options.launcher.iter().flat_map(|launcher| &launcher.variables);
+        variables.map(|(_, dir)| dir).filter(|dir| *dir != self.context.store.root())
     }
 
     // What the step may use of the machine.
@@ -419,7 +419,7 @@ impl Runner<'_> {
         let access = &self.work.job.access;
         let path = env.get("PATH").map_or("", String::as_str);
         let mut visible: Vec<PathBuf> = path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from).collect();
-        visible.push(self.shared.store.root().to_owned());
+        visible.push(self.context.store.root().to_owned());
         visible.extend(std::env::current_exe());
         View {
             work: root.to_owned(),
@@ -435,13 +435,13 @@ impl Runner<'_> {
 
     // Waits for the step and reports what it does.
     pub(super) async fn attend(&self, running: &mut process::Running, log: &Path) -> Result<Attended, Error> {
-        let mut told = Stop::No;
+        let mut handled = Stop::No;
         let mut late = false;
         let mut tail = LogTail::new(log.to_owned());
         let mut last = String::new();
         let begun = Instant::now();
         let mut marks: Vec<(u64, f64)> = Vec::new();
-        let limit = self.shared.options.stage_timeout.map(|limit| self.began + limit);
+        let limit = self.context.options.stage_timeout.map(|limit| self.began + limit);
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
@@ -450,9 +450,9 @@ impl Runner<'_> {
                     let seconds = begun.elapsed().as_secs_f64();
                     return Ok(Attended { outcome: outcome?, late, units: tail.units(), marks, seconds });
                 }
-                () = self.shared.asked_to_stop(told) => {
-                    told = *self.shared.stop.borrow();
-                    if told == Stop::Immediate { running.kill() } else { running.stop() }
+                () = self.context.asked_to_stop(handled) => {
+                    handled = *self.context.stop.borrow();
+                    if handled == Stop::Immediate { running.kill() } else { running.stop() }
                 }
                 _ = look.tick() => {
                     if !late && limit.is_some_and(|limit| Instant::now() >= limit) {
@@ -463,7 +463,7 @@ impl Runner<'_> {
                         last.clone_from(&what);
                         marks.push((tail.units(), begun.elapsed().as_secs_f64()));
                         let (stage, done) = (self.work.name.clone(), tail.units());
-                        self.shared.emitter.emit(Event::StepActivity { stage, what, done });
+                        self.context.emitter.emit(Event::StepActivity { stage, what, done });
                     }
                 }
             }
@@ -478,13 +478,13 @@ impl Runner<'_> {
 
     async fn publish(&mut self, space: &Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
         for file in &self.work.job.result {
-            if files::look(&space.root().join("dest").join(file))?.is_none() {
+            if files::lstat(&space.root().join("dest").join(file))?.is_none() {
                 let error = store::Error::Missing { file: file.clone() };
                 return Ok(self.end(StageOutcome::Failed { why: error.to_string() }, None));
             }
         }
         fs_err::write(space.root().join("logs/reproduce.sh"), script)?;
-        let store = &self.shared.store;
+        let store = &self.context.store;
         let cpu = self.usage.user + self.usage.system;
         let record = Record {
             name: self.work.name.clone(),
@@ -495,14 +495,14 @@ impl Runner<'_> {
             cpu,
             max_rss_kib: self.usage.max_rss_kib,
             bytes: 0,
-            isolation: Some(self.shared.isolation.as_ref().map_or_else(Isolation::off, Support::isolation)),
+            isolation: Some(self.context.isolation.as_ref().map_or_else(Isolation::off, Support::isolation)),
         };
-        let prepared = store.prepare(space.root(), record, self.shared.options.keep_work)?;
+        let prepared = store.prepare(space.root(), record, self.context.options.keep_work)?;
         // Waiting for the disk takes no processor: another stage may start meanwhile.
         self.token = None;
-        self.shared.flusher.flush().await?;
+        self.context.flusher.flush().await?;
         let stored = store.commit(prepared)?;
-        if !self.shared.options.keep_work {
+        if !self.context.options.keep_work {
             files::remove_tree(space.root())?;
         }
         let end = self.end(StageOutcome::Done, None);
@@ -514,7 +514,7 @@ impl Runner<'_> {
 
     fn end(&mut self, state: StageOutcome, failure: Option<Failure>) -> StageEnd {
         self.usage.wall = self.began.elapsed().as_secs_f64();
-        StageEnd { state, usage: self.usage, failure, result: None, time: None, chosen: None, account: None }
+        StageEnd { state, usage: self.usage, failure, result: None, time: None, chosen: None, check_result: None }
     }
 }
 

@@ -18,7 +18,7 @@ const EXCERPT: usize = 20;
 /// What the check in `dest` says of itself; a check that says nothing has passed.
 pub fn read(dest: &Path) -> Result<CheckResult, String> {
     let path = dest.join(ACCOUNT);
-    match files::look(&path).map_err(|error| error.to_string())? {
+    match files::lstat(&path).map_err(|error| error.to_string())? {
         None => return Ok(CheckResult::default()),
         Some(meta) if meta.is_file() => {}
         // A FIFO would never end, and a link that leads nowhere is no pass.
@@ -33,25 +33,25 @@ pub fn read(dest: &Path) -> Result<CheckResult, String> {
 /// # Errors
 /// Its file was read when it was published, so now it cannot be read: what the check reported is not known.
 pub fn recall(tree: &Path) -> Result<CheckResult, String> {
-    read(tree).map(|account| absolute(account, tree))
+    read(tree).map(|check_result| absolute(check_result, tree))
 }
 
 /// With the evidence as absolute paths.
-pub fn absolute(mut account: CheckResult, dest: &Path) -> CheckResult {
-    for file in &mut account.evidence {
+pub fn absolute(mut check_result: CheckResult, dest: &Path) -> CheckResult {
+    for file in &mut check_result.evidence {
         *file = dest.join(&*file).display().to_string();
     }
-    account
+    check_result
 }
 
 /// Returns the state of a check's stage, where `good` stands for a pass, and a remark.
 pub fn state(
     expect: &Expectation,
-    account: &CheckResult,
+    check_result: &CheckResult,
     today: Date,
     good: StageOutcome,
 ) -> (StageOutcome, Option<String>) {
-    match judge(expect, account, today) {
+    match judge(expect, check_result, today) {
         Judgement::Pass => (good, None),
         Judgement::Surprise(remark) => (good, Some(remark)),
         Judgement::Unsupported(why) => (StageOutcome::Unsupported { why }, None),
@@ -63,7 +63,7 @@ pub fn state(
 
 /// Returns how a check ends that this machine cannot run.
 pub fn skipped(why: String) -> StageEnd {
-    let account = CheckResult { state: Verdict::Skipped, why: Some(why.clone()), ..CheckResult::default() };
+    let check_result = CheckResult { state: Verdict::Skipped, why: Some(why.clone()), ..CheckResult::default() };
     StageEnd {
         state: StageOutcome::Skipped { why },
         usage: Usage::default(),
@@ -71,18 +71,18 @@ pub fn skipped(why: String) -> StageEnd {
         result: None,
         time: None,
         chosen: None,
-        account: Some(account),
+        check_result: Some(check_result),
     }
 }
 
 /// What a person needs to act on a check that says `fail`.
-pub fn failure(name: &str, step: Option<&JobStep>, account: &CheckResult) -> Failure {
-    let evidence = account.evidence.first().cloned().unwrap_or_default();
+pub fn failure(name: &str, step: Option<&JobStep>, check_result: &CheckResult) -> Failure {
+    let evidence = check_result.evidence.first().cloned().unwrap_or_default();
     Failure {
         step: step.map(|step| step.name.clone()).unwrap_or_default(),
-        ended: account.why.clone().unwrap_or_else(|| "it says `fail`".to_owned()),
+        ended: check_result.why.clone().unwrap_or_else(|| "it says `fail`".to_owned()),
         class: Class::Other,
-        excerpt: excerpt(account, &evidence),
+        excerpt: excerpt(check_result, &evidence),
         log: evidence,
         reproduce: format!("crossmill reproduce {name}"),
         evidence: Vec::new(),
@@ -90,8 +90,8 @@ pub fn failure(name: &str, step: Option<&JobStep>, account: &CheckResult) -> Fai
 }
 
 // The findings in words; else the end of a log. The end of a JSON file explains nothing.
-fn excerpt(account: &CheckResult, evidence: &str) -> Vec<String> {
-    let findings = account.findings_in_words();
+fn excerpt(check_result: &CheckResult, evidence: &str) -> Vec<String> {
+    let findings = check_result.findings_in_words();
     if !findings.is_empty() || Path::new(evidence).extension().is_some_and(|extension| extension == "json") {
         return findings;
     }

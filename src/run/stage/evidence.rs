@@ -35,7 +35,7 @@ impl Runner<'_> {
             command.env.insert("MAKEFLAGS".into(), "-j1 V=1".into());
             if self.try_run(command, &again).await {
                 let text = "the compiler did not crash a second time: is the memory of this machine sound?";
-                self.shared.emitter.notice(Some(&self.work.name), true, text);
+                self.context.emitter.notice(Some(&self.work.name), true, text);
             }
             found = read(&again);
         }
@@ -62,12 +62,12 @@ impl Runner<'_> {
 
     // Whether a command for evidence ended well.
     async fn try_run(&self, command: process::Command, log: &Path) -> bool {
-        let jobs = Some(&self.shared.jobs);
+        let jobs = Some(&self.context.jobs);
         let Ok(mut running) = process::spawn(Path::new("/proc/self/exe"), &command, jobs) else { return false };
         // A crash that does not come again must not finish the build here. Dropping the process ends it.
         let Ok(ended) = tokio::time::timeout(LONGEST, self.attend(&mut running, log)).await else { return false };
         let usage = ended.as_ref().map(|ended| ended.outcome.usage).unwrap_or_default();
-        self.shared.ledger.end(usage.user + usage.system);
+        self.context.ledger.end(usage.user + usage.system);
         ended.is_ok_and(|ended| ended.outcome.status.success() && !ended.outcome.stopped)
     }
 }

@@ -10,19 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 pub(super) struct ProgressReporter<'a> {
-    shared: &'a RunContext,
+    context: &'a RunContext,
     stage: StageName,
     last: AtomicU64,
 }
 
 impl<'a> ProgressReporter<'a> {
-    pub(super) fn new(shared: &'a RunContext, stage: StageName) -> Self {
-        Self { shared, stage, last: AtomicU64::new(0) }
+    pub(super) fn new(context: &'a RunContext, stage: StageName) -> Self {
+        Self { context, stage, last: AtomicU64::new(0) }
     }
 
     // A few times a second is as often as anybody looks.
     fn due(&self) -> bool {
-        let now = (self.shared.emitter.elapsed() * 1000.0) as u64;
+        let now = (self.context.emitter.elapsed() * 1000.0) as u64;
         let last = self.last.load(Ordering::Relaxed);
         now >= last + 200 && self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
@@ -31,12 +31,12 @@ impl<'a> ProgressReporter<'a> {
 impl Progress for ProgressReporter<'_> {
     fn bytes(&self, done: u64, total: Option<u64>) {
         if self.due() || total == Some(done) {
-            self.shared.emitter.emit(Event::FetchProgress { stage: self.stage.clone(), done, total });
+            self.context.emitter.emit(Event::FetchProgress { stage: self.stage.clone(), done, total });
         }
     }
 
     fn retry(&self, source: &str, why: &str, next: &str) {
-        self.shared.emitter.emit(Event::FetchRetry {
+        self.context.emitter.emit(Event::FetchRetry {
             stage: self.stage.clone(),
             source: source.to_owned(),
             why: why.to_owned(),
@@ -47,20 +47,20 @@ impl Progress for ProgressReporter<'_> {
 
 pub(super) fn end(state: StageOutcome, began: Instant) -> StageEnd {
     let usage = Usage { wall: began.elapsed().as_secs_f64(), ..Usage::default() };
-    StageEnd { state, usage, failure: None, result: None, time: None, chosen: None, account: None }
+    StageEnd { state, usage, failure: None, result: None, time: None, chosen: None, check_result: None }
 }
 
 /// Brings one source into the cache.
-pub async fn fetch(shared: &RunContext, set: &SourceSet) -> Result<StageEnd, Error> {
+pub async fn fetch(context: &RunContext, set: &SourceSet) -> Result<StageEnd, Error> {
     let began = Instant::now();
     let stage = StageName::new("fetch", &set.label);
-    let teller = ProgressReporter::new(shared, stage.clone());
+    let reporter = ProgressReporter::new(context, stage.clone());
     let fetched = tokio::select! {
-        fetched = shared.fetcher.fetch(&set.candidates, &teller) => fetched?,
+        fetched = context.fetcher.fetch(&set.candidates, &reporter) => fetched?,
         // Dropping the download keeps what has arrived.
-        () = shared.asked_to_stop(Stop::No) => return Ok(end(StageOutcome::Interrupted, began)),
+        () = context.asked_to_stop(Stop::No) => return Ok(end(StageOutcome::Interrupted, began)),
     };
-    shared.emitter.emit(Event::FetchUsed {
+    context.emitter.emit(Event::FetchUsed {
         stage,
         source: fetched.source.clone(),
         cached: fetched.from_cache,

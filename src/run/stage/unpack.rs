@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// Unpacks and patches one source into a read-only tree of the store.
 pub async fn unpack(
-    shared: &Arc<RunContext>,
+    context: &Arc<RunContext>,
     name: &StageName,
     key: Key,
     set: &SourceSet,
@@ -23,10 +23,10 @@ pub async fn unpack(
 ) -> Result<StageEnd, Error> {
     let began = Instant::now();
     let mut token = Some(token);
-    let Some((_lock, _)) = shared.lock(name, &key, &mut token).await? else {
+    let Some((_lock, _)) = context.lock(name, &key, &mut token).await? else {
         return Ok(end(StageOutcome::Interrupted, began));
     };
-    match shared.store.check_source(&key, false) {
+    match context.store.check_source(&key, false) {
         Ok(true) => return Ok(end(StageOutcome::BuiltElsewhere, began)),
         Ok(false) => {}
         // The run has said so when it began.
@@ -34,22 +34,22 @@ pub async fn unpack(
         Err(error) => return Err(error.into()),
     }
     for _ in 0..REPAIRS {
-        match unpack_once(shared, name, key, set).await {
-            Err(Error::Source(error)) if is_repairable(shared, &error, set)? => {
-                repair(shared, name, &error, set).await?;
+        match unpack_once(context, name, key, set).await {
+            Err(Error::Source(error)) if is_repairable(context, &error, set)? => {
+                repair(context, name, &error, set).await?;
             }
             other => return other.map(|state| end(state, began)),
         }
     }
-    unpack_once(shared, name, key, set).await.map(|state| end(state, began))
+    unpack_once(context, name, key, set).await.map(|state| end(state, began))
 }
 
 /// How often a damaged archive is fetched again before that is the error.
 const REPAIRS: usize = 2;
 
 // Damaged, or gone because another stage of the same archive repairs it now.
-fn is_repairable(shared: &RunContext, error: &source::Error, set: &SourceSet) -> Result<bool, Error> {
-    Ok(is_damage(error) || shared.fetcher.cached(&[candidate(set)])?.is_none())
+fn is_repairable(context: &RunContext, error: &source::Error, set: &SourceSet) -> Result<bool, Error> {
+    Ok(is_damage(error) || context.fetcher.cached(&[candidate(set)])?.is_none())
 }
 
 fn is_damage(error: &source::Error) -> bool {
@@ -57,16 +57,16 @@ fn is_damage(error: &source::Error) -> bool {
 }
 
 // Several packages can come from one archive, so one stage repairs at a time.
-async fn repair(shared: &RunContext, name: &StageName, error: &source::Error, set: &SourceSet) -> Result<(), Error> {
-    let _one = shared.repair.lock().await;
+async fn repair(context: &RunContext, name: &StageName, error: &source::Error, set: &SourceSet) -> Result<(), Error> {
+    let _one = context.repair.lock().await;
     let spec = [candidate(set)];
     if is_damage(error) {
-        shared.emitter.notice(Some(name), true, format!("{error}; fetching it again"));
-        let fetched = shared.fetcher.cached(&spec)?;
-        shared.fetcher.forget(&spec[0], fetched.as_ref())?;
+        context.emitter.notice(Some(name), true, format!("{error}; fetching it again"));
+        let fetched = context.fetcher.cached(&spec)?;
+        context.fetcher.forget(&spec[0], fetched.as_ref())?;
     }
-    let teller = ProgressReporter::new(shared, name.clone());
-    shared.fetcher.fetch(&spec, &teller).await?;
+    let reporter = ProgressReporter::new(context, name.clone());
+    context.fetcher.fetch(&spec, &reporter).await?;
     Ok(())
 }
 
@@ -76,44 +76,44 @@ fn candidate(set: &SourceSet) -> crate::config::source::SourceSpec {
 }
 
 async fn unpack_once(
-    shared: &Arc<RunContext>,
+    context: &Arc<RunContext>,
     name: &StageName,
     key: Key,
     set: &SourceSet,
 ) -> Result<StageOutcome, Error> {
     let spec = candidate(set);
-    let fetched = match shared.fetcher.cached(std::slice::from_ref(&spec))? {
+    let fetched = match context.fetcher.cached(std::slice::from_ref(&spec))? {
         Some(fetched) => fetched,
         // Removed from the cache since it was planned with.
         None => {
-            let teller = ProgressReporter::new(shared, name.clone());
-            shared.fetcher.fetch(std::slice::from_ref(&spec), &teller).await?
+            let reporter = ProgressReporter::new(context, name.clone());
+            context.fetcher.fetch(std::slice::from_ref(&spec), &reporter).await?
         }
     };
-    let made = shared.store.root().join("work").join(format!("{key}.source"));
-    files::remove_tree(&made)?;
-    fs_err::create_dir_all(&made)?;
+    let entry = context.store.root().join("work").join(format!("{key}.source"));
+    files::remove_tree(&entry)?;
+    fs_err::create_dir_all(&entry)?;
     let cancel = Arc::new(AtomicBool::new(false));
     let task = {
-        let (shared, cancel, made) = (shared.clone(), cancel.clone(), made.clone());
+        let (context, cancel, entry) = (context.clone(), cancel.clone(), entry.clone());
         let (patches, name, declared) = (set.patches.clone(), name.clone(), set.unpacked);
         tokio::task::spawn_blocking(move || {
-            let teller = ProgressReporter::new(&shared, name);
-            let progress = |done: u64, total: u64| teller.bytes(done, Some(total));
-            shared.fetcher.unpack(&spec, &fetched, &patches, Some(declared), &made.join("tree"), &cancel, &progress)
+            let reporter = ProgressReporter::new(&context, name);
+            let progress = |done: u64, total: u64| reporter.bytes(done, Some(total));
+            context.fetcher.unpack(&spec, &fetched, &patches, Some(declared), &entry.join("tree"), &cancel, &progress)
         })
     };
     let mut task = task;
-    let unpacked = tokio::select! {
-        unpacked = &mut task => unpacked,
-        () = shared.asked_to_stop(Stop::No) => {
+    let result = tokio::select! {
+        result = &mut task => result,
+        () = context.asked_to_stop(Stop::No) => {
             cancel.store(true, Ordering::Relaxed);
             let _ = task.await;
-            files::remove_tree(&made)?;
+            files::remove_tree(&entry)?;
             return Ok(StageOutcome::Interrupted);
         }
     };
-    unpacked.map_err(|error| Error::Defect(error.to_string()))??;
-    shared.store.publish_source(&key, &made)?;
+    result.map_err(|error| Error::Defect(error.to_string()))??;
+    context.store.publish_source(&key, &entry)?;
     Ok(StageOutcome::Done)
 }

@@ -35,7 +35,7 @@ pub enum Problem {
         why: String,
     },
     /// By a key that is not in the keyring.
-    #[error("made by a key that is not in the keyring: {key}")]
+    #[error("signed by a key that is not in the keyring: {key}")]
     UnknownKey {
         /// Its id or fingerprint.
         key: String,
@@ -59,7 +59,7 @@ pub enum Problem {
     NotForSigning {
         /// Key id.
         key: String,
-        /// What is missing.
+        /// The missing item.
         why: &'static str,
     },
     /// Past its own end, or from the future.
@@ -89,7 +89,7 @@ impl Problem {
                 format!("the keyring is `{}`: add the key only if you know whose it is", keyring.display())
             }
             Self::Expired { .. } => {
-                format!("the keyring `{}` may hold an old copy of the key: look for a renewed one", keyring.display())
+                format!("the keyring `{}` may have an old copy of the key: check for a renewed one", keyring.display())
             }
             _ => "do not use this file: it is not what the publisher signed".to_owned(),
         }
@@ -105,7 +105,7 @@ pub struct Verified {
     pub expired: Option<u64>,
 }
 
-/// What a signature is part of.
+/// The container of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// A file of its own.

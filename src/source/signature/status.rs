@@ -1,4 +1,4 @@
-//! What gpgv reports on its status descriptor (GnuPG's doc/DETAILS, "General
+//! Reads gpgv's reports on its status descriptor (GnuPG's doc/DETAILS, "General
 //! status codes"). Its exit status alone means nothing: it is 0 for a revoked
 //! key and 2 for a good signature beside one by an unknown key.
 
@@ -67,7 +67,7 @@ fn entries(status: &str, form: Form) -> Result<Vec<Entry<'_>>, Problem> {
                 entries.push(Entry::default());
                 continue;
             }
-            // A message that brings its own text says nothing about the file.
+            // A signed message with its own text is no statement about the file.
             "PLAINTEXT" if form == Form::Detached => {
                 return Err(unreadable("it is a signed message, not a detached signature"));
             }
@@ -93,7 +93,7 @@ fn entries(status: &str, form: Form) -> Result<Vec<Entry<'_>>, Problem> {
             _ => {}
         }
     }
-    // The signatures of one text say nothing about another.
+    // The signatures of one text do not cover another.
     if form == Form::Clear && texts != 1 && !entries.is_empty() {
         return Err(unreadable(format!("it has {texts} signed texts instead of one")));
     }
@@ -234,7 +234,7 @@ mod tests {
         insta::assert_snapshot!(judged(&[]), @"it cannot be read: the file contains no signature");
         insta::assert_snapshot!(judged(&["NEWSIG", GOOD, &valid(8), "PLAINTEXT 62 0 "]), @"it cannot be read: it is a signed message, not a detached signature");
         let other = valid(8).replace(&format!("00 {KEY}"), "00 0000000000000000000000000000000000000000");
-        insta::assert_snapshot!(judged(&["NEWSIG", GOOD, &other]), @"made by a key that is not in the keyring: 0000000000000000000000000000000000000000");
+        insta::assert_snapshot!(judged(&["NEWSIG", GOOD, &other]), @"signed by a key that is not in the keyring: 0000000000000000000000000000000000000000");
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
         insta::assert_snapshot!(judged(&["NEWSIG", "ERRSIG 2B8385EF323D3DCE 22 1 00 1795691112 5 -"]), @"it uses the broken hash MD5");
         insta::assert_snapshot!(judged(&["NEWSIG", "ERRSIG 2B8385EF323D3DCE 99 8 00 1795691112 4 -"]), @"it cannot be read: gpgv could not check it (error 4): gpgv's words");
         insta::assert_snapshot!(judged(&["NEWSIG", "ERRSIG 2B8385EF323D3DCE 22 8 00 1795691112 32 -"]), @"its time is wrong: it was created before the key 2B8385EF323D3DCE");
-        insta::assert_snapshot!(judged(&["NEWSIG", "ERRSIG 2B8385EF323D3DCE 22 8 00 1795691112 9 -"]), @"made by a key that is not in the keyring: 2B8385EF323D3DCE");
+        insta::assert_snapshot!(judged(&["NEWSIG", "ERRSIG 2B8385EF323D3DCE 22 8 00 1795691112 9 -"]), @"signed by a key that is not in the keyring: 2B8385EF323D3DCE");
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub(super) fn check(bytes: &[u8], btf: &Btf<'_>, findings: &mut Findings) {
     strings(btf, findings);
     layout(btf, findings);
     if !btf.is_split() && btf.header().types.len == 0 {
-        findings.add(&rules::NO_TYPES, |finding| finding.said("the type section is empty"));
+        findings.add(&rules::NO_TYPES, |finding| finding.with_message("the type section is empty"));
     }
 }
 
@@ -22,11 +22,14 @@ pub(super) fn lacks_base(btf: &Btf<'_>) -> bool {
 fn words(bytes: &[u8], btf: &Btf<'_>, findings: &mut Findings) {
     let header = btf.header();
     if header.flags != 0 {
-        findings.add(&rules::HEADER_WORDS, |finding| finding.said(format!("flags are {:#x}", header.flags)).at(3));
+        findings
+            .add(&rules::HEADER_WORDS, |finding| finding.with_message(format!("flags are {:#x}", header.flags)).at(3));
     }
     if header.len > HEADER_24 && header.len < HEADER_32 {
         findings.add(&rules::HEADER_WORDS, |finding| {
-            finding.said(format!("the header's length is {}, between the 24 and 32 that are known", header.len)).at(4)
+            finding
+                .with_message(format!("the header's length is {}, between the 24 and 32 that are known", header.len))
+                .at(4)
         });
     }
     let end = bytes.len() - header.body(bytes).len();
@@ -34,7 +37,9 @@ fn words(bytes: &[u8], btf: &Btf<'_>, findings: &mut Findings) {
     let beyond = bytes.get(known as usize..end).unwrap_or_default();
     if let Some(place) = beyond.iter().position(|byte| *byte != 0) {
         let at = u64::from(known) + place as u64;
-        findings.add(&rules::HEADER_WORDS, |finding| finding.said("header bytes beyond those known are not 0").at(at));
+        findings.add(&rules::HEADER_WORDS, |finding| {
+            finding.with_message("header bytes beyond those known are not 0").at(at)
+        });
     }
 }
 
@@ -55,17 +60,17 @@ fn places(bytes: &[u8], btf: &Btf<'_>, findings: &mut Findings) {
             let what = if start > at { "a gap" } else { "an overlap" };
             findings.add(&rules::GAPS, |finding| {
                 let message = format!("{what} of {} bytes between {before} and {name} section", start.abs_diff(at));
-                finding.said(message).at(u64::from(header.len) + at.min(start))
+                finding.with_message(message).at(u64::from(header.len) + at.min(start))
             });
         }
         (at, before) = (span.end(), name);
     }
     if at < body {
         let message = || format!("{} bytes come after the {before} section", body - at);
-        findings.add(&rules::GAPS, |finding| finding.said(message()).at(u64::from(header.len) + at));
+        findings.add(&rules::GAPS, |finding| finding.with_message(message()).at(u64::from(header.len) + at));
     }
     if header.len < HEADER_32 && sections.last().is_some_and(|(name, _)| *name != "string") && header.strings.len > 0 {
-        findings.add(&rules::STRINGS_LAST, |finding| finding.said("the type section comes after the strings"));
+        findings.add(&rules::STRINGS_LAST, |finding| finding.with_message("the type section comes after the strings"));
     }
     aligned("type", header.types, 1, findings);
     if let Some(span) = layout {
@@ -76,7 +81,7 @@ fn places(bytes: &[u8], btf: &Btf<'_>, findings: &mut Findings) {
 fn aligned(name: &'static str, span: Span, unit: u32, findings: &mut Findings) {
     if !span.offset.is_multiple_of(4) || !span.len.is_multiple_of(unit) {
         findings.add(&rules::ALIGNMENT, |finding| {
-            finding.said(format!("the {name} section has offset {} and length {}", span.offset, span.len))
+            finding.with_message(format!("the {name} section has offset {} and length {}", span.offset, span.len))
         });
     }
 }
@@ -85,11 +90,11 @@ fn strings(btf: &Btf<'_>, findings: &mut Findings) {
     let (section, at) = (btf.strings(), u64::from(btf.header().len) + u64::from(btf.header().strings.offset));
     if lacks_base(btf) {
         let what = if section.is_empty() { "there are no strings" } else { "the strings do not begin with a NUL" };
-        findings.add(&rules::NO_BASE, |finding| finding.said(what).at(at));
+        findings.add(&rules::NO_BASE, |finding| finding.with_message(what).at(at));
     }
     if section.last().is_some_and(|last| *last != 0) {
         let end = at + section.len() as u64;
-        findings.add(&rules::STRING_SECTION, |finding| finding.said("it does not end with a NUL").at(end));
+        findings.add(&rules::STRING_SECTION, |finding| finding.with_message("it does not end with a NUL").at(end));
     }
 }
 
@@ -111,7 +116,7 @@ fn layout(btf: &Btf<'_>, findings: &mut Findings) {
                     "{{{}, {}}} bytes, it has {{{}, {}}}",
                     entry.info_size, entry.element_size, expected.info_size, expected.element_size
                 );
-                finding.said(message).about(kind.to_string())
+                finding.with_message(message).about(kind.to_string())
             });
         }
     }
@@ -125,7 +130,7 @@ fn layout(btf: &Btf<'_>, findings: &mut Findings) {
         let used = seen.get(usize::from(kind.number())) == Some(&true);
         if used && layout.entry(kind.number()).is_none() {
             findings.add(&rules::LAYOUT_MISSING, |finding| {
-                finding.said(format!("the section has {} entries", layout.len())).about(kind.to_string())
+                finding.with_message(format!("the section has {} entries", layout.len())).about(kind.to_string())
             });
         }
     }

@@ -111,7 +111,7 @@ pub fn validate<'a>(bytes: &'a [u8], base: Option<&Btf<'a>>, context: &Context) 
             file::check(bytes, &btf, &mut findings);
             if let Some(error) = stopped {
                 let offset = error.type_offset().map_or(0, u64::from);
-                findings.add(&rules::WALK, |finding| finding.said(error.to_string()).at(offset));
+                findings.add(&rules::WALK, |finding| finding.with_message(error.to_string()).at(offset));
             }
             Some(btf)
         }
@@ -125,7 +125,7 @@ pub fn validate<'a>(bytes: &'a [u8], base: Option<&Btf<'a>>, context: &Context) 
                 Error::TooMany => &rules::LIMITS,
                 _ => &rules::UNREADABLE,
             };
-            findings.add(rule, |finding| finding.said(error.to_string()));
+            findings.add(rule, |finding| finding.with_message(error.to_string()));
             None
         }
     };
@@ -140,11 +140,11 @@ pub fn validate<'a>(bytes: &'a [u8], base: Option<&Btf<'a>>, context: &Context) 
 }
 
 trait Say {
-    fn said(self, message: impl Into<String>) -> Self;
+    fn with_message(self, message: impl Into<String>) -> Self;
 }
 
 impl Say for Finding {
-    fn said(mut self, message: impl Into<String>) -> Self {
+    fn with_message(mut self, message: impl Into<String>) -> Self {
         self.message = message.into();
         self
     }
@@ -167,7 +167,8 @@ struct Reporter<'f, 'a, 'b> {
 impl<'a> Reporter<'_, 'a, '_> {
     fn add(&mut self, found: &super::Type<'a>, rule: &'static Rule, message: impl FnOnce(&Btf<'a>) -> String) {
         let btf = self.btf;
-        self.findings
-            .add(rule, |finding| finding.said(message(btf)).about(subject(btf, found)).at(u64::from(found.offset)));
+        self.findings.add(rule, |finding| {
+            finding.with_message(message(btf)).about(subject(btf, found)).at(u64::from(found.offset))
+        });
     }
 }

@@ -99,7 +99,7 @@ struct Item {
 }
 
 /// Checks everything that is named.
-pub fn look(paths: &[PathBuf], progress: &dyn Progress) -> Result<ScanResult, Error> {
+pub fn scan(paths: &[PathBuf], progress: &dyn Progress) -> Result<ScanResult, Error> {
     let items = collect(paths)?;
     let done = AtomicUsize::new(0);
     let results: Vec<Result<Vec<Report>, Error>> = items
@@ -110,22 +110,22 @@ pub fn look(paths: &[PathBuf], progress: &dyn Progress) -> Result<ScanResult, Er
             reports
         })
         .collect();
-    let mut looked = ScanResult::default();
+    let mut scan = ScanResult::default();
     for (result, item) in results.into_iter().zip(&items) {
         match result {
             Ok(reports) => {
-                looked.others += u64::from(reports.is_empty() && !item.named);
-                looked.reports.extend(reports);
+                scan.others += u64::from(reports.is_empty() && !item.named);
+                scan.reports.extend(reports);
             }
             Err(error) if item.named => return Err(error),
-            Err(error) => looked.reports.push(unreadable(item.path.display().to_string(), &error)),
+            Err(error) => scan.reports.push(unreadable(item.path.display().to_string(), &error)),
         }
     }
-    if looked.reports.is_empty() {
+    if scan.reports.is_empty() {
         let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
         return Err(Error::Nothing { paths: paths.join(", ") });
     }
-    Ok(looked)
+    Ok(scan)
 }
 
 fn unreadable(name: String, error: &(dyn std::error::Error + 'static)) -> Report {

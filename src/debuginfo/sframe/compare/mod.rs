@@ -12,9 +12,9 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-pub use files::{Error, Progress, ScanResult, look};
+pub use files::{Error, Progress, ScanResult, scan};
 pub use rows::{Segment, Side, Sides, side_by_side};
-pub use total::{Total, account};
+pub use total::{Total, check_result};
 
 use crate::debuginfo::cfi::Reason;
 use crate::debuginfo::elf::{self, Elf};

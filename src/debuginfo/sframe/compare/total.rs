@@ -81,7 +81,7 @@ impl Total {
 
 /// What a check says of itself.
 #[must_use]
-pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckResult {
+pub fn check_result(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckResult {
     let good = total.is_good(deny_warnings);
     let cross = &total.cross;
     let why = (!good).then(|| {
@@ -142,11 +142,11 @@ pub fn account(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckR
         figures.push((format!("not_representable.{reason}"), *count as f64));
     }
     let state = if good { Verdict::Pass } else { Verdict::Fail };
-    let mut account = CheckResult { state, why, summary: Some(summary), figures, ..CheckResult::default() };
+    let mut check_result = CheckResult { state, why, summary: Some(summary), figures, ..CheckResult::default() };
     if !good {
-        (account.findings, account.findings_total) = first_findings(reports, deny_warnings);
+        (check_result.findings, check_result.findings_total) = first_findings(reports, deny_warnings);
     }
-    account
+    check_result
 }
 
 /// Findings that an account quotes.

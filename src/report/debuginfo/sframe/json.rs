@@ -144,15 +144,15 @@ fn file(report: &Report) -> FileForm<'_> {
 }
 
 /// What was found, ending in a newline.
-pub fn json(looked: &ScanResult, deny_warnings: bool) -> serde_json::Result<String> {
-    let total = Total::of(&looked.reports);
+pub fn json(scan: &ScanResult, deny_warnings: bool) -> serde_json::Result<String> {
+    let total = Total::of(&scan.reports);
     let form = Form {
         schema: SCHEMA,
         ok: total.is_good(deny_warnings),
         total: TotalForm {
             files: total.files,
             with_sframe: total.with_sframe,
-            others: looked.others,
+            others: scan.others,
             versions: total.versions.iter().copied().collect(),
             abis: total.abis.iter().copied().collect(),
             fdes: total.fdes,
@@ -162,7 +162,7 @@ pub fn json(looked: &ScanResult, deny_warnings: bool) -> serde_json::Result<Stri
             errors: total.errors,
             warnings: total.warnings,
         },
-        files: looked.reports.iter().map(file).collect(),
+        files: scan.reports.iter().map(file).collect(),
     };
     serde_json::to_string_pretty(&form).map(|text| text + "\n")
 }

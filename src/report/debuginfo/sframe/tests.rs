@@ -8,25 +8,25 @@ fn fixture(name: &str) -> Vec<u8> {
     fs_err::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sframe").join(name)).unwrap()
 }
 
-fn looked(names: &[&str]) -> ScanResult {
+fn scan(names: &[&str]) -> ScanResult {
     let reports = names.iter().map(|name| examine(name, &fixture(name)).unwrap());
     ScanResult { reports: reports.collect(), others: 0 }
 }
 
 #[test]
 fn one_file_is_shown_with_its_figures() {
-    insta::assert_snapshot!("one", text(&looked(&["amd64-new-v3.o"]), false, Style::PLAIN));
+    insta::assert_snapshot!("one", text(&scan(&["amd64-new-v3.o"]), false, Style::PLAIN));
 }
 
 #[test]
 fn of_many_files_only_those_with_findings_are_shown() {
     let names = ["amd64-v3.so", "s390x-v3.so", "aarch64-v3.so", "aarch64-v1.so", "faults/offset-then-register.o"];
-    insta::assert_snapshot!("many", text(&looked(&names), false, Style::PLAIN));
+    insta::assert_snapshot!("many", text(&scan(&names), false, Style::PLAIN));
 }
 
 #[test]
 fn the_form_of_json_is_the_documented_one() {
-    insta::assert_snapshot!("json", json(&looked(&["faults/expression-on-aarch64.o"]), false).unwrap());
+    insta::assert_snapshot!("json", json(&scan(&["faults/expression-on-aarch64.o"]), false).unwrap());
 }
 
 #[test]

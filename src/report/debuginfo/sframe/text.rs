@@ -13,17 +13,17 @@ const MOST_FILES: usize = 3;
 
 /// What was found, ending in a newline.
 #[must_use]
-pub fn text(looked: &ScanResult, deny_warnings: bool, style: Style) -> String {
-    let total = Total::of(&looked.reports);
+pub fn text(scan: &ScanResult, deny_warnings: bool, style: Style) -> String {
+    let total = Total::of(&scan.reports);
     let mut out = String::new();
-    let few = looked.reports.len() <= MOST_FILES;
-    for report in &looked.reports {
+    let few = scan.reports.len() <= MOST_FILES;
+    for report in &scan.reports {
         if few || !report.findings.is_empty() {
             file(&mut out, report, few, style);
         }
     }
-    if looked.reports.len() > 1 {
-        summary(&mut out, looked, &total, style);
+    if scan.reports.len() > 1 {
+        summary(&mut out, scan, &total, style);
     }
     let good = total.is_good(deny_warnings);
     let tone = match (good, total.warnings) {
@@ -37,7 +37,7 @@ pub fn text(looked: &ScanResult, deny_warnings: bool, style: Style) -> String {
         (_, errors, warnings) => format!("{} errors, {} warnings", grouped(errors), grouped(warnings)),
     };
     let _ = writeln!(out, "{}", style.paint(tone, &verdict));
-    let rules = looked.reports.iter().flat_map(|report| report.findings.counts().map(|(code, ..)| code));
+    let rules = scan.reports.iter().flat_map(|report| report.findings.counts().map(|(code, ..)| code));
     if let Some(code) = rules.min() {
         let hint = format!("`crossmill sframe check --explain {code}` explains a code");
         let _ = writeln!(out, "{}", style.paint(Tone::Dim, &hint));
@@ -145,14 +145,14 @@ fn findings(out: &mut String, report: &Report, style: Style) {
     }
 }
 
-fn summary(out: &mut String, looked: &ScanResult, total: &Total, style: Style) {
+fn summary(out: &mut String, scan: &ScanResult, total: &Total, style: Style) {
     let words = format!(
         "{} files, {} with SFrame data ({} {}), {} others",
         grouped(total.files),
         grouped(total.with_sframe),
         total.version_words(),
         total.abis.iter().copied().collect::<Vec<_>>().join("+"),
-        grouped(looked.others)
+        grouped(scan.others)
     );
     let _ = writeln!(out, "{}", style.paint(Tone::Strong, &words));
     line(out, "SFrame", &format!("{} FDEs, {} FREs", grouped(total.fdes), grouped(total.fres)));
