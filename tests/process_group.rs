@@ -249,7 +249,7 @@ async fn what_cannot_run_is_said_with_its_reason() {
     command.env.insert("PATH".to_owned(), "/nowhere".to_owned());
     insta::assert_snapshot!(told(&command), @r#"
     error: program `no-such-tool` not found, wanted in `DIR/build`
-    hint: install it, or look at the `PATH` it was searched in: /nowhere
+    hint: install it, or check the `PATH` that was searched: /nowhere
     "#);
     command.env.clear();
     insta::assert_snapshot!(told(&command), @r#"

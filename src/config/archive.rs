@@ -12,9 +12,9 @@ use toml::Spanned;
 /// A kind of archive.
 #[derive(Debug, Clone)]
 pub struct Archive {
-    /// What it is for.
+    /// Its purpose.
     pub summary: String,
-    /// What it holds of its package.
+    /// The part of its package that it contains.
     pub contents: Contents,
     /// The package, with its place for messages.
     pub package: (PackageName, Placed),
@@ -36,7 +36,7 @@ pub struct Archive {
     pub include: Vec<String>,
     /// Not these.
     pub exclude: Vec<String>,
-    /// What its programs may need of the machine they run on.
+    /// The libraries that its programs may need on the machine where they run.
     pub promise: Promise,
     /// The settings that its package needs.
     pub set: BTreeMap<String, Value>,
@@ -44,7 +44,7 @@ pub struct Archive {
     pub checks: Vec<(PackageName, Placed)>,
 }
 
-/// What an archive holds of its package.
+/// The part of a package that an archive contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contents {
     /// The result of one target.
@@ -64,7 +64,7 @@ pub enum Format {
     Zst,
 }
 
-/// What programs may need of the machine they run on; whatever they like if nothing is given.
+/// The requirements that programs may have on the machine where they run; unrestricted if not given.
 #[derive(Debug, Clone, Default)]
 pub struct Promise {
     /// The highest glibc symbol version.

@@ -208,7 +208,7 @@ impl RawTool {
             }
             (None, true) => {
                 return wrong(
-                    format!("tool `{name}` does not tell how to find it"),
+                    format!("tool `{name}` does not specify how to find it"),
                     "add one of `program`, `any-of`, `compile`",
                 );
             }

@@ -19,7 +19,7 @@ pub struct RawLimits {
     pub open_files: Option<u64>,
 }
 
-/// What a step may use at most; `None` is as much as crossmill itself.
+/// The resource limits of a step; `None` is the limit of crossmill itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes of memory.

@@ -58,7 +58,7 @@ pub struct Target {
     pub name: TargetName,
     /// A summary of one line.
     pub summary: String,
-    /// One of [`TIERS`].
+    /// The tier, one of [`TIERS`].
     pub tier: String,
     /// The GNU triple of its toolchain.
     pub triple: String,
@@ -113,7 +113,7 @@ pub struct Kernel {
 /// A declared fact of targets.
 #[derive(Debug, Clone)]
 pub struct Fact {
-    /// What it describes.
+    /// Its subject.
     pub summary: String,
     /// The value for targets that do not give one.
     pub default: String,
@@ -146,7 +146,7 @@ pub struct Pin {
 /// A documented difference of a target, tested by its builds.
 #[derive(Debug, Clone)]
 pub struct Quirk {
-    /// What is different.
+    /// The difference.
     pub what: String,
     /// Why.
     pub why: String,
@@ -183,7 +183,7 @@ pub struct NotBuilt {
 /// A named set of settings.
 #[derive(Debug, Clone)]
 pub struct Profile {
-    /// What it is for.
+    /// Its purpose.
     pub summary: String,
     /// The settings it changes.
     pub set: BTreeMap<String, Value>,
@@ -192,7 +192,7 @@ pub struct Profile {
 /// A named set of versions.
 #[derive(Debug, Clone)]
 pub struct ReleaseSet {
-    /// What it is for.
+    /// Its purpose.
     pub summary: String,
     /// The versions, with their locations for messages.
     pub versions: BTreeMap<PackageName, (Version, Placed)>,
@@ -205,7 +205,7 @@ pub struct Defaults {
     pub profile: String,
     /// The release set.
     pub release_set: String,
-    /// What `crossmill build TARGET` builds.
+    /// The packages that `crossmill build TARGET` builds.
     pub packages: Vec<PackageName>,
     /// Job tokens.
     pub jobs: Option<usize>,

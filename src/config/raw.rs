@@ -61,7 +61,7 @@ pub struct RawDefaults {
     pub profile: Option<Text>,
     /// `--release-set`
     pub release_set: Option<Text>,
-    /// What `crossmill build TARGET` builds.
+    /// The packages that `crossmill build TARGET` builds.
     pub packages: Option<Vec<Spanned<PackageName>>>,
     /// `-j`
     pub jobs: Option<usize>,
@@ -81,7 +81,7 @@ pub struct RawDefaults {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawSetting {
-    /// What it does.
+    /// Its effect.
     pub summary: String,
     /// Its default, which also determines its type.
     pub default: Spanned<toml::Value>,
@@ -94,7 +94,7 @@ pub struct RawSetting {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawFact {
-    /// What it describes.
+    /// Its subject.
     pub summary: String,
     /// The value for targets that do not give one.
     #[serde(default)]
@@ -105,7 +105,7 @@ pub struct RawFact {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawProfile {
-    /// What it is for.
+    /// Its purpose.
     pub summary: String,
     /// The settings it changes.
     #[serde(default)]
@@ -116,7 +116,7 @@ pub struct RawProfile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawReleaseSet {
-    /// What it is for.
+    /// Its purpose.
     pub summary: String,
     /// Package = version; a version may be a prefix (`7.2` takes the newest 7.2.x).
     pub versions: BTreeMap<Spanned<PackageName>, Spanned<Version>>,
@@ -126,11 +126,11 @@ pub struct RawReleaseSet {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawArchive {
-    /// What it is for.
+    /// Its purpose.
     pub summary: String,
     /// `result` (the default) or `bundle`.
     pub contents: Option<Text>,
-    /// The package whose result it holds.
+    /// The package whose result it contains.
     pub package: Spanned<PackageName>,
     /// For a bundle: the package whose program runs the tools of all its targets.
     pub driver: Option<Spanned<PackageName>>,
@@ -246,7 +246,7 @@ pub struct RawPin {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RawQuirk {
-    /// What is different.
+    /// The difference.
     pub what: String,
     /// Why.
     pub why: String,
@@ -283,7 +283,7 @@ pub struct RawOption {
     pub why: String,
     /// The source.
     pub from: Option<String>,
-    /// The package's versions that they hold for.
+    /// The package's versions that they apply to.
     pub versions: Option<VersionRange>,
 }
 

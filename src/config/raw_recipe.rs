@@ -21,7 +21,7 @@ pub struct RawRecipe {
     pub summary: String,
     /// The licence of its source, as an SPDX expression.
     pub license: Option<String>,
-    /// What it is built once for: `host`, `toolchain` or `target`.
+    /// The instances for which it is built: `host`, `toolchain` or `target`.
     pub per: Text,
     /// `build` (the default) or `check`.
     pub kind: Option<Text>,
@@ -38,7 +38,7 @@ pub struct RawRecipe {
     pub version: Vec<RawVersion>,
     /// Where a source tree records its version.
     pub version_from: Option<RawVersionFrom>,
-    /// What a checkout of its repository needs in addition to a release.
+    /// Additional needs of a checkout of its repository.
     pub snapshot: Option<RawSnapshot>,
     /// Instead of its own versions: the package whose source it is built from.
     pub source_of: Option<Spanned<PackageName>>,
@@ -63,10 +63,10 @@ pub struct RawRecipe {
     /// Access of its steps beyond their isolation.
     #[serde(default)]
     pub access: RawAccess,
-    /// What its steps may use at most.
+    /// The resource limits of its steps.
     #[serde(default)]
     pub limits: RawLimits,
-    /// What its source must have or accept.
+    /// Requirements on its source.
     #[serde(default)]
     pub source_check: Vec<RawSourceCheck>,
     /// Its result.
@@ -87,7 +87,7 @@ pub struct RawSourceCheck {
     pub exists: Option<Text>,
     /// … or a command that must succeed in the source.
     pub run: Option<Vec<Text>>,
-    /// What is wrong otherwise.
+    /// The problem if it is not met.
     pub why: Text,
 }
 
@@ -240,7 +240,7 @@ pub struct RawStep {
     /// Additions under conditions.
     #[serde(default)]
     pub with: Vec<RawWith>,
-    /// What the next run does if this step was interrupted: `restart` the stage (the default),
+    /// How the next run continues if this step was interrupted: `restart` the stage (the default),
     /// `continue` in the build tree if the stop was clean, or `redo` it with an empty destination.
     pub interrupted: Option<Text>,
     /// The approximate peak memory of all its processes.

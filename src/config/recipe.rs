@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use toml::Spanned;
 
-/// What a package is built once for.
+/// The instances for which a package is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Per {
     /// This machine: libraries that all compilers share.
@@ -32,7 +32,7 @@ pub struct Recipe {
     pub summary: String,
     /// The licence of its source, as an SPDX expression.
     pub license: Option<String>,
-    /// What it is built once for.
+    /// The instances for which it is built.
     pub per: Per,
     /// Whether it is a check.
     pub check: bool,
@@ -46,7 +46,7 @@ pub struct Recipe {
     pub versions: Vec<Release>,
     /// Where a source tree records its version.
     pub version_from: Option<VersionFrom>,
-    /// What a checkout of its repository needs in addition to a release.
+    /// Additional needs of a checkout of its repository.
     pub snapshot: Option<Snapshot>,
     /// The package whose source it is built from instead, with its location for messages.
     pub source_of: Option<(PackageName, Placed)>,
@@ -64,9 +64,9 @@ pub struct Recipe {
     pub steps: Vec<Step>,
     /// Access of its steps beyond their isolation.
     pub access: Access,
-    /// What its steps may use at most.
+    /// The resource limits of its steps.
     pub limits: Limits,
-    /// What its source must have or accept.
+    /// Requirements on its source.
     pub source_checks: Vec<SourceCheck>,
     /// Files that must exist after the last step.
     pub result: Vec<Placed>,
@@ -102,7 +102,7 @@ impl VersionFrom {
     }
 }
 
-/// What a checkout of a repository needs beyond a release.
+/// Additional needs of a checkout, compared with a release.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// A file that releases have and checkouts lack.
@@ -111,18 +111,18 @@ pub struct Snapshot {
     pub tools: Vec<Placed>,
 }
 
-/// What the source must have or accept before anything is built from it.
+/// A requirement on the source, checked before anything is built from it.
 #[derive(Debug, Clone)]
 pub struct SourceCheck {
     /// A condition.
     pub when: Option<Placed>,
-    /// What is asked.
+    /// The condition.
     pub demand: SourceDemand,
-    /// What is wrong otherwise.
+    /// The problem if it is not met.
     pub why: Placed,
 }
 
-/// What is asked of a source.
+/// The condition of a requirement.
 #[derive(Debug, Clone)]
 pub enum SourceDemand {
     /// A file or directory exists.
@@ -166,7 +166,7 @@ pub struct RecipePatch {
     pub when: Option<Placed>,
 }
 
-/// What happens to a step that was interrupted.
+/// How an interrupted step continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupted {
     /// The stage starts again from the beginning.
@@ -177,7 +177,7 @@ pub enum Interrupted {
     Redo,
 }
 
-/// What a step runs.
+/// The program of a step.
 #[derive(Debug, Clone)]
 pub enum Command {
     /// A program and its arguments.
@@ -193,7 +193,7 @@ pub struct Step {
     pub name: Placed,
     /// A condition.
     pub when: Option<Placed>,
-    /// What it runs.
+    /// Its program.
     pub command: Command,
     /// Whether the target's extra options are appended.
     pub target_options: bool,
@@ -201,7 +201,7 @@ pub struct Step {
     pub env: Vec<(String, Placed)>,
     /// Additions under conditions.
     pub with: Vec<With>,
-    /// What happens to it when a run is interrupted.
+    /// How it continues after an interrupted run.
     pub interrupted: Interrupted,
     /// Approximate peak memory in bytes.
     pub memory: u64,
@@ -229,10 +229,10 @@ pub struct Cost {
     pub result: u64,
 }
 
-/// What an archive may have beyond twice its unpacked size.
+/// The allowance of an archive beyond twice its unpacked size.
 const ROOM: u64 = 1 << 20;
 
-/// What a step is taken to need when it does not say.
+/// The assumed memory of a step that does not declare it.
 const USUAL_MEMORY: u64 = 256 << 20;
 
 impl Recipe {
@@ -288,7 +288,7 @@ impl Reader<'_> {
             let at = file.placed(&Spanned::new(package.span(), package.get_ref().to_string()));
             if !raw.version.is_empty() || !raw.patch.is_empty() {
                 let problem = at.error("a recipe with `source-of` has no `[[version]]` and no `[[patch]]` of its own");
-                self.problems.push(problem.hint(format!("those of `{}` hold for both", package.get_ref())));
+                self.problems.push(problem.hint(format!("those of `{}` apply to both", package.get_ref())));
             }
             (package.get_ref().clone(), at)
         });

@@ -18,7 +18,7 @@ pub enum Value {
 /// A declared setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// What it does.
+    /// Its effect.
     pub summary: String,
     /// Its default.
     pub default: Value,
@@ -34,7 +34,7 @@ impl Value {
             toml::Value::String(text) => Ok(Self::Text(text.clone())),
             toml::Value::Array(items) => items
                 .iter()
-                .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| "a list holds strings only".to_owned()))
+                .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| "a list contains strings only".to_owned()))
                 .collect::<Result<_, _>>()
                 .map(Self::List),
             other => Err(format!("a setting is a string, true/false or a list of strings, not {}", other.type_str())),

@@ -45,7 +45,7 @@ pub enum Origin {
     },
 }
 
-/// What identifies the correct bytes.
+/// The identity of the correct bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pin {

@@ -14,7 +14,7 @@ const RENAMED: [(&str, &str); 1] = [("peculiarity", "quirk")];
 /// is.
 pub fn diagnose(file: &Path, text: &str, error: &toml::de::Error) -> Diagnostic {
     let at = match error.span() {
-        // serde reports a missing field at the whole table; its first line says which.
+        // serde reports a missing field at the whole table; its first line names it.
         Some(span) if is_missing(error.message()) => Location::of_span(file, text, span.start..span.start),
         Some(span) => Location::of_span(file, text, span),
         None => Location::of_file(file),
@@ -74,7 +74,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-    #[expect(dead_code, reason = "only what the reader says about it is of interest")]
+    #[expect(dead_code, reason = "only the message of the reader is of interest")]
     struct Recipe {
         name: String,
         #[serde(default)]
@@ -95,7 +95,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only what the reader says about it is of interest")]
+    #[expect(dead_code, reason = "only the message of the reader is of interest")]
     struct Step {
         run: Vec<String>,
         configure: Option<bool>,

@@ -10,7 +10,7 @@ use crate::base::Diagnose;
 use crate::config::host_tools::{Find, HostTools};
 use std::path::{Path, PathBuf};
 
-/// What comes before the host's compilers in build steps.
+/// The program that runs the host's compilers in build steps.
 #[derive(Debug, Clone)]
 pub struct CompilerLauncher {
     /// The directory of its links.

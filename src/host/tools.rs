@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What is asked of a machine.
+/// The queries of a machine.
 pub trait Host {
     /// Returns where a program is on PATH.
     fn find_program(&self, name: &str) -> Option<PathBuf>;
@@ -18,7 +18,7 @@ pub trait Host {
     fn locate(&self, command: &str) -> Option<PathBuf>;
     /// What a command prints (stdout, then stderr), or why it did not run or succeed.
     fn run(&self, argv: &[String]) -> Result<String, String>;
-    /// Whether a C program compiles and links, or what the compiler said.
+    /// Whether a C program compiles and links, or the output of the compiler.
     fn compile(&self, source: &str, link: &[String]) -> Result<(), String>;
     /// Returns whether the user may install packages without `sudo`.
     fn is_root(&self) -> bool;
@@ -48,22 +48,22 @@ pub enum ToolState {
     Broken {
         /// Where.
         path: PathBuf,
-        /// What it said.
+        /// Its output.
         why: String,
     },
     /// It is not there.
     Missing {
-        /// The compiler's words, or the names that were looked for.
+        /// The compiler's message, or the names that were searched.
         why: String,
     },
 }
 
-/// One tool and how it was found.
+/// A tool and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ToolStatus {
     /// Its name.
     pub name: String,
-    /// What it is needed for.
+    /// Its purpose.
     pub why: String,
     /// How it was found.
     pub status: ToolState,
@@ -108,7 +108,7 @@ pub fn examine(tools: &HostTools, needs: &[String], host: &dyn Host) -> HostRepo
     }
 }
 
-/// What tells this machine's compilers apart: `name version-line` of every
+/// Returns the identity of this machine's compilers: `name version-line` of every
 /// tool whose version belongs to the keys of stages, in the file's order.
 pub fn identity(tools: &HostTools, host: &dyn Host) -> Vec<(String, String)> {
     let line = |tool: &Tool| {
@@ -219,7 +219,7 @@ fn number_in(text: &str) -> Option<Version> {
     })
 }
 
-/// One line of what a compiler said.
+/// Returns the most informative line of a compiler's output.
 fn first_error(output: &str) -> String {
     let line =
         output.lines().find(|line| line.contains("error")).or_else(|| output.lines().find(|l| !l.trim().is_empty()));

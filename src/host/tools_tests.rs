@@ -3,7 +3,7 @@ use crate::process::Tool;
 use std::collections::BTreeMap;
 use std::io::empty;
 
-/// A machine with the programs told, and what they print.
+/// A machine with the given programs and their output.
 #[derive(Default)]
 struct Fake {
     programs: BTreeMap<&'static str, &'static str>,

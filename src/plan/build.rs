@@ -255,7 +255,7 @@ impl Planner<'_> {
         })
     }
 
-    // The last condition that holds decides.
+    // The last condition that is true decides.
     fn cost(&mut self, recipe: &Recipe, renderer: &Renderer) -> Cost {
         let mut cost = recipe.cost;
         for (when, with) in &recipe.cost_with {

@@ -61,7 +61,7 @@ pub fn renderer(
     Renderer::new(variables)
 }
 
-/// Returns the extra words that `target` gives to the package whose source `recipe` takes, those that hold for its
+/// Returns the extra words that `target` gives to the package whose source `recipe` takes, those that apply to its
 /// version.
 pub fn options(target: Option<&Target>, recipe: &Recipe, versions: &Versions) -> Vec<String> {
     let version = versions.get(recipe.source_package());

@@ -30,7 +30,7 @@ pub struct Plan {
 pub struct Stage {
     /// `arm64/gcc`, `fetch/gcc-16.2.0`
     pub name: StageName,
-    /// What it belongs to: a target, `host` or `sources`.
+    /// The scope: a target, `host` or `sources`.
     pub scope: String,
     /// The package.
     pub package: PackageName,
@@ -40,7 +40,7 @@ pub struct Stage {
     pub needs: Vec<StageId>,
     /// Its key inputs, without its source and needs.
     pub own: KeyInputs,
-    /// What it does.
+    /// Its work.
     pub work: Work,
     /// For a check: the expected result. Not part of the key, because it does not affect the
     /// result.
@@ -51,7 +51,7 @@ pub struct Stage {
     pub key: Key,
 }
 
-/// What a stage does.
+/// The work of a stage.
 #[derive(Debug, Clone)]
 pub enum Work {
     /// Downloads a source's archive into the cache.
@@ -107,7 +107,7 @@ impl Stage {
         }
     }
 
-    /// The steps of a build or check.
+    /// Returns the steps of a build or check.
     pub fn job(&self) -> Option<&Job> {
         match &self.work {
             Work::Build(job) | Work::Check(job) => Some(job),

@@ -1,10 +1,10 @@
-//! What a stage is built for.
+//! The instance of a recipe: `host`, a toolchain or a target.
 
 use crate::base::TargetName;
 use crate::config::matrix::{Matrix, Target};
 use crate::config::recipe::Per;
 
-/// What a stage is built for.
+/// The instance that a stage is built for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Instance {
     /// This machine.

@@ -8,7 +8,7 @@ use crate::config::limits::Limits;
 use crate::config::recipe::Interrupted;
 use serde::Serialize;
 
-/// What a build or check stage does.
+/// The work of a build or check stage.
 #[derive(Debug, Clone, Serialize)]
 pub struct Job {
     /// In order, each with its complete environment.
@@ -23,9 +23,9 @@ pub struct Job {
     pub tools: Vec<String>,
     /// Access beyond the isolation of its steps.
     pub access: Access,
-    /// What each of its steps may use at most.
+    /// The resource limits of each step.
     pub limits: Limits,
-    /// What its source must have or accept; no part of the key, since it decides only whether the stage starts.
+    /// Requirements on its source; no part of the key, since it decides only whether the stage starts.
     pub source_checks: Vec<SourceCheck>,
     /// Files that must exist when it is finished, relative to the result.
     pub result: Vec<String>,
@@ -35,16 +35,16 @@ pub struct Job {
     pub result_bytes: u64,
 }
 
-/// What is asked of a source, rendered.
+/// A requirement on a source, rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceCheck {
     /// What.
     pub demand: SourceDemand,
-    /// What is wrong otherwise.
+    /// The problem if it is not met.
     pub why: String,
 }
 
-/// What is asked of a source.
+/// The condition of a requirement.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum SourceDemand {
     /// A file or directory exists.
@@ -64,7 +64,7 @@ pub struct Dep {
     pub path: Vec<String>,
 }
 
-/// One step, rendered.
+/// A rendered step.
 #[derive(Debug, Clone, Serialize)]
 pub struct JobStep {
     /// Its name.
@@ -74,7 +74,7 @@ pub struct JobStep {
     /// The complete environment, with placeholders, except for the variables that the runner adds
     /// (job server, HOME, TMPDIR).
     pub env: Vec<(String, String)>,
-    /// What happens to it when a run is interrupted.
+    /// How it continues after an interrupted run.
     #[serde(serialize_with = "interrupted")]
     pub interrupted: Interrupted,
     /// Approximate peak memory in bytes.

@@ -11,7 +11,7 @@ pub const STAGE_FORMAT: u32 = 1;
 /// One input of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KeyInput {
-    /// What kind of input: ``step `configure`: argument``.
+    /// The kind of input: ``step `configure`: argument``.
     pub what: String,
     /// Its value.
     pub value: String,

@@ -9,7 +9,7 @@ use crate::config::source::{Origin, Pin, SourceSpec};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What to build.
+/// The resolved request.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// In the order given, without repeats.
@@ -55,7 +55,7 @@ pub struct RequestArgs<'a> {
     pub packages: &'a [String],
 }
 
-/// What planning needs to know of this machine.
+/// The properties of this machine that planning needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFacts {
     /// The processor architecture, as in GNU triples: `x86_64`.

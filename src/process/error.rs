@@ -62,7 +62,7 @@ pub enum Error {
         program: String,
         /// The directory it was to run in.
         dir: PathBuf,
-        /// What failed.
+        /// The failed operation.
         what: String,
         /// The system's reason, if it gave one.
         source: Option<io::Error>,
@@ -72,12 +72,12 @@ pub enum Error {
     Supervisor {
         /// crossmill's own executable.
         exe: PathBuf,
-        /// What it was to run.
+        /// The program to run.
         program: String,
         /// The reason.
         source: io::Error,
     },
-    /// The outcome has been asked for again after an error was told.
+    /// The outcome has been asked for again after an error was reported.
     #[error("the outcome of step `{step}` was already reported")]
     Told {
         /// The step.
@@ -86,7 +86,7 @@ pub enum Error {
     /// The job server's pipe failed.
     #[error("the job server failed to {what}")]
     Jobs {
-        /// What it was to do.
+        /// The operation.
         what: &'static str,
         /// The reason.
         source: io::Error,
@@ -94,7 +94,7 @@ pub enum Error {
     /// A number of jobs that is none.
     #[error("{count} is not a number of jobs: 1 to {most} are possible")]
     JobCount {
-        /// What was asked for.
+        /// The requested value.
         count: usize,
         /// The most.
         most: usize,
@@ -148,7 +148,7 @@ impl Diagnose for Error {
                 "the command's environment has no `PATH`".to_owned()
             }
             Self::ProgramNotFound { path, .. } if !path.is_empty() => {
-                format!("install it, or look at the `PATH` it was searched in: {path}")
+                format!("install it, or check the `PATH` that was searched: {path}")
             }
             Self::ProgramNotFound { .. } => "a name with a slash counts from that directory".to_owned(),
             Self::EmptyCommand { .. } => "give it at least a program".to_owned(),
@@ -168,7 +168,7 @@ impl Diagnose for Error {
             {
                 "is its file system mounted `noexec`?".to_owned()
             }
-            Self::Remains { .. } => "look at them with `ps`, and start again when they have ended".to_owned(),
+            Self::Remains { .. } => "inspect them with `ps`, and start again when they have ended".to_owned(),
             Self::Supervisor { source, .. } | Self::Start { source: Some(source), .. } | Self::Jobs { source, .. }
                 if files::hint(source).is_some() =>
             {

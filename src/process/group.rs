@@ -34,7 +34,7 @@ pub const GRACE: Duration = Duration::from_secs(10);
 /// environment. It runs with umask 022 and no standard input.
 #[derive(Debug, Clone)]
 pub struct Command {
-    /// The step's name, for the stop record and for people who look at `ps`.
+    /// The step's name, for the stop record and for people who read `ps`.
     pub step: String,
     /// The program and its arguments. A name without a slash is looked up in
     /// the `PATH` of `env`; any other is relative to `dir`.
@@ -54,9 +54,9 @@ pub struct Command {
     /// A file whose `flock` is held until the last process is gone, even if
     /// crossmill is gone before. The command itself does not inherit it.
     pub lock: Option<Arc<File>>,
-    /// What the machine offers of isolation, and what the step may use; `None` runs it without.
+    /// The isolation that the machine offers and the access of the step; `None` runs it without.
     pub isolation: Option<(Support, View)>,
-    /// What it may use at most.
+    /// Its resource limits.
     pub limits: Limits,
 }
 
@@ -83,7 +83,7 @@ impl Running {
     /// more than once.
     ///
     /// # Errors
-    /// When the command could not be started after all. That is told once.
+    /// When the command could not be started after all. This is reported once.
     pub async fn wait(&mut self) -> Result<Outcome, Error> {
         if let Some(outcome) = self.returned {
             return Ok(outcome);
@@ -123,7 +123,7 @@ impl Running {
 /// # Errors
 /// When the program or the directory is not there, the log cannot be opened,
 /// or the supervisor does not start. What only `execve` finds out, such as too
-/// long a command line, is told by [`Running::wait`].
+/// long a command line, is reported by [`Running::wait`].
 pub fn spawn(supervisor_exe: &Path, command: &Command, jobs: Option<&JobServer>) -> Result<Running, Error> {
     let program = find(command)?;
     let returned =

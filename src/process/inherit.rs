@@ -52,7 +52,7 @@ pub(super) fn keep_only(keep: &[RawFd]) -> io::Result<()> {
 pub(super) fn move_up(fd: OwnedFd) -> io::Result<OwnedFd> {
     const FIRST: RawFd = 64;
     let moved = fcntl(&fd, FcntlArg::F_DUPFD_CLOEXEC(FIRST))?;
-    // SAFETY: the call above made this descriptor and nothing else knows it.
+    // SAFETY: the call above created this descriptor and nothing else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 

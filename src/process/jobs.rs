@@ -40,7 +40,7 @@ struct Pipe {
     /// The ends as children inherit them, under these numbers.
     read: OwnedFd,
     write: OwnedFd,
-    /// The same pipe, opened anew: O_NONBLOCK here is nobody else's.
+    /// The same pipe, opened again: O_NONBLOCK here affects no other process.
     own: AsyncFd<OwnedFd>,
     own_write: OwnedFd,
     total: usize,
@@ -62,7 +62,7 @@ impl JobServer {
     /// Returns a job server with `count` tokens, 1 to [`MOST`].
     ///
     /// # Errors
-    /// When the count is out of range or the pipe cannot be made.
+    /// When the count is out of range or the pipe cannot be created.
     ///
     /// # Panics
     /// Outside of a tokio runtime with its I/O driver.
@@ -123,12 +123,12 @@ impl JobServer {
         Ok(tokens)
     }
 
-    /// What `MAKEFLAGS` has to be for a make to use this job server.
+    /// Returns the `MAKEFLAGS` with which make uses this job server.
     ///
     /// The form with two numbers is understood by make 3.82's successors up to
     /// 4.3, which know no other, and by 4.4. It begins with a blank as make's
     /// own does: a first word without a dash would be taken for letters of
-    /// options. `-jN` is for what only looks at that; make itself prefers the
+    /// options. `-jN` is for programs that only read that; make itself prefers the
     /// job server as long as its own command line has no `-j`.
     pub fn makeflags(&self) -> String {
         let [read, write] = self.descriptors();

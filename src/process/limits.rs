@@ -1,7 +1,7 @@
 //! Limits of a step's resources: those of single processes by setrlimit(2); memory and processes of the whole step by a
 //! control group of its own where this user may create one, else by setrlimit(2) as well.
 //!
-//! As a limit of each process, `memory` counts address space. As a limit of this user, `processes` does not hold for
+//! As a limit of each process, `memory` counts address space. As a limit of this user, `processes` does not apply to
 //! root, whom the kernel exempts; in a user namespace it counts the processes of the step alone.
 
 use crate::config::limits::Limits;
@@ -60,7 +60,7 @@ impl Groups {
     /// Leaves the groups and removes them. Every other process of the step has ended.
     pub fn leave(&mut self) {
         for (dir, before) in self.dirs.drain(..) {
-            // What cannot be removed is empty, and costs nothing but its name.
+            // A group that cannot be removed is empty and costs only its name.
             let _ = write(&before.join("cgroup.procs"), u64::from(std::process::id()));
             let _ = fs_err::remove_dir(&dir);
         }

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 /// Memory of the machine, or of the control group where that has less. Bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// What there is.
+    /// Total memory.
     pub total: u64,
-    /// What can be had without swapping, by the kernel's estimate.
+    /// Memory available without swapping, by the kernel's estimate.
     pub available: u64,
 }
 
@@ -21,7 +21,7 @@ impl Memory {
     /// mounted, this process's group and those above it.
     ///
     /// # Errors
-    /// When `/proc/meminfo` cannot be read or says something unknown.
+    /// When `/proc/meminfo` cannot be read or has an unknown format.
     pub fn now() -> Result<Self, Error> {
         let machine = fs_err::read_to_string("/proc/meminfo").map_err(|source| Error::Machine { source })?;
         let machine = parse_meminfo(&machine).ok_or_else(|| Error::Machine {
@@ -95,7 +95,7 @@ impl RssSampler {
         let roots: Vec<i32> = roots.iter().filter_map(|root| i32::try_from(*root).ok()).collect();
         let below = tree::descendants(&all, &roots).into_iter().map(|process| process.pid);
         let pages = roots.iter().copied().chain(below).filter_map(|pid| {
-            // One that ended meanwhile uses nothing.
+            // A process that has ended meanwhile uses nothing.
             let text = fs_err::read_to_string(PathBuf::from(format!("/proc/{pid}/statm"))).ok()?;
             parse_statm(&text)
         });

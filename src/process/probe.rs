@@ -107,7 +107,7 @@ mod tests {
         let error = probe("as-of-nowhere", &[], &env("/nowhere"), LONG).unwrap_err();
         insta::assert_snapshot!(crate::base::Diagnostic::from_error(&error), @r"
         error: program `as-of-nowhere` not found, wanted in `.`
-        hint: install it, or look at the `PATH` it was searched in: /nowhere
+        hint: install it, or check the `PATH` that was searched: /nowhere
         ");
     }
 
@@ -115,7 +115,7 @@ mod tests {
     fn a_probe_that_hangs_is_ended_with_what_it_started() {
         let dir = tempfile::tempdir().unwrap();
         let pid = dir.path().join("pid");
-        // The child holds the pipe, too.
+        // The child has the pipe open, too.
         let script = format!("sleep 1000 & echo $! > {}; wait", pid.display());
         let mut limit = Duration::from_millis(500);
         // Longer, should a busy machine not get as far as starting the child.

@@ -2,7 +2,7 @@
 
 use super::{Error, RssSampler, tree};
 
-/// A look at running steps.
+/// A sample of running steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct UsageNow {
     /// Seconds of processor time that living processes and the ended children
@@ -12,7 +12,7 @@ pub struct UsageNow {
     pub rss_kib: u64,
 }
 
-/// Looks at the processes below supervisors.
+/// Samples the processes below supervisors.
 #[derive(Debug, Default)]
 pub struct UsageSampler {
     rss: RssSampler,
@@ -26,7 +26,7 @@ impl UsageSampler {
         Self { rss: RssSampler::new(), ticks_a_second: ticks as f64 }
     }
 
-    /// What the processes below `roots` use now, the roots included.
+    /// Returns the current usage of the processes below `roots`, the roots included.
     ///
     /// # Errors
     /// When `/proc` cannot be read.

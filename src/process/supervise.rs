@@ -1,7 +1,7 @@
 //! The supervisor of one step: `crossmill __supervise <fd>`.
 //!
 //! It ends only when no process it started, and none that those started, is
-//! left; until then it holds the lock it inherited. It has one thread, no
+//! left; until then it keeps the lock that it inherited. It has one thread, no
 //! runtime, and needs nothing from crossmill once it has read its command:
 //! when crossmill dies, the control pipe (stdin) closes, and that means stop.
 //!
@@ -47,7 +47,7 @@ const STRAGGLER_GRACE: Duration = Duration::from_secs(2);
 /// How often to look for processes that appeared after the signal was sent.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What is asked of the supervisor, in rising order.
+/// Requests to the supervisor, in rising order of urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Request {
     Nothing,
@@ -68,7 +68,7 @@ enum Phase {
 /// Runs a supervisor to its end; `args` are those after [`ARGUMENT`]: the
 /// number of the inherited descriptor that holds the command.
 ///
-/// The exit code says only whether it could do its work; what became of the
+/// The exit code only reports whether it could do its work; the outcome of the
 /// command is on stdout.
 pub fn supervise_main(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(argument) = args.next() else { return ExitCode::from(64) };
@@ -99,7 +99,7 @@ fn report_failure(failed: &Report) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What this process is after the isolation was set up.
+/// The role of this process after the isolation was set up.
 enum Role {
     /// It waits for the supervisor, which is the first process of a namespace of its own.
     Guardian(Pid, Groups),
@@ -255,7 +255,7 @@ fn run(spec: &Spec, rules: Option<Rules>, groups: &Groups, signals: SignalFd) ->
     if outcome.stopped {
         let record = StopRecord { step: spec.step.clone(), clean: outcome.clean };
         if let Err(error) = record.write(&spec.stop_record) {
-            // The log is all that is left to tell it to. No record means torn, which is the safe side.
+            // Only the log is left to report it. No record means torn, which is the safe assumption.
             let _: io::Result<()> = writeln!(io::stderr(), "crossmill: no stop record: {error}");
         }
     }

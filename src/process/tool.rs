@@ -2,7 +2,7 @@
 //! shell.
 //!
 //! Unlike a step, such a program is short, needs no supervisor, and has
-//! crossmill's own environment unless told otherwise.
+//! crossmill's own environment unless specified otherwise.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Read};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
-/// One process as `/proc/<pid>/stat` tells of it (proc_pid_stat(5)).
+/// A process as described by `/proc/<pid>/stat` (proc_pid_stat(5)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Process {
     pub pid: i32,
@@ -56,7 +56,7 @@ pub(super) fn descendants(all: &[Process], roots: &[i32]) -> Vec<Process> {
     for process in all {
         children.entry(process.parent).or_default().push(*process);
     }
-    // Taking the entry out keeps the walk finite whatever the snapshot says: it
+    // Taking the entry out keeps the walk finite for any snapshot: it
     // is not taken in one moment, so a reused id could close a circle.
     let mut found: Vec<Process> = roots.iter().flat_map(|root| children.remove(root).unwrap_or_default()).collect();
     let mut next = 0;

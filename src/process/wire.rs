@@ -45,7 +45,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// What a command and all its descendants have used.
+/// The resources that a command and all its descendants have used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     /// Seconds of wall-clock time.
@@ -63,39 +63,39 @@ pub struct Usage {
 pub struct Outcome {
     /// How the command itself ended.
     pub status: Status,
-    /// What it and all its descendants used.
+    /// The usage of it and all its descendants.
     pub usage: Usage,
     /// Whether it was asked to stop before it was over. It may still have
     /// ended well: see `status`.
     pub stopped: bool,
     /// Whether every process ended without a SIGKILL. After a clean stop a
-    /// build tree of make's is sound, for make deletes half-made targets.
+    /// build tree of make's is sound, for make deletes partial targets.
     pub clean: bool,
     /// Processes that lived on when the command had ended, and were ended.
     pub stragglers: usize,
 }
 
-/// What a supervisor is to run.
+/// The command of a supervisor.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Spec {
     /// For the stop record.
     pub step: String,
-    /// What to execute, relative to `dir` where it is not absolute.
+    /// The program, relative to `dir` where it is not absolute.
     pub program: PathBuf,
     pub argv: Vec<String>,
     pub env: BTreeMap<String, String>,
     pub dir: PathBuf,
     pub stop_record: PathBuf,
     pub grace_ms: u64,
-    /// What the machine offers of isolation and what the command is to see; `None` runs it as it is.
+    /// The isolation that the machine offers and the view of the command; `None` runs it without.
     pub isolation: Option<(Support, View)>,
-    /// What the command may use at most.
+    /// The limits of the command.
     pub limits: Limits,
     /// The inherited descriptors the command inherits too: the job server's.
     pub keep: Vec<RawFd>,
 }
 
-/// What a [`Report::Failed`] says when it was the kernel that refused the program.
+/// The `what` of a [`Report::Failed`] for a program that the kernel refused.
 pub(super) const EXECUTING: &str = "executing it";
 
 /// One line of a supervisor's stdout.
@@ -110,7 +110,7 @@ pub(super) enum Report {
     Ended(Outcome),
 }
 
-/// What a stopped step leaves behind, so that the next run knows whether its
+/// The record that a stopped step leaves, so that the next run knows whether its
 /// build tree is sound.
 ///
 /// It is removed when the step starts. A started step without a record and

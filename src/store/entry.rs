@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What is kept beside a result: all that determined it, and what it took.
+/// The record of a result: its inputs, and the time and resources that it took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record<M> {
     /// `arm64/gcc`
     pub name: StageName,
     /// The key, which is also the directory's name.
     pub key: Key,
-    /// What the key was computed from.
+    /// The inputs of the key.
     #[serde(rename = "material")]
     pub inputs: M,
-    /// The crossmill version that made it.
+    /// The crossmill version that built it.
     pub crossmill: String,
     /// Seconds of wall-clock time.
     pub wall: f64,
@@ -50,7 +50,7 @@ pub struct Stored {
 }
 
 impl Store {
-    /// Returns the result of `key`, if it is there and undamaged. Every command judges by this: the list of
+    /// Returns the result of `key`, if it exists and is undamaged. Every command judges by this: the list of
     /// names, sizes, modes and times, the content of files whose time alone differs, and the damage that an
     /// earlier [`Store::verify`] noted. Damage is [`Error::Corrupt`], and [`Store::publish`] replaces it.
     pub fn find(&self, key: &Key) -> Result<Option<Stored>, Error> {
@@ -88,13 +88,13 @@ impl Store {
         if let Some(now) = read_manifest(&dir)?.verify(&stored.tree, contents)?
             && self.is_writable()
         {
-            // Only spares the next look the hashing.
+            // Only saves hashing the next time.
             let _ = write_manifest(&dir, &now);
         }
         Ok(Some(stored))
     }
 
-    /// What is kept beside a result.
+    /// Reads the record of a result.
     pub fn record<M: DeserializeOwned>(&self, key: &Key) -> Result<Record<M>, Error> {
         read_json(&self.stage_dir(key).join("stage.json"))
     }

@@ -12,7 +12,7 @@ const SCHEMA: u32 = 2;
 /// Points of a step's [`StepTime::curve`].
 pub const CURVE: usize = 16;
 
-/// What a stage took the last time that it was built whole.
+/// The cost of a stage when it was last built completely.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StageTime {
     /// Seconds of processor time.
@@ -21,7 +21,7 @@ pub struct StageTime {
     pub steps: Vec<StepTime>,
 }
 
-/// What a step took.
+/// The cost of a step.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepTime {
     /// Its name.

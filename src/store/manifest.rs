@@ -27,7 +27,7 @@ fn first_schema() -> u32 {
     1
 }
 
-/// One file, link or directory.
+/// A file, link or directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
 enum Item {
@@ -48,7 +48,7 @@ enum Item {
     },
 }
 
-/// What differs between a file and its entry.
+/// The difference between a file and its entry.
 enum Difference {
     None,
     /// The time alone: the content is the published one.
@@ -244,7 +244,7 @@ mod tests {
         fs_err::set_permissions(tree.join("bin/gcc"), std::fs::Permissions::from_mode(0o744)).unwrap();
         assert!(why(&manifest, false).contains("`bin/gcc` was changed: its mode is 0744, it was 0644"));
         fs_err::set_permissions(tree.join("bin/gcc"), std::fs::Permissions::from_mode(0o644)).unwrap();
-        // Root may still look into it.
+        // Root may still read it.
         fs_err::set_permissions(tree.join("bin"), std::fs::Permissions::from_mode(0o655)).unwrap();
         let error = manifest.verify(&tree, false).unwrap_err().to_string();
         assert!(error.contains("`bin` was changed: its mode is 0655"), "{error}");

@@ -10,13 +10,13 @@
 //!   locks/KEY         one file each, locked while a process works on KEY
 //!   names/            the last key of each stage name, for logs and explanations
 //!   runs/RUN/         event logs
-//!   ccache/           what a compiler cache remembers, if a build was told to use one
+//!   ccache/           the compiler cache, if a build uses one
 //!   results/…         links to the newest results, for people
-//!   times.json        how long stages took here
+//!   times.json        durations of stages on this machine
 //!   in-use            locked by runs, so that `gc` removes nothing beside them
 //! ```
 //!
-//! What cannot be read is neither missing nor damaged: it is an error that says whose it is.
+//! A result that cannot be read is neither missing nor damaged: it is an error that names its owner.
 
 pub mod entry;
 pub mod gc;
@@ -36,7 +36,7 @@ use std::sync::Arc;
 pub use entry::{Record, Stored};
 pub use lock::Lock;
 
-/// What can go wrong with a store.
+/// Errors of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file operation failed; the error names the path.
@@ -69,7 +69,7 @@ pub enum Error {
         /// Its form.
         schema: u32,
     },
-    /// A result holds something other than files, links and directories.
+    /// A result contains something other than files, links and directories.
     #[error("`{name}` in the result is a named pipe, a socket or a device")]
     Special {
         /// Its path in the result.
@@ -88,7 +88,7 @@ pub enum Error {
     Corrupt {
         /// The entry.
         path: PathBuf,
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
     /// A note about a stage was cut short, or written by another version.
@@ -96,7 +96,7 @@ pub enum Error {
     Note {
         /// The file.
         path: PathBuf,
-        /// What the parser reports.
+        /// The message of the parser.
         why: String,
     },
     /// A file the steps should have left is missing.
@@ -110,9 +110,9 @@ pub enum Error {
     Space {
         /// The file system's path.
         path: PathBuf,
-        /// What is free, for people.
+        /// The free space, formatted.
         free: String,
-        /// What is needed, for people.
+        /// The required space, formatted.
         needed: String,
     },
 }
@@ -281,7 +281,7 @@ fn real_path(path: &Path) -> io::Result<PathBuf> {
             Ok(real) if known == path => return Ok(real),
             Ok(real) => return Ok(real.join(path.strip_prefix(known).unwrap_or(Path::new("")))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // Creating it says better what is wrong.
+            // Creating it gives a better error message.
             Err(_) => return Ok(path.to_owned()),
         }
     }

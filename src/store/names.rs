@@ -12,7 +12,7 @@ pub struct Named<M> {
     pub name: StageName,
     /// The key.
     pub key: Key,
-    /// What the key was computed from.
+    /// The inputs of the key.
     #[serde(rename = "material")]
     pub inputs: M,
     /// The key it stood for before this one.
@@ -25,7 +25,7 @@ impl Store {
         self.root().join("names").join(format!("{}.json", name.replace('/', "@")))
     }
 
-    /// Remembers what a name stands for, where the store can be written.
+    /// Remembers the key of a name, where the store can be written.
     pub fn remember<M: Serialize>(&self, named: &Named<M>) -> Result<(), Error> {
         if !self.is_writable() {
             return Ok(());
@@ -44,7 +44,7 @@ impl Store {
         serde_json::from_slice(&text).map(Some).map_err(noted)
     }
 
-    /// As [`Store::recall`], for a run: it writes a file that does not parse again, so such a one says nothing.
+    /// As [`Store::recall`], for a run: it writes a file that does not parse again, so such a file is ignored.
     pub fn recall_if_whole<M: DeserializeOwned>(&self, name: &str) -> Result<Option<Named<M>>, Error> {
         match self.recall(name) {
             Err(Error::Note { .. }) => Ok(None),

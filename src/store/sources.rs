@@ -29,14 +29,14 @@ impl Store {
         }
         let dir = self.source_dir(key);
         if let Some(now) = read_manifest(&dir)?.verify(&dir.join("tree"), contents)? {
-            // Only spares the next look the hashing.
+            // Only saves hashing the next time.
             let _ = write_manifest(&dir, &now);
         }
         Ok(true)
     }
 
     /// Publishes `unpacked`, a directory on the same file system, as a source tree. It is not flushed to the disk:
-    /// what a power loss cuts short is found by its size and unpacked again.
+    /// a file that a power loss cut short is found by its size, and the tree is unpacked again.
     pub fn publish_source(&self, key: &Key, unpacked: &Path) -> Result<PathBuf, Error> {
         write_manifest(unpacked, &Manifest::of(&unpacked.join("tree"))?)?;
         let dir = self.source_dir(key);

@@ -73,7 +73,7 @@ fn mistakes_are_shown_at_their_places() {
       |
     5 | source-of = "kernel"
       |             ^^^^^^^^
-    hint: those of `kernel` hold for both
+    hint: those of `kernel` apply to both
     "#);
 }
 

@@ -1,5 +1,5 @@
-//! The rules for SFrame data. A code keeps its meaning for
-//! ever; codes have gaps for what comes.
+//! The rules for SFrame data. Codes never change their
+//! meaning and have gaps for later rules.
 
 use crate::base::rule::{Rule, rules};
 
@@ -46,7 +46,7 @@ rules! {
         "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
     FIXED_RA "SF010" Error "fixed return-address offset is not the ABI's"
         "On amd64 the return address is always at CFA-8 and is not part of rows; on other ABIs rows track it \
-        and this byte must be 0. With any other value unwinders look for every caller in the wrong place."
+        and this byte must be 0. With any other value unwinders read every return address from the wrong place."
         "libsframe/doc/sframe-spec.texi, “SFrame Header”; include/sframe.h, sframe_header";
     FIXED_FP "SF011" Warning "fixed frame-pointer offset not 0"
         "No ABI saves the frame pointer at a fixed offset; the assembler always writes 0."
@@ -56,7 +56,7 @@ rules! {
         With any other type it is merged as plain bytes or removed."
         "bfd/elf-sframe.c of binutils 2.41 to 2.47";
     PROGBITS "SF013" Warning "section type is PROGBITS"
-        "That is what assemblers up to 2.44 wrote. Linkers since 2.45 look for SHT_GNU_SFRAME: assemble again \
+        "Assemblers up to 2.44 wrote this type. Linkers since 2.45 expect SHT_GNU_SFRAME: assemble again \
         with a current assembler."
         "bfd/elf-sframe.c of binutils 2.41 to 2.47";
     SEGMENT "SF014" Error "section outside of the PT_GNU_SFRAME segment"
@@ -96,8 +96,8 @@ rules! {
         "bfd/elf-sframe.c of binutils 2.41 to 2.47";
     RENAMED "SF023" Warning "a renamed section was not merged"
         "The section is not named `.sframe` (because of objcopy --prefix-alloc-sections, for example), so the \
-        linker concatenated tables instead of merging and sorting them. No unwinder looks for it by this \
-        name. Each table is checked on its own."
+        linker concatenated tables instead of merging and sorting them. No unwinder searches for it by this \
+        name. Each table is checked separately."
         "bfd/elf-sframe.c of binutils 2.41 to 2.47";
     TRAILING "SF024" Error "bytes after the table that are not a table"
         "The FRE area is followed by bytes that are neither padding nor another header."
@@ -274,13 +274,13 @@ rules! {
         "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     UNIT_WITHOUT_SFRAME "SF090" Warning "units without SFrame"
         "In a linked file, compilation units have call-frame information and none of their functions is in \
-        SFrame: their objects were assembled without it. A backtrace ends in them. Units are told apart by \
+        SFrame: their objects were assembled without it. A backtrace ends in them. Units are distinguished by \
         .debug_info and .debug_aranges."
         "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     UNKNOWN_UNIT "SF091" Warning "function without SFrame in no known compilation unit"
         "A linked file has call-frame information of the function and no SFrame entry, and no debug information \
-        says which object it is of: one that was assembled without SFrame data, as the start files of a C library \
-        often are, or one whose entry is missing."
+        identifies its object: either the object was assembled without SFrame data, like the start files of many C \
+        libraries, or the entry is missing."
         "gas/gen-sframe.c of binutils 2.46 and 2.47, compared with DWARF 5, section 6.4";
     RESTORE "SF092" Error "`.cfi_restore` goes back to the function's first row (a fault of GNU as 2.46 and 2.47)"
         "DWARF restores the rule of the CIE: the register has its own value again. SFrame has the rule of the \
@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_in_order_and_each_rule_says_enough() {
+    fn codes_are_in_order_and_each_rule_is_documented() {
         assert!(RULES.is_sorted_by(|a, b| a.code < b.code));
         for rule in RULES {
             assert!(rule.code.starts_with("SF") && rule.code.len() == 5, "{}", rule.code);

@@ -5,7 +5,8 @@
 //! away, but root could mount again; Landlock forbids that, but lets `chmod` and `utimensat` through. Every path stays
 //! where it is on the machine, so that results depend on no detour.
 //!
-//! What the kernel does not offer is found by [`support`] before the first step runs, reported, and left out.
+//! Mechanisms that the kernel does not offer are found by [`support`] before the first step runs, reported, and left
+//! out.
 
 mod rules;
 mod support;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 pub(super) use rules::Rules;
 pub(super) use view::{enter, unshare};
 
-/// What a step may use of the machine beyond reading it.
+/// The access of a step to the machine beyond reading.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// The stage's directory: the only part of the file system that is not mounted read-only.

@@ -23,7 +23,7 @@ impl Rules {
     /// rule.
     pub fn new(view: &View, private: bool) -> io::Result<Self> {
         let read = AccessFs::from_read(NEWEST);
-        // A device node gives access to a disk whatever the path rules say.
+        // A device node gives access to a disk regardless of the path rules.
         let own = AccessFs::from_all(NEWEST) & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
         let written = AccessFs::WriteFile | AccessFs::Truncate | AccessFs::ReadFile;
         let device = AccessFs::WriteFile | AccessFs::ReadFile | AccessFs::IoctlDev;

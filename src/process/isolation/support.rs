@@ -12,12 +12,12 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-/// What this machine can do.
+/// The isolation that this machine supports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Support {
     /// Whether the namespaces are created in a user namespace, as an ordinary user has to.
     pub user_namespace: bool,
-    /// What is not available, with the reason.
+    /// Mechanisms that are not available, with the reason.
     pub missing: BTreeMap<Mechanism, String>,
 }
 

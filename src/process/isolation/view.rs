@@ -92,7 +92,7 @@ fn hide(view: &View, writable: &[&PathBuf]) -> io::Result<()> {
     kept.extend(writable.iter().map(|path| (*path).clone()));
     kept.retain(|path| is_hidden(path));
     kept.sort();
-    // What is below another comes with it.
+    // Mounts below another are covered by it.
     kept.dedup_by(|path, before| path.starts_with(before));
     let scratch = handle(&view.scratch)?;
     // Opened before they are hidden.
