@@ -1,4 +1,4 @@
-//! What a run proved, from its events.
+//! Gathers the results of a run from its events.
 
 use super::history::{History, key_of};
 use super::{Evidence, Outcome, Proof, RunFigures, StageProof};
@@ -9,14 +9,14 @@ use crate::run::log::event::{Kind, StageOutcome, Usage};
 use crate::run::log::model::{RunModel, Stage, StagePhase};
 use std::collections::BTreeMap;
 
-/// What one run proved.
+/// The results of one run.
 #[derive(Debug, Clone)]
 pub struct Gathered {
     /// The run's name.
     pub run: String,
-    /// What it took.
+    /// Its cost.
     pub figures: RunFigures,
-    /// What is built once for the machine.
+    /// Stages that are built once for the machine.
     pub host: Vec<StageProof>,
     /// By target.
     pub targets: BTreeMap<String, Proof>,
@@ -24,10 +24,10 @@ pub struct Gathered {
     pub unknown: Vec<String>,
 }
 
-/// What the store keeps beside a result.
+/// The record that the store keeps of a result.
 #[derive(Debug, Clone, Default)]
 pub struct StoredResult {
-    /// What it took, should no log tell.
+    /// Its cost, for results whose log is gone.
     pub usage: Usage,
     /// Bytes of the result.
     pub bytes: u64,
@@ -35,13 +35,13 @@ pub struct StoredResult {
     pub tools: BTreeMap<String, String>,
 }
 
-/// What is asked of the world outside of the events.
+/// Information from outside of the events.
 pub struct World<'a> {
     /// The targets and recipes.
     pub config: &'a Config,
-    /// Who made what.
+    /// The runs that built the results.
     pub history: &'a History,
-    /// What the store has of a key.
+    /// Looks up the record of a key in the store.
     pub look: &'a dyn Fn(&Key) -> Option<StoredResult>,
     /// Takes paths of this machine out of a text.
     pub hide: &'a dyn Fn(&str) -> String,
@@ -49,7 +49,7 @@ pub struct World<'a> {
     pub cores: usize,
 }
 
-/// What the run in `model` proved.
+/// Returns the results of the run in `model`.
 pub fn gather(model: &RunModel, world: &World<'_>) -> Gathered {
     let mut tools = BTreeMap::new();
     let mut rows: BTreeMap<String, Vec<StageProof>> = BTreeMap::new();
@@ -100,7 +100,7 @@ pub fn gather(model: &RunModel, world: &World<'_>) -> Gathered {
     gathered
 }
 
-// A log of before these were told has them on its command line at most.
+// Older logs have these on the command line at most.
 fn word_of(command: &[String], options: &[&str]) -> Option<String> {
     command.iter().enumerate().find_map(|(at, word)| {
         options.iter().find_map(|option| match word.strip_prefix(option)? {
@@ -120,7 +120,7 @@ fn per(world: &World<'_>, stage: &Stage) -> &'static str {
     }
 }
 
-// `None` for what the run did not come to: it proves nothing.
+// `None` for a stage that the run did not reach.
 fn proof_of(
     stage: &Stage,
     model: &RunModel,

@@ -1,4 +1,4 @@
-//! Which run made what, and what it took: a run that found a result ready
+//! The run that built each result, and its cost: a run that found a result ready
 //! knows neither.
 
 use crate::base::Key;
@@ -6,18 +6,18 @@ use crate::run::log::event::{StageOutcome, Usage};
 use crate::run::log::model::{RunModel, Stage, StagePhase};
 use std::collections::BTreeMap;
 
-/// What runs made, by key.
+/// The results that runs built, by key.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     built: BTreeMap<Key, Made>,
 }
 
-/// A result as it was made.
+/// The run that built a result, and the cost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Made {
     /// The run that finished it.
     pub run: String,
-    /// What it took, in the runs before that one too, where it went on in their tree.
+    /// The cost, including earlier runs whose build tree it continued.
     pub usage: Usage,
 }
 
@@ -25,7 +25,7 @@ impl History {
     /// Of runs in the order they began.
     pub fn of<'a>(runs: impl IntoIterator<Item = &'a RunModel>) -> Self {
         let mut history = Self::default();
-        // What was stopped in the middle: its first step, and what it took.
+        // An interrupted build: its first step, and its cost.
         let mut stopped: BTreeMap<Key, (String, Usage)> = BTreeMap::new();
         for model in runs {
             for stage in model.stages.values() {
@@ -50,7 +50,7 @@ impl History {
                     StagePhase::Over(StageOutcome::Done | StageOutcome::Unsupported { .. }) => {
                         history.built.insert(key, Made { run: model.run.name.clone(), usage });
                     }
-                    // Stopped, killed or failed; what a failed step left is never continued, and its first step tells.
+                    // Stopped, killed or failed; a failed step is never continued, which its first step shows.
                     _ => {
                         stopped.insert(key, (began_with, usage));
                     }
@@ -60,7 +60,7 @@ impl History {
         history
     }
 
-    /// Returns how a result was made, if a log tells.
+    /// Returns how a result was built, if a log has it.
     pub fn get(&self, key: &Key) -> Option<&Made> {
         self.built.get(key)
     }

@@ -47,7 +47,7 @@ fn builds(record: &Record, out: &mut String) {
     }
 }
 
-// A run that found the shared toolchain ready does not tell what it was made from; its owner's row does.
+// A run that found the shared toolchain cached does not know its versions; its owner's row does.
 fn versions<'a>(record: &'a Record, proof: &'a Proof) -> BTreeMap<&'a str, &'a str> {
     let owner = record.targets.get(&proof.toolchain).into_iter().flat_map(|owner| &owner.stages);
     let owned = owner.filter(|stage| stage.per == "toolchain" && !stage.version.is_empty());
@@ -76,7 +76,7 @@ fn stage<'a>(proof: &'a Proof, package: &str) -> Option<&'a StageProof> {
 }
 
 fn overview(record: &Record, out: &mut String) {
-    // What has no version of its own only puts others together.
+    // A package without a version of its own only combines others.
     let built = packages(record, |stage| !stage.check && !stage.version.is_empty());
     let checks = packages(record, |stage| stage.check);
     out.push_str("\n## The matrix\n\n");
@@ -155,7 +155,7 @@ fn failures(record: &Record, out: &mut String) {
     }
 }
 
-// What was not looked at, and why: once for all that have the same reason.
+// Skipped checks with their reason: once for all that have the same reason.
 fn set_aside(record: &Record, out: &mut String) {
     let mut reasons: BTreeMap<(&str, &str, &str), Vec<&str>> = BTreeMap::new();
     for (row, stage) in record.stages() {
@@ -308,7 +308,7 @@ fn figures(record: &Record, out: &mut String) {
     }
 }
 
-// What is free differs a little from run to run.
+// Free memory differs a little from run to run.
 fn about(bytes: u64) -> String {
     format!("{} GiB", (bytes + (1 << 29)) >> 30)
 }

@@ -1,4 +1,4 @@
-//! Laying what a run proved over what was proven before.
+//! Merges the results of a run into the record.
 
 use super::{Gathered, Outcome, Proof, Record, StageProof};
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Adds what a run proved to the record; answers what was not taken, and why.
 /// Runs are given in the order they began: the newest has the last word.
 ///
-/// A target of which nothing new is told keeps its proof, and so does each of
-/// its stages, as long as the same versions and settings were proven again.
+/// A target without new results keeps its record, and so does each of
+/// its stages, as long as the same versions and settings were built again.
 pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
     let mut notes = Vec::new();
     for row in &run.unknown {
@@ -39,7 +39,7 @@ pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
     notes
 }
 
-// What was there keeps its place, what is new comes last.
+// Existing entries keep their place, new ones come last.
 fn lay(stages: &mut Vec<StageProof>, new: Vec<StageProof>) {
     for stage in new {
         match stages.iter_mut().find(|other| other.package == stage.package) {
@@ -51,7 +51,7 @@ fn lay(stages: &mut Vec<StageProof>, new: Vec<StageProof>) {
     }
 }
 
-// What only one of them names is no difference: a run of checks alone tells of no compiler's version, and a
+// What only one of them names is no difference: a run of checks alone has no compiler's version, and a
 // setting that was declared since then is, by default, what was done before.
 fn same(old: &Proof, new: &Proof) -> bool {
     agree(&old.versions, &new.versions)

@@ -1,4 +1,4 @@
-//! What was proven of each target, kept from run to run: `docs/matrix.json`
+//! The recorded results of each target, kept from run to run: `docs/matrix.json`
 //! is the record, `docs/matrix.md` what people read of it.
 //!
 //! A record is only ever added to from event logs ([`gather`]), newest last;
@@ -27,7 +27,7 @@ pub const JSON: &str = "matrix.json";
 /// The page's.
 pub const MARKDOWN: &str = "matrix.md";
 
-/// What was proven of the whole matrix.
+/// The recorded results of the whole matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
@@ -35,15 +35,15 @@ pub struct Record {
     pub schema: u32,
     /// How this file came to be, for whoever opens it.
     pub generated: String,
-    /// What is built once for the machine.
+    /// Stages that are built once for the machine.
     pub host: Vec<StageProof>,
     /// By the target's name.
     pub targets: BTreeMap<String, Proof>,
-    /// The runs that made what is told here, by their names.
+    /// The runs that produced these results, by name.
     pub runs: BTreeMap<String, RunFigures>,
 }
 
-/// What was proven of a target.
+/// The recorded results of a target.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
@@ -55,11 +55,11 @@ pub struct Proof {
     pub tier: String,
     /// The target whose toolchain it uses: often itself.
     pub toolchain: String,
-    /// When the newest run that told of it began: RFC 3339, UTC.
+    /// When the newest run with results of it began: RFC 3339, UTC.
     pub proven: String,
     /// That run.
     pub run: String,
-    /// The profile, as far as its log tells.
+    /// The profile, if its log has it.
     pub profile: Option<String>,
     /// The release set, likewise.
     pub release_set: Option<String>,
@@ -67,19 +67,19 @@ pub struct Proof {
     pub set: BTreeMap<String, String>,
     /// The versions it was built from, those of a shared toolchain too.
     pub versions: BTreeMap<String, String>,
-    /// What was built for it and what was looked at, in the order of the run.
+    /// Its builds and checks, in the order of the run.
     pub stages: Vec<StageProof>,
 }
 
-/// What one stage came to.
+/// The result of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageProof {
     /// The package.
     pub package: String,
-    /// What there is one of it for: `host`, `toolchain`, `target`.
+    /// The scope that it is built for: `host`, `toolchain`, `target`.
     pub per: String,
-    /// Whether it proves something instead of building.
+    /// Whether it is a check.
     pub check: bool,
     /// Empty for a package without a source.
     pub version: String,
@@ -88,18 +88,18 @@ pub struct StageProof {
     /// Why it is not `built` or `pass`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// What a check found, in a few words.
+    /// A summary of the findings of a check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
-    /// What a check counted and measured.
+    /// The figures of a check.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub figures: BTreeMap<String, f64>,
-    /// What the log of a failure says.
+    /// The cause of a failure, from its log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Evidence>,
     /// Its key.
     pub key: String,
-    /// The run that made it, and not one that found it ready; `None` if its log is gone.
+    /// The run that built it, not one that found it cached; `None` if its log is gone.
     pub run: Option<String>,
     /// Seconds of wall-clock time it took.
     pub wall: f64,
@@ -122,17 +122,17 @@ pub enum Outcome {
     Pass,
     /// It failed.
     Failed,
-    /// What it needs failed.
+    /// A stage that it needs failed.
     Blocked,
     /// The target or these versions have no such thing.
     Unsupported,
     /// The machine could not look.
     Skipped,
-    /// It failed as the matrix says.
+    /// It failed as the matrix expects.
     KnownFailure,
 }
 
-/// What the log of a failure says.
+/// The cause of a failure, from its log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
@@ -144,7 +144,7 @@ pub struct Evidence {
     pub excerpt: Vec<String>,
 }
 
-/// What a run took.
+/// The cost of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunFigures {

@@ -1,4 +1,4 @@
-//! Merging, and who made what.
+//! Tests of merging, and of the runs that built results.
 
 use super::*;
 use crate::base::Key;
@@ -73,7 +73,7 @@ fn what_went_on_where_a_run_was_stopped_took_the_time_of_both() {
     assert_eq!(built(&[stopped.clone(), redone]), Some(("2".to_owned(), 3.0)));
     let again = run("2", &[("configure", false), ("build", false), ("install", false)], Some(StageOutcome::Done));
     assert_eq!(built(&[stopped.clone(), again.clone()]), Some(("2".to_owned(), 3.0)));
-    // A killed run tells of no end; a later one that finds the result makes nothing.
+    // A killed run has no end; a later one that finds the result builds nothing.
     let killed = run("1", &[("configure", false)], None);
     assert_eq!(built(&[killed, resumed, run("3", &[], None)]), Some(("2".to_owned(), 3.0)));
     assert_eq!(built(&[stopped, run("2", &[], None)]), None);
@@ -204,7 +204,7 @@ fn a_record_is_read_as_it_was_written_and_drawn() {
     assert_eq!(Record::parse(&written).unwrap(), record);
     insta::assert_snapshot!("json", written);
     insta::assert_snapshot!("markdown", markdown::text(&record));
-    // Rows of several profiles say which; where all are of one, the line above the table does.
+    // Rows of several profiles name theirs; where all are of one, the line above the table does.
     assert!(!markdown::text(&record).contains("| profile |"));
     let mut other = gathered("2026-01-03", vec![proof("tool", Outcome::Built)], "draft");
     let of_b = other.targets.remove("a").unwrap();
@@ -213,7 +213,7 @@ fn a_record_is_read_as_it_was_written_and_drawn() {
     let page = markdown::text(&record);
     assert!(page.contains("| target | toolchain | profile | tool |"), "{page}");
     assert!(page.contains("| **b** | a's | draft | 1 |"), "{page}");
-    // What made the shared toolchain is told by its owner's row where this run did not.
+    // The owner's row names the run that built the shared toolchain.
     let found_ready = record.targets.get_mut("b").unwrap();
     found_ready.versions.clear();
     found_ready.stages.clear();

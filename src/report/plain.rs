@@ -109,7 +109,7 @@ impl Lines {
         }
     }
 
-    /// What there is to say of an event at this verbosity.
+    /// Returns the line of an event at this verbosity, if any.
     fn tell(&self, event: &Event) -> Option<String> {
         let normal = self.verbosity >= Verbosity::Normal;
         let verbose = self.verbosity >= Verbosity::Verbose;

@@ -99,7 +99,7 @@ impl Screen {
     }
 }
 
-/// What scrolls by for an event.
+/// Returns the scrolling line of an event.
 fn line_of(model: &RunModel, event: &Event, verbosity: Verbosity, style: Style) -> Option<String> {
     let verbose = verbosity >= Verbosity::Verbose;
     match event {
@@ -138,7 +138,7 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
         StageOutcome::Done if stage.has_run() => format!("in {}", units::duration(stage.elapsed(0))),
         _ => String::new(),
     };
-    // `fetch/gcc-16.2.0` says its version already.
+    // `fetch/gcc-16.2.0` has its version already.
     let version = if stage.info.name.ends_with(&stage.info.version) { "" } else { &stage.info.version };
     let words = [lead.as_str(), &name, version, &more];
     Some(words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "))
@@ -148,7 +148,7 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
 fn moving(model: &RunModel, now_ms: u64, width: usize, room: usize) -> Vec<Line> {
     let running = model.running();
     let fit = room.saturating_sub(1);
-    // Where not all have room, the last line says how many are left out.
+    // Where not all have room, the last line shows how many are left out.
     let named = if running.len() > fit { fit.saturating_sub(1) } else { running.len() };
     let widest = |of: fn(&Stage) -> String| running.iter().map(|stage| of(stage).width()).max().unwrap_or(0);
     let (name, step) = (widest(|stage| stage.info.name.to_string()).min(28), widest(step).min(20));
@@ -207,7 +207,7 @@ fn overall(model: &RunModel, now_ms: u64, width: usize) -> Line {
     let rest = format!(" {}", parts.join(" · "));
     let room = width.saturating_sub(numbers.width() + failed.width() + rest.width() + 2).min(30);
     let mut line = Line::default().with(Tone::Strong, numbers);
-    // Shorter than this it says nothing that the numbers do not.
+    // Shorter than this it adds nothing to the numbers.
     if room >= 8 {
         let full = (room * counts.over).checked_div(counts.all).unwrap_or(0).min(room);
         line = line.with(Tone::Good, format!(" {}", "━".repeat(full))).with(Tone::Dim, "─".repeat(room - full));

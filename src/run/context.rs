@@ -43,7 +43,7 @@ pub struct Options {
     pub keep_work: bool,
     /// Whether steps are isolated.
     pub isolation: IsolationMode,
-    /// What the run is for.
+    /// The goal of the run.
     pub goal: Goal,
     /// Start although the disk seems too small.
     pub ignore_space: bool,
@@ -51,11 +51,11 @@ pub struct Options {
     pub grace: Duration,
     /// Cells of the table that stand for another row's stage.
     pub borrowed: Vec<BorrowedToolchain>,
-    /// What was asked for, for the log.
+    /// The request, for the log.
     pub choice: super::log::event::Choice,
     /// Where tools are that steps need and that are not on their PATH, by the tools' names.
     pub tool_dirs: BTreeMap<String, PathBuf>,
-    /// What comes before the host's compilers. It changes no result, so no key knows it.
+    /// The program that runs the host's compilers. It changes no result, so it is no part of keys.
     pub launcher: Option<CompilerLauncher>,
     /// Checks that this machine cannot run, by stage name: what it lacks.
     pub skips: BTreeMap<StageName, String>,
@@ -78,7 +78,7 @@ pub enum IsolationMode {
     Off,
 }
 
-/// What stages share.
+/// The context that all stages of a run share.
 #[derive(Debug)]
 pub struct RunContext {
     /// The store.
@@ -97,7 +97,7 @@ pub struct RunContext {
     pub ledger: memory_pressure::UsageLedger,
     /// Where events go.
     pub emitter: Emitter,
-    /// What steps are isolated with; `None` if they are not to be.
+    /// The isolation of steps; `None` for no isolation.
     pub isolation: Option<Support>,
     /// How the run is done.
     pub options: Options,
@@ -110,17 +110,17 @@ pub struct RunContext {
 pub struct StageEnd {
     /// The state.
     pub state: StageOutcome,
-    /// What it used.
+    /// Its usage.
     pub usage: Usage,
-    /// What a person needs to act.
+    /// The details that a user needs to act.
     pub failure: Option<Failure>,
     /// Where its result is.
     pub result: Option<PathBuf>,
-    /// What the whole stage took, if it ran whole.
+    /// The duration of the whole stage, if all of it ran.
     pub time: Option<StageTime>,
     /// For a fetch: which candidate served.
     pub chosen: Option<Chosen>,
-    /// For a check: what it says of itself.
+    /// For a check: its result.
     pub check_result: Option<CheckResult>,
 }
 

@@ -4,12 +4,12 @@ use crate::base::check_result::{CheckResult, Verdict};
 use crate::config::expect::Expectation;
 use jiff::civil::Date;
 
-/// What becomes of a check.
+/// The judgement of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
     /// It passed, as expected.
     Pass,
-    /// It passed where it was expected to be unsupported: good news to be told, no failure.
+    /// It passed where it was expected to be unsupported: an improvement to report, no failure.
     Surprise(String),
     /// It is unsupported, as expected.
     Unsupported(String),
@@ -21,7 +21,7 @@ pub enum Judgement {
     Fail(String),
 }
 
-/// Holds `check_result` against `expected`.
+/// Compares `check_result` with `expected`.
 pub fn judge(expected: &Expectation, check_result: &CheckResult, today: Date) -> Judgement {
     use crate::config::expect::Expected;
     let why = check_result.why.clone().unwrap_or_else(|| "it gives no reason".to_owned());

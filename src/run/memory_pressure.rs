@@ -18,7 +18,7 @@ const SHORT: f64 = 0.04;
 /// Above this share they are given back.
 const PLENTY: f64 = 0.10;
 
-/// What the run has used so far, looked at once a second.
+/// The usage of the run so far, sampled once a second.
 #[derive(Debug, Default)]
 pub struct Ledger {
     ended_cpu: f64,
@@ -53,7 +53,7 @@ impl UsageLedger {
         self.with(|ledger| ledger.ended_cpu += cpu);
     }
 
-    /// What could run now, for the figures outside fetch and tail.
+    /// The number of steps that could run now, for the figures outside fetch and tail.
     pub fn set_phase(&self, runnable: usize, fetching: bool) {
         self.with(|ledger| (ledger.runnable, ledger.fetching) = (runnable, fetching));
     }

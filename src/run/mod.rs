@@ -35,7 +35,7 @@ use crate::base::{Diagnose, Diagnostic};
 use crate::host::compiler_launcher;
 use crate::{process, source, store};
 
-/// What a run is for.
+/// The goal of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Goal {
     /// The packages that were asked for.
@@ -58,7 +58,7 @@ pub enum Stop {
     Immediate,
 }
 
-/// What ends a stage, or the run.
+/// Errors that end a stage, or the run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Of the store.
@@ -99,7 +99,7 @@ pub enum Error {
     Bundle {
         /// The file.
         path: std::path::PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         why: String,
     },
     /// No stage can end within the time that the run may take.

@@ -24,9 +24,9 @@ pub struct Preflight {
     pub fetcher: Fetcher,
     /// Which results exist.
     pub survey: Survey,
-    /// What has to run.
+    /// The stages that have to run.
     pub states: States,
-    /// What each stage is expected to take.
+    /// The expected duration of each stage.
     pub forecasts: Vec<StageTime>,
 }
 
@@ -118,7 +118,7 @@ pub(super) fn kind(work: &Work) -> Kind {
     }
 }
 
-// What each stage took here last. One that was never built is expected to take its recipe's figure,
+// The last duration of each stage on this machine. A stage that was never built is expected to take its recipe's figure,
 // scaled by how much faster or slower than their figures the others were.
 fn forecasts(plan: &Plan, times: &Times) -> Vec<StageTime> {
     let known: Vec<Option<&StageTime>> = plan

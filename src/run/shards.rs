@@ -16,7 +16,7 @@ pub struct Group {
     pub seconds: f64,
 }
 
-/// What one job builds.
+/// The targets of one job.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Shard {
     /// The targets, in the order of the matrix.
@@ -25,7 +25,7 @@ pub struct Shard {
     pub seconds: f64,
 }
 
-/// One part of several: `2/5`.
+/// A part of several: `2/5`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
     /// From 1.

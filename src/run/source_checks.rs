@@ -1,4 +1,4 @@
-//! What recipes ask of a source (`[[source-check]]`), looked at as soon as it is unpacked: a stage that cannot be built
+//! Requirements of recipes on a source (`[[source-check]]`), checked as soon as it is unpacked: a stage that cannot be built
 //! from it fails before anything that it needs is built.
 
 use super::Error;

@@ -6,7 +6,7 @@
 //! work/KEY/
 //!   source -> the unpacked tree, read-only
 //!   deps/PACKAGE -> the result of what it needs
-//!   previous -> what the same stage made before, if it did (checks compare)
+//!   previous -> the previous result of the stage, if any (checks compare)
 //!   build/ dest/ files/ home/ tmp/ logs/
 //!   progress.json     the steps that are finished and the one that runs
 //!   stopped.json      the supervisor's word that a stop was clean
@@ -39,7 +39,7 @@ pub struct Progress {
     pub boot: Option<String>,
 }
 
-/// What Linux calls this boot.
+/// Returns the id of this boot.
 fn boot() -> io::Result<String> {
     Ok(fs_err::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
@@ -98,7 +98,7 @@ pub struct Workspace {
     keys: Vec<(String, Key)>,
 }
 
-/// What a job sees of the store.
+/// The results and sources that a job sees of the store.
 #[derive(Debug, Clone, Default)]
 pub struct StageInputs {
     /// The source tree.
@@ -125,7 +125,7 @@ impl StageInputs {
 }
 
 impl Workspace {
-    /// Prepares the directory and says where to begin. The caller holds the key's lock.
+    /// Prepares the directory and returns where to begin. The caller holds the key's lock.
     pub fn prepare(root: &Path, job: &Job, inputs: &StageInputs) -> io::Result<(Self, Begin)> {
         crate::store::entry::take_back(root)?;
         let boot = Some(boot()?);
@@ -223,7 +223,7 @@ impl Workspace {
     }
 }
 
-// What a token for the key of a needed result stands for.
+// The value of a placeholder for the key of a needed result.
 fn key_of(keys: &[(String, Key)], name: &str) -> Option<String> {
     let package = name.strip_prefix("key:")?;
     keys.iter().find(|(known, _)| known == package).map(|(_, key)| key.to_string())
@@ -234,7 +234,7 @@ pub fn log_name(index: usize, step: &str) -> String {
     format!("{:02}-{step}.log", index + 1)
 }
 
-// A file that is missing or cut short says nothing; one that cannot be read is an error.
+// A missing or truncated file is ignored; a file that cannot be read is an error.
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match fs_err::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(begin(&steps(), Some(&stopped), Some(&clean)), go_on);
         assert_eq!(begin(&steps(), Some(&stopped), Some(&torn)), AFRESH);
         assert_eq!(begin(&steps(), Some(&stopped), None), AFRESH);
-        // The word about another step says nothing of this one.
+        // The record of another step does not apply to this one.
         let other = StopRecord { step: "configure".into(), clean: true };
         assert_eq!(begin(&steps(), Some(&stopped), Some(&other)), AFRESH);
         let failed = Progress { failed: true, ..stopped };

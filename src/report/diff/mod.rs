@@ -1,4 +1,4 @@
-//! What differs between two runs, as text and as JSON.
+//! The differences between two runs, as text and as JSON.
 
 mod json;
 

@@ -1,4 +1,4 @@
-//! One line a target.
+//! The list of targets, one line each.
 
 use super::{expectations, last_proof};
 use crate::base::text::escape;

@@ -22,7 +22,7 @@ pub enum Form {
     Json,
 }
 
-/// Returns the whole matrix, a line a target, with what was last proven of it.
+/// Returns the whole matrix, one line per target, with its last recorded results.
 pub fn list(matrix: &Matrix, record: &Record, form: Form) -> String {
     match form {
         Form::Text => list::text(matrix, record),

@@ -197,7 +197,7 @@ mod tests {
     fn a_run_makes_a_page() {
         let page = html(&RunModel::of(&sample::run()));
         assert!(!page.contains("<script") && !page.contains("http-equiv"));
-        // The style is looked at by eye; what is said is held here.
+        // The style is judged by eye; the content is tested here.
         let at = page.find("</style>").unwrap();
         insta::assert_snapshot!(&page[at..]);
     }

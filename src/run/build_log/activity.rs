@@ -1,4 +1,4 @@
-//! What a build does now, from one line of its output.
+//! The current activity of a build, from one line of its output.
 
 use super::base_name;
 use std::borrow::Cow;
@@ -6,9 +6,9 @@ use std::borrow::Cow;
 /// The longest answer in characters: it is to fit a terminal's line and the event log.
 const LONGEST: usize = 120;
 
-/// What a build is doing now as `line` of its output tells, in a few words:
+/// Returns the current activity of a build from a `line` of its output, in a few words:
 /// the file it compiles, `linking cc1`, `checking for strerror`. `None` for
-/// the many lines that tell nothing.
+/// the many lines without information.
 pub fn activity(line: &str) -> Option<Cow<'_, str>> {
     let line = line.trim_end();
     let found = quiet_rule(line).or_else(|| configure(line)).or_else(|| command(line))?;
@@ -77,7 +77,7 @@ fn configure(line: &str) -> Option<Cow<'_, str>> {
 fn command(line: &str) -> Option<Cow<'_, str>> {
     let mut words = line.split_ascii_whitespace().peekable();
     let mut mode = None;
-    // What stands before the command itself: libtool, the shell that runs it, variables.
+    // Prefixes of the command itself: libtool, the shell that runs it, variables.
     let program = loop {
         let word = words.next()?;
         if let Some(given) = word.strip_prefix("--mode=") {
@@ -252,7 +252,7 @@ mod tests {
         );
         assert_eq!(activity("checking for fcntl.h... checking for xz... xz").as_deref(), Some("checking for xz"));
         assert_eq!(activity("config.status: creating Makefile").as_deref(), Some("creating Makefile"));
-        // Two on one line with an answer between: nothing wrong is told.
+        // Two on one line with an answer between: nothing wrong is reported.
         assert_eq!(activity(line), None);
     }
 

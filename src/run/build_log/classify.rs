@@ -3,7 +3,7 @@
 use super::starts_with_word;
 use serde::{Deserialize, Serialize};
 
-/// Why a build failed, as far as its log tells.
+/// Why a build failed, as far as its log shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
@@ -96,7 +96,7 @@ impl Class {
 pub(super) enum Sure {
     /// make's own `*** [x.o] Error 1`, which follows from something else.
     Consequence,
-    /// An error that make was told to ignore.
+    /// An error that make ignores.
     Ignored,
     /// It has the words of an error.
     Perhaps,
@@ -106,7 +106,7 @@ pub(super) enum Sure {
     Machine,
 }
 
-/// What `line` is, if it is an error.
+/// Classifies `line`, if it is an error.
 pub(super) fn judge(line: &str) -> Option<(Sure, Class)> {
     let line = line.trim();
     machine(line).or_else(|| if is_harmless(line) { None } else { error(line).or_else(|| perhaps(line)) })
@@ -144,7 +144,7 @@ fn machine(line: &str) -> Option<(Sure, Class)> {
     timeout.then_some((Sure::Machine, Class::Timeout))
 }
 
-/// What git, curl, wget, Python and cargo print when a server cannot be reached.
+/// Matches messages of git, curl, wget, Python and cargo when a server cannot be reached.
 fn network(line: &str) -> Option<Class> {
     let phrases = [
         "Could not resolve host",
@@ -174,7 +174,7 @@ fn is_harmless(line: &str) -> bool {
     if line.starts_with("| ") || line.starts_with("conftest") || line.contains(" conftest.c") {
         return true;
     }
-    // `file:1: warning: … error: …` is a warning; a missing maintainer tool is told as one.
+    // `file:1: warning: … error: …` is a warning; a missing maintainer tool is reported as one.
     if let Some(at) = line.find("arning: ").filter(|_| !line.contains("is missing on your system")) {
         return line.find("rror: ").is_none_or(|error| at < error);
     }

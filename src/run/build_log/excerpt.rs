@@ -4,7 +4,7 @@ use super::classify::{Class, Sure, judge};
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
-/// Bytes of a line that are looked at. A command of GCC's link fits.
+/// Bytes of a line that are examined. A command of GCC's link fits.
 const WIDEST: usize = 4096;
 /// Characters of a line that are shown.
 const SHOWN: usize = 400;
@@ -26,7 +26,7 @@ pub struct Finding {
     pub excerpt: Vec<String>,
 }
 
-/// What was collected of one degree of sureness.
+/// Findings of one degree of certainty.
 #[derive(Debug, Default)]
 struct Found {
     blocks: Vec<Block>,
@@ -138,7 +138,7 @@ impl Scanner {
         self.after = Some((degree, left - 1));
     }
 
-    /// make was told to ignore a failure: what was just found is no cause.
+    /// make ignores a failure: the last finding is not the cause.
     fn ignore_near(&mut self) {
         self.after = None;
         let since = self.number.saturating_sub(NEAR);
@@ -153,13 +153,13 @@ impl Scanner {
         }
     }
 
-    /// What was found. A log without any error shows its end.
+    /// Returns the finding. A log without any error shows its end.
     pub fn finish(self) -> Finding {
         let Self { max, tail, found, gave_up, .. } = self;
         let [_, ignored, perhaps, error, machine] = found;
         let complaint = gave_up.as_ref().and_then(|words| words.last().cloned());
         let some = |found: &Found| !found.blocks.is_empty();
-        // What make ignored is told only where make itself did not give up.
+        // Failures that make ignored are reported only where make itself did not give up.
         let ignored = Some(ignored).filter(|_| gave_up.is_none());
         let Some(found) = [machine, error, perhaps].into_iter().chain(ignored).find(some) else {
             return Finding { class: Class::Other, excerpt: gave_up.unwrap_or(tail.into()) };
@@ -181,7 +181,7 @@ impl Scanner {
             excerpt.extend(block.lines);
         }
         excerpt.truncate(max);
-        // Which file make was at when it gave up, if that is not told already.
+        // Which file make was at when it gave up, if that is not reported already.
         if let Some(line) = complaint.filter(|line| excerpt.len() < max && !excerpt.contains(line)) {
             excerpt.push(line);
         }
@@ -199,7 +199,7 @@ fn keep(lines: &mut VecDeque<String>, line: &str, most: usize) {
     lines.push_back(clip(line));
 }
 
-/// Returns the part of a line that is looked at.
+/// Returns the part of a line that is examined.
 fn head(line: &str) -> &str {
     let mut end = line.len().min(WIDEST);
     while !line.is_char_boundary(end) {

@@ -1,4 +1,4 @@
-//! What builds print: what one is doing now, and why one failed.
+//! Reads the output of builds: the current activity, and the cause of a failure.
 //!
 //! Reads the output of GNU make, autotools, libtool, GCC, binutils and kbuild
 //! as it comes, one line after the other in bounded memory; a log is never

@@ -13,7 +13,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-/// What an import did.
+/// The effect of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Imported {
     /// Results that the store did not have.
@@ -203,7 +203,7 @@ fn publish(store: &Store, bundle: &Path, staged: &Path) -> Result<Imported, Erro
     Ok(done)
 }
 
-// The record beside a result proves that the key is that of its inputs.
+// The record of a result shows that the key is that of its inputs.
 fn check_record(bundle: &Path, staged: &Path, key: &Key) -> Result<(), Error> {
     let text = files::read_if_present(&staged.join("stage.json"))?.unwrap_or_default();
     let record: Option<Record<KeyInputs>> = serde_json::from_slice(&text).ok();

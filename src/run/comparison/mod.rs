@@ -78,7 +78,7 @@ pub struct Difference {
     pub before: f64,
     /// Now.
     pub after: f64,
-    /// The largest usual change as a fraction, 0.05 for 5 %; `None` if too few runs tell.
+    /// The largest usual change as a fraction, 0.05 for 5 %; `None` if there are too few runs.
     pub usual: Option<f64>,
 }
 
@@ -112,7 +112,7 @@ pub struct NewWarning {
     pub text: String,
 }
 
-/// What differs between two runs.
+/// The differences between two runs.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
     /// The earlier run's name.

@@ -11,7 +11,7 @@ use crate::run::log::event::StageOutcome;
 use crate::run::log::model::{Stage, StagePhase, cpu as cpu_of};
 use std::collections::BTreeMap;
 
-/// What is measured.
+/// The measured quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Measure {
     /// Processor seconds: wall-clock time depends on what runs beside a stage.
@@ -31,7 +31,7 @@ const BEYOND: f64 = 3.0 * std::f64::consts::SQRT_2;
 /// Seconds below which a time is a few ticks of the kernel's clock.
 const LEAST_SECONDS: f64 = 1.0;
 
-/// What earlier runs measured.
+/// The measurements of earlier runs.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     samples: BTreeMap<(Measure, StageName, String), Vec<f64>>,
@@ -88,7 +88,7 @@ impl History {
     }
 }
 
-// One sample deviates from nothing.
+// A single sample has no deviation.
 fn deviations(samples: &[f64]) -> Vec<f64> {
     match median(samples.to_vec()) {
         Some(middle) if samples.len() >= 2 && middle > 0.0 => {

@@ -23,7 +23,7 @@ impl Download {
     pub(super) fn advance(&mut self, at: u64, done: u64, total: Option<u64>) {
         let (since, from) = self.mark;
         if done < from {
-            // Another source began anew.
+            // Another source started from the beginning.
             self.mark = (at, done);
             self.rate = 0.0;
         } else if at.saturating_sub(since) >= 1000 {

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 pub struct Stamped {
     /// Milliseconds since the run began.
     pub at_ms: u64,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
-/// What a stage does.
+/// The kind of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -28,7 +28,7 @@ pub enum Kind {
     Unpack,
     /// Runs a recipe's steps and publishes what they installed.
     Build,
-    /// Runs a recipe's steps to prove something of what was built.
+    /// Runs a recipe's steps to check a result.
     Check,
 }
 
@@ -38,14 +38,14 @@ pub enum Kind {
 pub enum StageOutcome {
     /// It ran in this run and is finished.
     Done,
-    /// It was there already.
+    /// Its result was in the store.
     Cached,
     /// Another crossmill process built it while this one waited.
     #[serde(rename = "shared")]
     BuiltElsewhere,
     /// It ran and failed.
     Failed {
-        /// One line for the table.
+        /// A line for the table.
         why: String,
     },
     /// It could not run because what it needs failed.
@@ -62,10 +62,10 @@ pub enum StageOutcome {
     },
     /// A check that this machine cannot run.
     Skipped {
-        /// What it lacks, and how to get it.
+        /// The missing parts, and how to get them.
         why: String,
     },
-    /// A check that failed as the matrix says it does.
+    /// A check that failed as the matrix expects.
     KnownFailure {
         /// The cause.
         why: String,
@@ -156,12 +156,12 @@ fn run_end<'de, D: serde::Deserializer<'de>>(from: D) -> Result<RunEnd, D::Error
     })
 }
 
-/// One stage, as announced at the beginning.
+/// A stage, as announced at the beginning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageInfo {
     /// Its name.
     pub name: StageName,
-    /// What it does.
+    /// Its kind.
     pub kind: Kind,
     /// The row of the table it belongs to: a target, or `host`, or `sources`.
     #[serde(alias = "row")]
@@ -183,7 +183,7 @@ pub struct StageInfo {
     /// The stages of this run that it needs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<StageName>,
-    /// What its steps took when they ran last; empty if that is not known.
+    /// The durations of its steps when they last ran; empty if unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<StepTime>,
 }
@@ -202,7 +202,7 @@ pub struct BorrowedToolchain {
     pub owner: String,
 }
 
-/// What was asked for, where it is no part of a stage's name.
+/// The parts of the request that are not in a stage's name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {
     /// The profile.
@@ -213,7 +213,7 @@ pub struct Choice {
     pub set: std::collections::BTreeMap<String, String>,
 }
 
-/// What happens in a run.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
 pub enum Event {
@@ -236,7 +236,7 @@ pub enum Event {
         /// Cells of the table that stand for another row's stage.
         #[serde(default, alias = "shared")]
         borrowed: Vec<BorrowedToolchain>,
-        /// What was asked for; older logs do not tell.
+        /// The request; missing in older logs.
         #[serde(default)]
         choice: Option<Choice>,
     },
@@ -263,7 +263,7 @@ pub enum Event {
         /// Whether it goes on in the build tree of an earlier, politely stopped run.
         resumed: bool,
     },
-    /// What a running step does now, at most a few times a second (`gcc/tree-vrp.cc`).
+    /// The current activity of a running step, at most a few times a second (`gcc/tree-vrp.cc`).
     StepActivity {
         /// Which stage.
         stage: StageName,
@@ -281,7 +281,7 @@ pub enum Event {
         step: String,
         /// Whether it succeeded.
         ok: bool,
-        /// What it used.
+        /// Its usage.
         usage: Usage,
     },
     /// Bytes of a download.
@@ -301,7 +301,7 @@ pub enum Event {
         source: String,
         /// Why.
         why: String,
-        /// What follows, to be read after a comma (`again in 1.2s`, `next source`).
+        /// The next action, to be read after a comma (`again in 1.2s`, `next source`).
         next: String,
     },
     /// Which source was used.
@@ -339,13 +339,13 @@ pub enum Event {
         stage: StageName,
         /// How.
         state: StageOutcome,
-        /// What all its steps used in this run.
+        /// The usage of all its steps in this run.
         usage: Usage,
-        /// For a failure: what the log says and what to do next.
+        /// For a failure: the cause from the log and the next steps.
         failure: Option<Failure>,
         /// Where the result is.
         result: Option<String>,
-        /// For a check: what it says of itself; files are absolute paths.
+        /// For a check: its result; files are absolute paths.
         #[serde(default)]
         #[serde(rename = "account")]
         check_result: Option<CheckResult>,
@@ -368,7 +368,7 @@ pub enum Event {
     },
 }
 
-/// What a person needs to act on a failure.
+/// The details that a user needs to act on a failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The step that failed.

@@ -173,7 +173,7 @@ pub fn read_model(path: &Path) -> Result<RunModel, Error> {
     Ok(model)
 }
 
-/// What could be read of a log that may be damaged.
+/// The readable part of a log that may be damaged.
 #[derive(Debug)]
 pub struct Salvaged {
     /// The run, as far as its events could be read.

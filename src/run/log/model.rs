@@ -11,10 +11,10 @@ use crate::run::log::event::{
 use indexmap::IndexMap;
 use std::time::Duration;
 
-/// A run as its events tell it so far.
+/// The state of a run, folded from its events so far.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunModel {
-    /// What was announced first; empty before that.
+    /// The announced stages; empty before that.
     pub run: Run,
     /// All stages in the order announced.
     pub stages: IndexMap<StageName, Stage>,
@@ -28,7 +28,7 @@ pub struct RunModel {
     pub latest_ms: u64,
 }
 
-/// What is known of the run as a whole.
+/// Properties of the run as a whole.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     /// Its name.
@@ -45,14 +45,14 @@ pub struct Run {
     pub memory: u64,
     /// Cells that stand for another row's stage.
     pub borrowed: Vec<BorrowedToolchain>,
-    /// What was asked for; older logs do not tell.
+    /// The request; missing in older logs.
     pub choice: Option<Choice>,
 }
 
-/// One stage as it stands.
+/// The state of one stage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
-    /// What was announced.
+    /// Its announcement.
     pub info: StageInfo,
     /// Where it is in its life.
     pub phase: StagePhase,
@@ -62,7 +62,7 @@ pub struct Stage {
     pub ended_ms: Option<u64>,
     /// Its steps so far, the last one is running unless ended.
     pub steps: Vec<Step>,
-    /// What its running step does now.
+    /// The current activity of its running step.
     pub activity: Option<String>,
     /// Its download.
     pub download: Option<Download>,
@@ -70,13 +70,13 @@ pub struct Stage {
     pub retries: Vec<Retry>,
     /// Which source served.
     pub source: Option<SourceUsed>,
-    /// What it used in all, once over.
+    /// Its total usage, once it has ended.
     pub usage: Usage,
-    /// What to tell of its failure.
+    /// Details of its failure.
     pub failure: Option<Failure>,
     /// Where the result is.
     pub result: Option<String>,
-    /// For a check: what it says of itself.
+    /// For a check: its result.
     pub check_result: Option<CheckResult>,
 }
 
@@ -109,7 +109,7 @@ impl StagePhase {
     }
 }
 
-/// One step of a stage.
+/// A step of a stage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// Its name.
@@ -122,7 +122,7 @@ pub struct Step {
     pub started_ms: u64,
     /// When it was over, and whether it succeeded.
     pub ended: Option<(u64, bool)>,
-    /// What it used, once over.
+    /// Its usage, once it has ended.
     pub usage: Usage,
     /// Pieces of work that its log has reported.
     pub units: u64,
@@ -172,7 +172,7 @@ pub struct Load {
     pub memory_kib: u64,
 }
 
-/// The totals of a finished run, as its last event tells them.
+/// The totals of a finished run, from its last event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Totals {
     /// Seconds of wall-clock time.
@@ -205,7 +205,7 @@ pub struct Counts {
 }
 
 impl RunModel {
-    /// Returns the picture of all `events`.
+    /// Returns the model of all `events`.
     pub fn of<'a>(events: impl IntoIterator<Item = &'a Stamped>) -> Self {
         let mut model = Self::default();
         events.into_iter().for_each(|event| model.apply(event));

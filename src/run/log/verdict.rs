@@ -1,4 +1,4 @@
-//! What a stage's end says of the code that it builds or checks: the distinction that test result formats make.
+//! What the outcome of a stage means for the code that it builds or checks: the distinction that test result formats make.
 
 use super::model::{Stage, StagePhase};
 use crate::run::log::event::{Kind, StageOutcome};
@@ -6,7 +6,7 @@ use crate::run::log::event::{Kind, StageOutcome};
 /// The meaning of a stage's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
-    /// What was built or checked is good.
+    /// The code that was built or checked is good.
     Pass,
     /// It is faulty.
     Fail,
@@ -46,7 +46,7 @@ fn is_error(stage: &Stage) -> bool {
     }
 }
 
-/// Returns why a stage ended as it did, in one line; `None` where its state says all.
+/// Returns why a stage ended as it did, in one line; `None` where its state is enough.
 #[must_use]
 pub fn reason(stage: &Stage) -> Option<String> {
     match &stage.phase {

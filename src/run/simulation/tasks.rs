@@ -57,7 +57,7 @@ fn recorded_step(step: &StepTime, processors: usize) -> Step {
     Step { name: step.name.clone(), cpu, width: Width::measured(step.cores, processors as f64) }
 }
 
-// What is known of the steps of each package, whatever it was built for.
+// The recorded steps of each package, whatever it was built for.
 struct Known(BTreeMap<String, Vec<StepTime>>);
 
 impl Known {

@@ -31,17 +31,17 @@ pub struct StageWork {
     pub name: StageName,
     /// Its final key.
     pub key: Key,
-    /// What the key was computed from.
+    /// The inputs of the key.
     pub key_inputs: KeyInputs,
     /// Its steps.
     pub job: Job,
-    /// What it sees of the store.
+    /// The results and sources that it sees of the store.
     pub inputs: StageInputs,
     /// For a check: what is expected of it.
     pub expect: Option<Expectation>,
 }
 
-/// How often a running step's log is looked at.
+/// How often a running step's log is read.
 const LOOK: Duration = Duration::from_millis(250);
 /// Lines of an excerpt.
 const EXCERPT: usize = 30;
@@ -84,12 +84,12 @@ impl Runner<'_> {
         };
         match store.find(&key) {
             Ok(Some(stored)) => {
-                // Whoever held the lock has built it.
+                // The previous holder of the lock has built it.
                 let state = if waited { StageOutcome::BuiltElsewhere } else { StageOutcome::Cached };
                 self.remember()?;
                 return Ok(self.found(&stored.tree, state));
             }
-            // Of damage the run has said so when it began; the new result replaces it.
+            // The run reported damage when it began; the new result replaces it.
             Ok(None) | Err(store::Error::Corrupt { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -104,7 +104,7 @@ impl Runner<'_> {
             && begin.resumed
             && !self.is_late()
         {
-            // What was interrupted may be half-written however cleanly it ended, as automake's `.deps` are.
+            // Interrupted files may be incomplete even after a clean stop, as automake's `.deps` are.
             let text = format!("{why}, in a build tree that an earlier run left; building it afresh");
             self.context.emitter.notice(Some(&self.work.name), true, text);
             (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
@@ -183,7 +183,7 @@ impl Runner<'_> {
         state
     }
 
-    // All steps of a check went well; what it says of itself decides.
+    // All steps of a check succeeded; its result file decides.
     async fn checked(&mut self, space: &mut Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
         let dest = space.root().join("dest");
         let check_result = match check::read(&dest) {
@@ -212,7 +212,7 @@ impl Runner<'_> {
         Ok(StageEnd { state, check_result: Some(check_result), ..end })
     }
 
-    // A step of a check failed; it may have said why before that.
+    // A step of a check failed; it may have reported the reason before that.
     fn failed_check(
         &mut self,
         space: &mut Workspace,
@@ -412,7 +412,7 @@ impl Runner<'_> {
         variables.map(|(_, dir)| dir).filter(|dir| *dir != self.context.store.root())
     }
 
-    // What the step may use of the machine.
+    // The access of the step to the machine.
     fn view(&self, space: &Workspace, env: &BTreeMap<String, String>) -> View {
         let root = space.root();
         let dir = |name: &str| root.join(name);

@@ -10,22 +10,22 @@ use crate::run::log::event::{Class, Failure, StageOutcome, Usage};
 use jiff::civil::Date;
 use std::path::Path;
 
-/// The file of a check's result in which it says how it came out.
-const ACCOUNT: &str = "verdict";
+/// The name of a check's result file.
+const RESULT_FILE: &str = "verdict";
 /// Lines of evidence shown with a failure.
 const EXCERPT: usize = 20;
 
-/// What the check in `dest` says of itself; a check that says nothing has passed.
+/// Reads the result of the check in `dest`; a check without a result file has passed.
 pub fn read(dest: &Path) -> Result<CheckResult, String> {
-    let path = dest.join(ACCOUNT);
+    let path = dest.join(RESULT_FILE);
     match files::lstat(&path).map_err(|error| error.to_string())? {
         None => return Ok(CheckResult::default()),
         Some(meta) if meta.is_file() => {}
-        // A FIFO would never end, and a link that leads nowhere is no pass.
-        Some(_) => return Err(format!("its `{ACCOUNT}` is not a regular file")),
+        // A FIFO would never end, and a dangling link is no pass.
+        Some(_) => return Err(format!("its `{RESULT_FILE}` is not a regular file")),
     }
     let text = fs_err::read_to_string(&path).map_err(|error| error.to_string())?;
-    CheckResult::parse(&text).map_err(|error| format!("its `{ACCOUNT}` file cannot be understood: {error}"))
+    CheckResult::parse(&text).map_err(|error| format!("its `{RESULT_FILE}` file cannot be understood: {error}"))
 }
 
 /// Returns what a published check reported.
@@ -75,7 +75,7 @@ pub fn skipped(why: String) -> StageEnd {
     }
 }
 
-/// What a person needs to act on a check that says `fail`.
+/// Returns the details that a user needs to act on a failed check.
 pub fn failure(name: &str, step: Option<&JobStep>, check_result: &CheckResult) -> Failure {
     let evidence = check_result.evidence.first().cloned().unwrap_or_default();
     Failure {

@@ -29,7 +29,7 @@ pub async fn unpack(
     match context.store.check_source(&key, false) {
         Ok(true) => return Ok(end(StageOutcome::BuiltElsewhere, began)),
         Ok(false) => {}
-        // The run has said so when it began.
+        // The run reported this when it began.
         Err(store::Error::Corrupt { .. }) => {}
         Err(error) => return Err(error.into()),
     }
