@@ -101,7 +101,7 @@ pub fn text(target: &Target, matrix: &Matrix, record: &Record) -> String {
         out += &format!("  {} {}  ({summary})\n", pad(name, 14), pad(value, 12));
     }
     if let Some(proof) = proof(target, record) {
-        out += &format!("\nlast proof ({}, run {}):\n", proof.proven, proof.run);
+        out += &format!("\nlast results ({}, run {}):\n", proof.proven, proof.run);
         for stage in &proof.stages {
             out += &format!("  {} {}\n", pad(&stage.package, 12), outcome(stage));
         }
@@ -137,7 +137,7 @@ pub fn markdown(target: &Target, matrix: &Matrix, record: &Record) -> String {
         out += &format!("| {} | {} | {} |\n", escape(name), escape(value), escape(summary));
     }
     if let Some(proof) = proof(target, record) {
-        out += &format!("\n## Last proof, {}\n\n| | |\n|---|---|\n", escape(&proof.proven));
+        out += &format!("\n## Last results, {}\n\n| | |\n|---|---|\n", escape(&proof.proven));
         for stage in &proof.stages {
             out += &format!("| {} | {} |\n", escape(&stage.package), escape(&outcome(stage)));
         }
