@@ -102,7 +102,7 @@ impl Destination {
 }
 
 fn on_disk(path: &Path, blob: &Blob) -> Result<Presence, Error> {
-    let Some(meta) = files::look_behind(path)? else { return Ok(Presence::Missing) };
+    let Some(meta) = files::stat(path)? else { return Ok(Presence::Missing) };
     let is_same = meta.is_file()
         && meta.len() == blob.bytes
         && super::super::tree::sha256_of(path).is_ok_and(|sha256| sha256 == blob.sha256);
