@@ -141,7 +141,7 @@ fn a_target_that_cannot_be_built() {
     exit 2
     error: target `vax` cannot be built
     cause: nobody has one
-    hint: the last to have it: tool 0.9
+    hint: the last version that supports it: tool 0.9
     "#);
 }
 
