@@ -99,7 +99,11 @@ impl RunModel {
             return fetch(stage, now_ms, share);
         }
         if known.is_empty() {
-            return whole(stage, now_ms, correction, share * jobs / self.running_stages(), jobs);
+            let since = stage.step().map_or(stage.started_ms, |step| Some(step.started_ms)).unwrap_or(now_ms);
+            let running = self.processor_time(since, now_ms).unwrap_or_else(|| {
+                now_ms.saturating_sub(since) as f64 / 1000.0 * share * jobs
+            });
+            return whole(stage, running / self.running_stages(), correction, jobs);
         }
         // The steps that this run has not reached yet, and the rest of the one that it is at.
         let reached = stage.steps.last().and_then(|step| known.iter().position(|last| last.name == step.name));
@@ -120,6 +124,19 @@ impl RunModel {
         rest
     }
 
+    // The processor seconds that the run used since then, as they were sampled; `None` before the first sample.
+    fn processor_time(&self, since: u64, now_ms: u64) -> Option<f64> {
+        let first = self.loads.partition_point(|load| load.at_ms <= since);
+        let mut from = since;
+        let mut used = 0.0;
+        for load in &self.loads[first..] {
+            used += load.cores.max(0.0) * load.at_ms.saturating_sub(from) as f64 / 1000.0;
+            from = load.at_ms;
+        }
+        let last = self.loads[first..].last()?;
+        Some(used + last.cores.max(0.0) * now_ms.saturating_sub(from) as f64 / 1000.0)
+    }
+
     fn running_stages(&self) -> f64 {
         self.stages.values().filter(|stage| stage.is_running()).count().max(1) as f64
     }
@@ -132,12 +149,11 @@ fn fetch(stage: &Stage, now_ms: u64, share: f64) -> Rest {
     Rest { cpu: 0.0, alone: left * share }
 }
 
-// A stage of which only the whole is known; `rate` is the processor time that it is thought to get in a second.
-fn whole(stage: &Stage, now_ms: u64, correction: f64, rate: f64, jobs: f64) -> Rest {
+// A stage of which only the whole is known; `running` is the processor time of the step that runs.
+fn whole(stage: &Stage, running: f64, correction: f64, jobs: f64) -> Rest {
     let all = expected(stage) * correction;
     let used: f64 = stage.steps.iter().map(|step| cpu(&step.usage)).sum();
-    let running = stage.step().map_or(0.0, |step| now_ms.saturating_sub(step.started_ms) as f64 / 1000.0 * rate);
-    let used = if stage.steps.is_empty() { stage.elapsed(now_ms).as_secs_f64() * rate } else { used + running };
+    let used = if stage.is_running() { used + running } else { used };
     // One that takes longer than thought is not over at once: a tenth more.
     let cpu = if stage.is_running() { (all - used).max(used * 0.1) } else { all };
     Rest { cpu, alone: cpu / jobs }
@@ -314,6 +330,26 @@ mod tests {
             before = now;
         }
         assert!(left(&model, 400) >= 40.0);
+    }
+
+    /// Replays a recorded log; returns the error of the estimate, relative to the time that was left, at three moments.
+    fn errors(log: &str) -> [f64; 3] {
+        let events: Vec<Stamped> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let end = events.last().unwrap().at_ms;
+        [0.25, 0.5, 0.75].map(|part| {
+            let now = (end as f64 * part) as u64;
+            let mut model = RunModel::default();
+            events.iter().take_while(|event| event.at_ms <= now).for_each(|event| model.apply(event));
+            let real = (end - now) as f64 / 1000.0;
+            model.time_left(now).unwrap().as_secs_f64() / real - 1.0
+        })
+    }
+
+    // x86_64's defconfig kernel, built for the first time on a machine that did much else.
+    #[test]
+    fn a_recorded_first_build_was_estimated_well() {
+        let found = errors(include_str!("../../tests/fixtures/estimate/x86_64-defconfig-first-build.jsonl"));
+        assert!(found.iter().all(|error| error.abs() < 0.2), "{found:?}");
     }
 
     #[test]
