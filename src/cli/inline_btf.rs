@@ -65,8 +65,10 @@ pub struct Subject {
     #[arg(long, value_name = "READING", value_parser = PossibleValuesParser::new(EmptyRanges::ALL.map(|(word, _)| word)))]
     empty_ranges: Option<String>,
     // The names before; they only name the new one.
-    #[arg(long, hide = true, alias = "with-empty-ranges")]
+    #[arg(long, hide = true)]
     accept_empty_ranges: bool,
+    #[arg(long, hide = true)]
+    with_empty_ranges: bool,
 }
 
 /// The files behind a [`Subject`], open as long as what is read from them is used.
@@ -80,6 +82,9 @@ struct Inputs {
 
 impl Subject {
     fn open(&self) -> Result<Inputs, CliError> {
+        if self.with_empty_ranges {
+            return Err(renamed("--with-empty-ranges", "--empty-ranges accept"));
+        }
         if self.accept_empty_ranges {
             return Err(renamed("--accept-empty-ranges", "--empty-ranges accept"));
         }

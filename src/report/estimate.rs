@@ -99,10 +99,15 @@ impl RunModel {
             return fetch(stage, now_ms, share);
         }
         if known.is_empty() {
-            let since = stage.step().map_or(stage.started_ms, |step| Some(step.started_ms)).unwrap_or(now_ms);
-            let running = self
-                .processor_time(since, now_ms)
-                .unwrap_or_else(|| now_ms.saturating_sub(since) as f64 / 1000.0 * share * jobs);
+            // Between two steps nothing runs; a stage without steps has run from its start.
+            let since = match (stage.step(), stage.steps.is_empty()) {
+                (Some(step), _) => Some(step.started_ms),
+                (None, true) => stage.started_ms,
+                (None, false) => None,
+            };
+            let by_share = |since| now_ms.saturating_sub(since) as f64 / 1000.0 * share * jobs;
+            let running =
+                since.map_or(0.0, |since| self.processor_time(since, now_ms).unwrap_or_else(|| by_share(since)));
             return whole(stage, running / self.running_stages(), correction, jobs);
         }
         // The steps that this run has not reached yet, and the rest of the one that it is at.

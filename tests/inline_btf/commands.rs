@@ -52,6 +52,11 @@ fn generated_checked_and_reported() {
     for words in ["DW_TAG_inlined_subroutine", "every parameter", "most inlined", "those are of full x86-64 kernels"] {
         assert!(text(&output.stdout).contains(words), "{words} is missing in\n{}", text(&output.stdout));
     }
+    // Both count the same sites.
+    let output = crossmill(dir.path()).args(report).arg("--json").output().unwrap();
+    let reported: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["summary"], reported["summary"]);
+    assert!(!json["summary"]["sections"].as_array().unwrap().is_empty(), "{json:#}");
     let output = crossmill(dir.path()).args(report).args(["--function", "constant"]).output().unwrap();
     let listing = text(&output.stdout);
     assert!(listing.contains("constant(number): 1 sites, no copy out of line"), "{listing}");

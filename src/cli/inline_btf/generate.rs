@@ -76,7 +76,7 @@ impl Generate {
         }
         let own = super::check::own(file, &base, &found, &[]);
         let generation = Generation {
-            summary: found.totals(),
+            summary: found.summary().0,
             written,
             verified: &verified,
             own: &own,

@@ -122,6 +122,7 @@ impl Probes {
             with_rust: self.with_rust,
             empty_ranges: self.empty_ranges.clone(),
             accept_empty_ranges: false,
+            with_empty_ranges: false,
         };
         let inputs = subject.open()?;
         let file = inputs.file(&subject.vmlinux)?;

@@ -251,9 +251,8 @@ impl Extraction<'_> {
         (found, functions)
     }
 
-    /// What needs no look at single sites.
-    #[must_use]
-    pub fn totals(&self) -> Summary {
+    // What needs no look at single sites; the other fields are 0.
+    fn totals(&self) -> Summary {
         let merged = &self.merged;
         let Availability { all, partial, lack_one, none } = merged.availability;
         let skipped = Skip::ALL.into_iter().map(|reason| Count {
