@@ -30,8 +30,8 @@ fn names() -> Vec<String> {
     let packages = config.recipes.keys().map(ToString::to_string);
     let targets = config.matrix.targets.keys().map(ToString::to_string);
     // Words of our own too: what several targets may share, what a stage of a plan will do, a kind of finding, a kind
-    // of archive (which package that is, targets.toml says).
-    let own = ["toolchain", "run", "warnings", "module-kit"];
+    // of archive (which package that is, targets.toml says), a module of the kernel.
+    let own = ["toolchain", "run", "warnings", "module-kit", "module"];
     packages.chain(targets).filter(|name| !own.contains(&name.as_str())).collect()
 }
 

@@ -21,6 +21,21 @@ const LAYOUT_BASE: u64 = 0x1000;
 /// a 32-bit DWARF section can be.
 const MOST_UNPACKED: u64 = 4 << 30;
 
+/// Returns `e_machine` and the bytes of an address of the machine that this program is for; `None` for one that is not known.
+#[must_use]
+pub fn own_machine() -> Option<(u16, u8)> {
+    match std::env::consts::ARCH {
+        "x86_64" => Some((elf::EM_X86_64.0, 8)),
+        "x86" => Some((elf::EM_386.0, 4)),
+        "aarch64" => Some((elf::EM_AARCH64.0, 8)),
+        "arm" => Some((elf::EM_ARM.0, 4)),
+        "s390x" => Some((elf::EM_S390.0, 8)),
+        "riscv64" => Some((elf::EM_RISCV.0, 8)),
+        "powerpc64" => Some((elf::EM_PPC64.0, 8)),
+        _ => None,
+    }
+}
+
 /// Why a file cannot be read as ELF.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

@@ -51,7 +51,7 @@ impl Runner<'_> {
         let source = space.root().join("tmp").join(SOURCE);
         let mut command = self.command(space, lock, step, &logs.join("compiler-crash.log"));
         let preprocess = r#"cd "$0" && eval "$1 -E -o '$2'""#;
-        let words = ["sh", "-c", preprocess, &dir, &without_output(&found.command), &source.display().to_string()];
+        let words = ["/bin/sh", "-c", preprocess, &dir, &without_output(&found.command), &source.display().to_string()];
         command.argv = words.map(str::to_owned).into();
         let kept = logs.join(SOURCE);
         if self.try_run(command, &logs.join("compiler-crash.log")).await && fs_err::copy(&source, &kept).is_ok() {

@@ -42,18 +42,9 @@ pub fn read(command: &Probes, format: Format) -> Result<Found, CliError> {
 }
 
 fn image(root: &Path, module: Option<&str>) -> Result<Image, CliError> {
-    let (machine, address_size) = match std::env::consts::ARCH {
-        "x86_64" => (62, 8),
-        "x86" => (3, 4),
-        "aarch64" => (183, 8),
-        "arm" => (40, 4),
-        "s390x" => (22, 8),
-        "riscv64" => (243, 8),
-        "powerpc64" => (21, 8),
-        other => {
-            let message = format!("unsupported: the names of the registers of {other} are not known");
-            return Err(CliError::new(exit::FAILED, Diagnostic::new(message)));
-        }
+    let Some((machine, address_size)) = crate::debuginfo::elf::own_machine() else {
+        let message = format!("unsupported: the names of the registers of {} are not known", std::env::consts::ARCH);
+        return Err(CliError::new(exit::FAILED, Diagnostic::new(message)));
     };
     let path = root.join("proc/kallsyms");
     let text = fs_err::read_to_string(&path).map_err(|error| CliError::usage(error.to_string()))?;
