@@ -194,7 +194,7 @@ fn only_a_key_that_was_named_and_is_valid_counts() {
     assert!(ran.err.contains("is not verified: bad signature"), "{}", ran.err);
     world.write("r/index.json", &index);
     // Signed while the key was valid; expired now.
-    world.write("expired.asc", &key.expiring(1000, 999));
+    world.write("expired.asc", &key.expiring(990, 900));
     let ran = install(&world, &["r", "alpha", "--key", "expired.asc"]);
     assert_eq!(ran.code, Some(4));
     assert!(ran.err.contains("expired on "), "{}", ran.err);

@@ -64,7 +64,8 @@ impl Key {
         String::from_utf8(self.gpg(now(), &["--armor", "--export"], b"")).unwrap()
     }
 
-    /// The public key, which is to end `life` seconds after its creation `age` seconds ago.
+    /// The public key, whose end was set `age` seconds ago to `life` seconds later. That is after its creation by more than a
+    /// second: gpg refuses a second signature of the same one.
     pub fn expiring(&self, age: u64, life: u64) -> String {
         self.gpg(now() - age, &["--quick-set-expire", &self.fingerprint, &format!("seconds={life}")], b"");
         self.armored()
