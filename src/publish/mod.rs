@@ -143,7 +143,7 @@ pub enum Error {
     Occupied {
         /// The place.
         path: PathBuf,
-        /// What is there.
+        /// The digest or size that the destination has.
         why: String,
     },
     /// An archive does not fit the disk.

@@ -192,7 +192,7 @@ fn rsync_publishes_to_its_daemon() {
     let again = json(&publish(&world, &[&dest, "--release", "r", "--json"]).ok());
     assert_eq!(again["uploaded"], serde_json::json!([]));
     world.run(&["install", "module/deep/pub", "alpha", "--key", "key.asc", "--prefix", "p"]).ok();
-    // Without the index, as after an interruption: what is there is compared.
+    // Without the index, as after an interruption: existing files are compared.
     fs_err::remove_file(world.path("module/deep/pub/index.json")).unwrap();
     let done = json(&publish(&world, &[&dest, "--release", "r", "--json"]).ok());
     assert_eq!(done["uploaded"], serde_json::json!([INDEX]));
