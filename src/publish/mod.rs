@@ -143,7 +143,7 @@ pub enum Error {
     Occupied {
         /// The place.
         path: PathBuf,
-        /// The digest or size that the destination has.
+        /// What occupies it, as the end of the sentence.
         why: String,
     },
     /// An archive does not fit the disk.
