@@ -4,7 +4,7 @@ use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::io::{self, BufRead, BufReader, Read};
 
-/// How much is read at once.
+/// Buffer size for reading.
 pub const CHUNK: usize = 64 * 1024;
 
 // xz: The .xz File Format 2.1.1.1; gzip: RFC 1952 2.3.1; zstd: RFC 8878 3.1.1 and 3.1.2.

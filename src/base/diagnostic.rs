@@ -1,4 +1,4 @@
-//! One type for every message to the user: what, where, why, what to do next.
+//! The type of every message to the user: what, where, why, what to do next.
 //!
 //! ```text
 //! error: unknown key `confgure`
@@ -84,13 +84,13 @@ fn floor_char(text: &str, at: usize) -> usize {
 /// A message with its location, its causes and hints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// What is wrong: a lowercase fragment without a full stop.
+    /// Description of the problem: a lowercase fragment without a full stop.
     pub message: String,
     /// Where, if it is in one of the user's files.
     pub at: Option<Box<Location>>,
     /// Why: each line explains the one before it.
     pub causes: Vec<String>,
-    /// What to do next.
+    /// Advice on what to do next.
     pub hints: Vec<String>,
 }
 
@@ -162,7 +162,7 @@ pub trait Diagnose: std::error::Error {
         None
     }
 
-    /// What to do next.
+    /// Advice on what to do next.
     fn hints(&self) -> Vec<String> {
         Vec::new()
     }

@@ -18,7 +18,7 @@ pub struct Key([u8; 32]);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a hash of 64 hexadecimal digits")]
 pub struct NotAHash {
-    /// What was given.
+    /// The rejected text.
     pub text: String,
 }
 

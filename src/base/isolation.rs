@@ -1,4 +1,4 @@
-//! How far the steps of a stage were isolated from the rest of the machine.
+//! Degree of isolation of a stage's steps from the rest of the machine.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ impl Mechanism {
     }
 }
 
-/// How much of the isolation a step has.
+/// Degree of isolation of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
@@ -52,7 +52,7 @@ pub enum State {
 pub struct Isolation {
     /// The level.
     pub state: State,
-    /// What was not available, with the reason.
+    /// Unavailable mechanisms, with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<Mechanism, String>,
 }

@@ -1,4 +1,4 @@
-//! One type for each kind of name, so that they cannot be confused.
+//! A type for each kind of name, so that they cannot be confused.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use std::cmp::Ordering;
@@ -10,7 +10,7 @@ use std::fmt;
     "`{text}` is not a valid name: lowercase letters, digits, `-`, `_`, `.` and `+`, starting with a letter or digit"
 )]
 pub struct BadName {
-    /// What was given.
+    /// The rejected text.
     pub text: String,
 }
 

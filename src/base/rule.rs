@@ -23,7 +23,7 @@ macro_rules! rules {
 }
 pub(crate) use rules;
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -42,7 +42,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One rule of a format. A released code never changes its meaning.
+/// A rule of a format. A released code never changes its meaning.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
     /// `SF012`
@@ -57,7 +57,7 @@ pub struct Rule {
     pub source: &'static str,
 }
 
-/// One violation of a rule.
+/// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The rule.

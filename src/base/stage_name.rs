@@ -9,7 +9,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not the name of a stage: SCOPE/PACKAGE, such as `arm64/gcc`, `host/gmp` or `fetch/linux-7.2`")]
 pub struct BadStageName {
-    /// What was given.
+    /// The rejected text.
     pub text: String,
 }
 

@@ -42,7 +42,7 @@ pub struct Fetch {
     run: RunArgs,
 }
 
-/// How a run is done and what is made of its results.
+/// Options of a run and of its results.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
@@ -55,10 +55,10 @@ pub(super) struct RunArgs {
     json: bool,
 }
 
-/// How a run is done.
+/// Options of a run.
 #[derive(Debug, Args)]
 pub(super) struct Running {
-    /// How many jobs run at a time, over all targets together
+    /// Number of concurrent jobs, over all targets
     #[arg(short, long, value_name = "N", help_heading = "Running")]
     jobs: Option<NonZeroUsize>,
     /// Limit of memory to plan with (8GiB)
@@ -79,7 +79,7 @@ pub(super) struct Running {
     /// Continue with other targets after a failure (the default)
     #[arg(long, help_heading = "Running")]
     keep_going: bool,
-    /// Whether steps see the machine read-only and without network
+    /// Run steps with a read-only view of the machine and without network
     #[arg(long, value_enum, value_name = "MODE", default_value = "auto", help_heading = "Running")]
     isolation: IsolationMode,
     /// Keep the build trees of finished stages

@@ -23,7 +23,7 @@ pub struct Ci {
     service: Service,
     #[command(flatten)]
     select: Select,
-    /// How many jobs at most
+    /// Maximum number of jobs
     #[arg(long, value_name = "N", default_value = "4", conflicts_with = "shard")]
     shards: NonZeroUsize,
     /// Only one of N jobs, as `2/5`

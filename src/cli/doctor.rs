@@ -62,7 +62,7 @@ fn install(host_report: &HostReport) -> Result<(), CliError> {
         start(&update).map_err(failed)?;
     }
     let Err(message) = start(command) else { return Ok(()) };
-    // One package that this distribution lacks, or that another stands in the way of, must not keep the rest away.
+    // A package that this distribution lacks, or that conflicts with another, must not prevent the installation of the rest.
     let of_tools = |word: &&String| host_report.tools.iter().any(|tool| tool.packages.contains(word));
     let (packages, manager): (Vec<_>, Vec<_>) = command.iter().partition(of_tools);
     if packages.len() < 2 {

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 /// resumed by the same command.
 #[derive(Debug, Args)]
 pub struct Install {
-    /// Where the archives are: a directory or a URL
+    /// Origin of the archives: a directory or a URL
     #[arg(value_name = "FROM")]
     from: Option<String>,
     /// Targets by name, alias or triple: arm64, aarch64-linux, …
@@ -59,7 +59,7 @@ pub struct Upgrade {
     /// Only these targets or archives; everything if none is named
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
-    /// Where newer versions are, instead of where each archive came from
+    /// Origin of newer versions, instead of each archive's own
     #[arg(long, value_name = "FROM")]
     from: Option<String>,
     /// Keep the older version, too
@@ -267,7 +267,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
-// What the user may mean by a target. The matrix knows aliases; somebody who only installs may have none.
+// Names that a target may have. The matrix knows aliases; somebody who only installs may have none.
 fn names_of(target: &str) -> Vec<String> {
     let mut names = vec![target.to_owned()];
     if let Ok(session) = PathArgs::default().session()

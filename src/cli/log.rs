@@ -166,7 +166,7 @@ impl Timeline {
     }
 }
 
-// Where a stage's logs can be: its unfinished work first, for that is newer.
+// Directories of a stage's logs: its unfinished work first, which is newer.
 fn stage_dirs(store: &Store, stage: &str) -> Result<Vec<PathBuf>, CliError> {
     let Some(named) = store.recall::<KeyInputs>(stage)? else {
         let names = store.names()?;

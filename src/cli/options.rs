@@ -116,7 +116,7 @@ pub struct PathArgs {
     pub recipes: Vec<PathBuf>,
 }
 
-/// Where sources come from, for the commands that fetch.
+/// Origin of sources, for commands that fetch.
 #[derive(Debug, Clone, Default, Args)]
 pub struct NetworkArgs {
     /// Do not use the network

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 /// Create redistributable archives of tested results
 ///
-/// What is missing is built first; then each target's archive is written with
+/// Missing results are built first; then each target's archive is written with
 /// its SHA-256 beside it. One whose checks fail is not written, nor one that
 /// would not work on another machine. The same result makes the same bytes,
 /// wherever and whenever.
@@ -35,7 +35,7 @@ pub struct Package {
     network: NetworkArgs,
     #[command(flatten)]
     running: Running,
-    /// Where the archives go, instead of the working directory
+    /// Write the archives to this directory instead of the working directory
     #[arg(long, short, value_name = "DIR", default_value = ".", hide_default_value = true, help_heading = "Places")]
     out: PathBuf,
     /// Add the archives to the release in DIR instead: an index, sums, SBOMs, provenance, a page
@@ -50,7 +50,7 @@ pub struct Package {
     /// Write these forms: tar.xz, tar.gz, tar.zst (with `zstd`)
     #[arg(long, value_name = "FORMAT", help_heading = "Archives")]
     format: Vec<Format>,
-    /// What was written, as JSON on stdout
+    /// Print the result as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
     // The kind was a flag once.
@@ -197,7 +197,7 @@ impl Package {
     }
 }
 
-// What the archive holds.
+// Contents of the archive.
 fn tree(
     archive: &Archive,
     wanted: &Wanted,

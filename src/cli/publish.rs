@@ -20,7 +20,7 @@ use std::path::PathBuf;
 /// Archives that DEST has and the release lacks stay listed.
 #[derive(Debug, Args)]
 pub struct Publish {
-    /// Where the release goes
+    /// Destination of the release
     #[arg(value_name = "DEST")]
     destination: String,
     /// The release: the directory of `crossmill package --release`
@@ -35,7 +35,7 @@ pub struct Publish {
     /// Only print what would be uploaded and removed
     #[arg(long)]
     dry_run: bool,
-    /// What was done, as JSON on stdout
+    /// Print the result as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
 }

@@ -67,7 +67,7 @@ struct ResultFile {
     /// The meaning of the figure, for the message: "… % WHAT, … % in the last result of OF"
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     what: String,
-    /// What both results are of, for the message
+    /// Subject of both results, for the message
     #[arg(long, value_name = "TEXT", default_value = "it", hide_default_value = true)]
     of: String,
 }
@@ -78,10 +78,10 @@ struct BootLog {
     /// The result file; its directory gets console.log
     #[arg(long, value_name = "FILE")]
     result: PathBuf,
-    /// What the console printed
+    /// Output of the console
     #[arg(long, value_name = "FILE")]
     console: PathBuf,
-    /// What the emulator printed itself
+    /// Output of the emulator itself
     #[arg(long, value_name = "FILE")]
     emulator_log: PathBuf,
     /// The emulator

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 pub struct RecordCommand {
     /// Names of runs to read (see `crossmill runs`)
     runs: Vec<String>,
-    /// Where matrix.json and matrix.md are, instead of docs/ beside targets.toml
+    /// Directory of matrix.json and matrix.md, instead of docs/ beside targets.toml
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Write nothing; exit with 1 if the files are out of date

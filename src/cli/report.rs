@@ -108,7 +108,7 @@ impl Criterion {
     fn is_met(self, found: &Comparison) -> bool {
         let has = |kind| found.states.iter().any(|change| change.kind == kind);
         match self {
-            // What the later run did not get to may fail as well.
+            // Stages that the later run did not reach may fail as well.
             Self::Regression => has(ChangeKind::Regression) || has(ChangeKind::NotReached),
             Self::Failure => {
                 [ChangeKind::Regression, ChangeKind::NewFailure, ChangeKind::NotReached].into_iter().any(has)

@@ -19,7 +19,7 @@ const EVENTS: &str = "events.jsonl";
 pub struct FoundRun {
     /// Its name; of a log from elsewhere the path.
     pub name: String,
-    /// What happened, and how many lines of the log could not be read.
+    /// Model of the run, and the number of unreadable lines of its log.
     pub log: Salvaged,
 }
 

@@ -16,7 +16,7 @@ pub trait Host {
     /// Returns the program that a shell command of the caller's own environment prints, if it is
     /// one.
     fn locate(&self, command: &str) -> Option<PathBuf>;
-    /// What a command prints (stdout, then stderr), or why it did not run or succeed.
+    /// Output of a command (stdout, then stderr), or why it did not run or succeed.
     fn run(&self, argv: &[String]) -> Result<String, String>;
     /// Whether a C program compiles and links, or the output of the compiler.
     fn compile(&self, source: &str, link: &[String]) -> Result<(), String>;
@@ -24,13 +24,13 @@ pub trait Host {
     fn is_root(&self) -> bool;
 }
 
-/// How one tool was found.
+/// Result of the search for a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum ToolState {
     /// It is there and will do.
     Found {
-        /// Where the program is; `None` for what is compiled.
+        /// Path of the program; `None` for a test program that is compiled.
         path: Option<PathBuf>,
         /// Its version, if it was asked.
         version: Option<String>,
@@ -85,7 +85,7 @@ pub struct HostReport {
     pub tools: Vec<ToolStatus>,
     /// The package manager found on this machine.
     pub manager: Option<String>,
-    /// One command for all that is missing or too old; `None` if nothing is,
+    /// Command that installs everything missing or too old; `None` if nothing is,
     /// or if no known package manager is here.
     pub install: Option<Vec<String>>,
 }
@@ -176,7 +176,7 @@ fn program(path: PathBuf, version_args: &[String], minimum: Option<&Version>, ho
     }
 }
 
-// Where it may be, the best place first.
+// Candidate directories, the best first.
 fn found<'a>(names: &'a [String], locate: Option<&'a str>, host: &'a dyn Host) -> impl Iterator<Item = PathBuf> + 'a {
     let located = locate.into_iter().filter_map(|command| host.locate(command));
     located.chain(names.iter().filter_map(|name| host.find_program(name)))

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// that older results must not be reused.
 pub const STAGE_FORMAT: u32 = 1;
 
-/// One input of a key.
+/// An input of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KeyInput {
     /// The kind of input: ``step `configure`: argument``.

@@ -28,7 +28,7 @@ pub struct Request {
     pub versions: BTreeMap<PackageName, Version>,
     /// The packages whose version or source the user gave, which no target may override.
     pub fixed_versions: Vec<PackageName>,
-    /// Whether the user named the release set.
+    /// Whether the user selected the release set.
     pub set_named: bool,
     /// Sources named on the command line.
     pub sources: BTreeMap<PackageName, SourceSpec>,

@@ -44,7 +44,7 @@ struct Pipe {
     own: AsyncFd<OwnedFd>,
     own_write: OwnedFd,
     total: usize,
-    /// How many [`Token`]s there are. Locked while a byte moves, so that the
+    /// Number of existing [`Token`]s. Locked while a byte moves, so that the
     /// number and the pipe agree whenever it is free.
     held: Mutex<usize>,
 }
@@ -206,7 +206,7 @@ impl Pipe {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One byte out of the pipe, or `WouldBlock`.
+    /// Reads a byte from the pipe, or fails with `WouldBlock`.
     fn take(&self) -> io::Result<u8> {
         let mut held = self.held();
         // There are more bytes than tokens: a step wrote some.

@@ -1,4 +1,4 @@
-//! How often the kernel has killed a process for want of memory, as the control group or the machine counts it.
+//! Number of processes that the kernel killed for lack of memory, from the counters of the control group or the machine.
 
 use std::path::{Path, PathBuf};
 

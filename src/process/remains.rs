@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long killed processes may take to end: writing to a slow disk cannot be interrupted.
+/// Time that killed processes may take to end: writing to a slow disk cannot be interrupted.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Kills what still works in `work` and waits until it has ended. Returns how many there were. It blocks.

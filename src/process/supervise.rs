@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 /// The first argument that makes a crossmill process a supervisor.
 pub const ARGUMENT: &str = "__supervise";
 
-/// How long processes that are just ending may take to do so after the
+/// Time that processes that are already exiting may take to do so after the
 /// command has ended, before they count as stragglers.
 const SETTLE: Duration = Duration::from_millis(100);
 /// The grace of stragglers of a step that was not asked to stop.

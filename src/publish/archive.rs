@@ -33,10 +33,10 @@ pub struct Archive {
     pub tar_file: tempfile::TempPath,
 }
 
-/// One form of an archive.
+/// A compressed form of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveFile {
-    /// Where it is.
+    /// Path of the file.
     pub path: PathBuf,
     /// Its form.
     pub format: Format,

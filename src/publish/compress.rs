@@ -39,7 +39,7 @@ pub fn write(format: Format, tar: &Path, bytes: u64, to: &Path) -> Result<(), Er
     Ok(())
 }
 
-// One block by the single-threaded encoder: blocks lose most, and the multi-threaded one writes others.
+// A single block from the single-threaded encoder: splitting into blocks costs most of the gain, and the multi-threaded encoder's output differs.
 fn xz_stream(bytes: u64) -> Result<Stream, xz2::stream::Error> {
     let dictionary = bytes.next_power_of_two().clamp(SMALLEST_DICTIONARY, LARGEST_DICTIONARY);
     let mut options = LzmaOptions::new_preset(XZ_PRESET)?;

@@ -1,4 +1,4 @@
-//! What a request for archives comes to: which archives, of which stages, under which names.
+//! Resolves a request for archives: which archives, of which stages, under which names.
 
 use super::archive::check_name;
 use crate::base::{Diagnostic, TargetName};
@@ -23,11 +23,11 @@ pub struct Wanted {
     pub prefix: PathBuf,
     /// Its directory below a release; empty for the release's own.
     pub directory: PathBuf,
-    /// What it is made of: one part, or those of all targets of a bundle.
+    /// Its parts: one, or those of all targets of a bundle.
     pub parts: Vec<Part>,
 }
 
-/// What an archive holds of one target.
+/// The part of an archive that belongs to one target.
 #[derive(Debug, Clone)]
 pub struct Part {
     /// The target.
@@ -192,7 +192,7 @@ fn parts(renderer: &Renderer, template: &Placed) -> Result<PathBuf, Diagnostic> 
     Ok(path.into())
 }
 
-/// How a check of an archive ended, without those that passed.
+/// Results of an archive's checks that did not pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// The check.

@@ -16,7 +16,7 @@ use crate::run::Summary;
 use crate::run::log::event::StageOutcome;
 use std::collections::BTreeMap;
 
-/// Where archives come from.
+/// Origin of the archives.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// Targets and recipes.
@@ -25,9 +25,9 @@ pub struct Origin<'a> {
     pub plan: &'a Plan,
     /// The machine.
     pub host: &'a HostFacts,
-    /// What was asked for.
+    /// The requested targets and versions.
     pub request: &'a Request,
-    /// How its stages ended.
+    /// Outcomes of its stages.
     pub summary: &'a Summary,
     /// The name of the run.
     pub run: &'a str,

@@ -57,18 +57,18 @@ pub struct Entry {
     /// The highest glibc symbol version that its programs need.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub glibc: Option<String>,
-    /// How each check of it ended.
+    /// Results of its checks.
     pub checks: BTreeMap<String, Check>,
     /// Its software bill of materials.
     pub sbom: File,
-    /// Where its provenance is. It has times in it, so it is not part of what a rebuild has to meet.
+    /// Path of its provenance, which contains times and is therefore not compared by a rebuild.
     pub provenance: String,
     /// The detached signature over the uncompressed tar.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub signature: Option<String>,
 }
 
-/// How a check ended.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {

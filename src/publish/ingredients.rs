@@ -1,4 +1,4 @@
-//! What a result was built from: every source and patch below its stage in the plan, and the tools of the host.
+//! Ingredients of a result: every source and patch below its stage in the plan, and the tools of the host.
 
 use super::Error;
 use crate::config::Config;
@@ -7,7 +7,7 @@ use crate::plan::graph::SourceSet;
 use crate::plan::{Plan, StageId, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a result was built from.
+/// Everything that a result was built from.
 #[derive(Debug, Clone, Default)]
 pub struct Ingredients {
     /// The sources, in the order in which the plan needs them.
@@ -27,7 +27,7 @@ pub struct Ingredient {
     pub version: String,
     /// Its licence, as an SPDX expression.
     pub license: Option<String>,
-    /// Where it was fetched from.
+    /// URL that it was fetched from.
     pub url: String,
     /// `sha256:…` of a file, `git:…` of a commit, `tree:…` of a directory.
     pub digest: String,
@@ -42,7 +42,7 @@ pub struct StageInputs {
     pub name: String,
     /// Its key.
     pub key: String,
-    /// What the key depends on, in order.
+    /// Inputs of the key, in order.
     pub inputs: Vec<(String, String)>,
 }
 

@@ -26,7 +26,7 @@ use check::Finding;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-/// What can go wrong with a publication.
+/// Errors of packaging, publishing and installing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file operation failed; the error names the path.
@@ -55,15 +55,15 @@ pub enum Error {
     Link {
         /// The member.
         path: PathBuf,
-        /// Where it leads.
+        /// Target of the link.
         target: PathBuf,
-        /// What is wrong with that.
+        /// Why that is refused.
         why: String,
     },
-    /// What the archive would hold does not work elsewhere, or is not the same when it is built again.
+    /// A member of the archive would not work elsewhere, or would differ in a rebuild.
     #[error("{}", findings_text(findings))]
     NotPortable {
-        /// What is wrong, by member.
+        /// Defects, by member.
         findings: Vec<Finding>,
     },
     /// A program of this machine cannot be run.
@@ -79,7 +79,7 @@ pub enum Error {
     Failed {
         /// Its name.
         program: String,
-        /// What it wrote.
+        /// Output of the program.
         why: String,
     },
     /// A key cannot sign.
@@ -95,7 +95,7 @@ pub enum Error {
     Unverified {
         /// The file.
         what: String,
-        /// What is wrong.
+        /// Reason, a lowercase fragment.
         why: String,
     },
     /// A public key that cannot be used.
@@ -127,7 +127,7 @@ pub enum Error {
         target: String,
         /// The kind of archive.
         kind: String,
-        /// What is published instead.
+        /// The version published instead.
         hints: Vec<String>,
     },
     /// Several archives fit equally well.
@@ -143,7 +143,7 @@ pub enum Error {
     Occupied {
         /// The place.
         path: PathBuf,
-        /// What occupies it, as the end of the sentence.
+        /// Its occupant, as the end of the sentence.
         why: String,
     },
     /// An archive does not fit the disk.
@@ -169,12 +169,12 @@ pub enum Error {
     /// An index that cannot be used.
     #[error("the index `{path}` cannot be used: {why}")]
     Index {
-        /// Where it is.
+        /// Path or URL of the document.
         path: String,
-        /// What is wrong.
+        /// Reason, a lowercase fragment.
         why: String,
     },
-    /// What is published already has other bytes.
+    /// A published file has different bytes.
     #[error("`{path}` is published with other bytes: nothing published is ever replaced")]
     Published {
         /// The path below the destination.
@@ -185,7 +185,7 @@ pub enum Error {
     Remote {
         /// Which.
         place: String,
-        /// What it answered.
+        /// Answer of the server.
         why: String,
     },
     /// Not known to this program.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 const BUILD_TYPE: &str = "https://crossmill.dev/build/v1";
 const BUILDER: &str = "https://crossmill.dev/builder/local";
 
-/// One invocation of crossmill.
+/// An invocation of crossmill.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     /// The run's name.

@@ -44,12 +44,12 @@ pub fn is_signature(path: &str) -> bool {
 #[derive(Debug)]
 pub struct Release {
     dir: PathBuf,
-    /// What it has.
+    /// The field's content.
     pub index: Index,
     _lock: std::fs::File,
 }
 
-/// What describes an archive, as text.
+/// Documents that describe an archive, as text.
 #[derive(Debug, Clone)]
 pub struct Described {
     /// CycloneDX.

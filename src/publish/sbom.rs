@@ -7,7 +7,7 @@ use super::archive::Digested;
 use super::ingredients::{Ingredient, Ingredients};
 use serde_json::{Value, json};
 
-/// What the document is about.
+/// Subject of the document.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     /// The archive's name.
@@ -51,7 +51,7 @@ pub fn text(subject: Subject<'_>, from: &Ingredients) -> Result<String, Error> {
     Ok(format!("{text}\n"))
 }
 
-// One package may be in a plan with several sets of patches.
+// A package may be in a plan with several sets of patches.
 fn reference(source: &Ingredient) -> String {
     let patches: Vec<&str> = source.patches.iter().map(|(name, _)| name.as_str()).collect();
     if patches.is_empty() { source.purl() } else { format!("{}#{}", source.purl(), patches.join("+")) }

@@ -1,4 +1,4 @@
-//! What an archive holds: members in the order of their names, with one content for equal files.
+//! Contents of an archive: members in the order of their names, with one content for equal files.
 
 use super::Error;
 use crate::base::Sha256;
@@ -29,7 +29,7 @@ pub enum Member {
     },
     /// A symbolic link.
     Symlink {
-        /// Where it leads, as written.
+        /// Target of the link, as written.
         target: PathBuf,
     },
     /// Another name of a file that is before it in the archive.

@@ -42,7 +42,7 @@ fn comma(at: usize) -> &'static str {
     if at == 0 { "" } else { "," }
 }
 
-// What holds more than single values gets a line for each.
+// Containers of containers get a line for each element.
 fn is_deep(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().any(Value::is_object),

@@ -51,7 +51,7 @@ fn lay(stages: &mut Vec<StageProof>, new: Vec<StageProof>) {
     }
 }
 
-// What only one of them names is no difference: a run of checks alone has no compiler's version, and a
+// A property that only one of them has is no difference: a run of checks alone has no compiler's version, and a
 // setting that was declared since then is, by default, what was done before.
 fn same(old: &Proof, new: &Proof) -> bool {
     agree(&old.versions, &new.versions)

@@ -33,7 +33,7 @@ pub const MARKDOWN: &str = "matrix.md";
 pub struct Record {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// How this file came to be, for whoever opens it.
+    /// Origin of this file, for readers who open it.
     pub generated: String,
     /// Stages that are built once for the machine.
     pub host: Vec<StageProof>,
@@ -83,7 +83,7 @@ pub struct StageProof {
     pub check: bool,
     /// Empty for a package without a source.
     pub version: String,
-    /// How it came out.
+    /// Its state.
     pub state: Outcome,
     /// Why it is not `built` or `pass`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -112,7 +112,7 @@ pub struct StageProof {
     pub bytes: Option<u64>,
 }
 
-/// How a stage came out.
+/// Recorded state of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -138,7 +138,7 @@ pub enum Outcome {
 pub struct Evidence {
     /// The step that failed.
     pub step: String,
-    /// How it ended.
+    /// End of the run.
     pub ended: String,
     /// The first real error lines.
     pub excerpt: Vec<String>,
@@ -158,7 +158,7 @@ pub struct RunFigures {
     pub cores: usize,
     /// Bytes of memory it planned with.
     pub memory: u64,
-    /// Whether it came to its end, however.
+    /// Whether it finished, successfully or not.
     pub ended: bool,
     /// Seconds of wall-clock time.
     pub wall: f64,

@@ -2,7 +2,7 @@
 
 use super::{Outcome, Proof, StageProof};
 
-/// How a target stands.
+/// Overall state of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// `built, checks pass`, `gcc failed`

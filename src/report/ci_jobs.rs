@@ -41,7 +41,7 @@ pub struct Job<'a> {
     pub number: usize,
     /// Of how many.
     pub of: usize,
-    /// What it builds.
+    /// Targets and packages that it builds.
     pub shard: &'a Shard,
     /// Minutes that it is expected to take.
     pub minutes: u64,
@@ -58,7 +58,7 @@ pub fn text(service: Service, jobs: &[Job<'_>], command: &str) -> String {
             return jobs.iter().map(|job| job.shard.targets.join(" ") + "\n").collect();
         }
     };
-    // One line: it becomes the value of an output.
+    // On a single line, because it becomes the value of an output.
     format!("{value}\n")
 }
 

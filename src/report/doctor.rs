@@ -1,4 +1,4 @@
-//! How the host_report of a machine looks.
+//! Text of the report about a machine's tools.
 
 use super::style::{Style, Tone, harmless, pad, pad_left};
 use crate::base::isolation::Isolation;

@@ -74,7 +74,7 @@ impl RunModel {
         for stage in self.stages.values().filter(|stage| stage.has_run()) {
             if stage.info.steps.is_empty() {
                 let used: f64 = stage.steps.iter().map(|step| cpu(&step.usage)).sum();
-                // One that went on in an earlier run's tree used only a part of what it takes.
+                // A stage that was resumed used only a part of its usual time.
                 let whole =
                     stage.phase == StagePhase::Over(StageOutcome::Done) && !stage.steps.iter().any(|step| step.resumed);
                 if whole && used > 0.0 && expected(stage) > 0.0 {
@@ -159,7 +159,7 @@ fn whole(stage: &Stage, running: f64, correction: f64, jobs: f64) -> Rest {
     let all = expected(stage) * correction;
     let used: f64 = stage.steps.iter().map(|step| cpu(&step.usage)).sum();
     let used = if stage.is_running() { used + running } else { used };
-    // One that takes longer than thought is not over at once: a tenth more.
+    // A stage that exceeds its expected time does not end at once: add a tenth.
     let cpu = if stage.is_running() { (all - used).max(used * 0.1) } else { all };
     Rest { cpu, alone: cpu / jobs }
 }
@@ -276,7 +276,7 @@ mod tests {
         // (30 + 200) / (30 + 100) of 100 s for each of two, on two tokens.
         let slow = left(&model, 200);
         assert!((slow - 100.0 * 230.0 / 130.0).abs() < 1.0, "{slow}");
-        // What was resumed used only the rest of its time: the others are expected to take theirs.
+        // Resumed stages used only the rest of their time: the others are expected to take all of theirs.
         model.stages[0].steps[0].resumed = true;
         assert_eq!(left(&model, 200), 100.0);
     }

@@ -6,7 +6,7 @@ use crate::run::states::{SchedulerState, States};
 use serde::Serialize;
 use std::time::Duration;
 
-/// One stage of a plan.
+/// A stage of a plan.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
     /// `arm64/gcc`
@@ -19,7 +19,7 @@ pub struct Row {
     pub state: &'static str,
     /// The key; it is final when `known`.
     pub key: Key,
-    /// Whether every source below it is known.
+    /// Whether the digest of every source that it depends on is known.
     pub known: bool,
     /// Seconds of processor time it is expected to take.
     pub expected_seconds: f64,

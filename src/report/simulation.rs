@@ -9,18 +9,18 @@ use std::time::Duration;
 /// Savings that are listed.
 const SAVINGS: usize = 5;
 
-/// What was simulated: one machine, or the slowest of several with as many cores each.
+/// The simulated machines: one machine, or the slowest of several with as many cores each.
 #[derive(Debug)]
 pub struct Simulation {
     /// The machine, or each of them.
     pub machine: Machine,
-    /// How many machines.
+    /// Number of machines.
     pub nodes: usize,
     /// The stages of the machine that ends last.
     pub tasks: Vec<Task>,
     /// Their schedule.
     pub schedule: Schedule,
-    /// What would shorten it, the best first.
+    /// Changes that would shorten it, the most effective first.
     pub savings: Vec<Saving>,
     /// Processor seconds of all machines together.
     pub cpu: f64,

@@ -20,7 +20,7 @@ pub struct Table {
     pub rows: Vec<(String, Vec<Option<Cell>>)>,
 }
 
-/// One cell.
+/// A cell of the table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
     /// Its text: `done 3m05s`, `= x86_64`.

@@ -148,7 +148,7 @@ fn ended(stage: &Stage, verbose: bool, style: Style) -> Option<String> {
 fn moving(model: &RunModel, now_ms: u64, width: usize, room: usize) -> Vec<Line> {
     let running = model.running();
     let fit = room.saturating_sub(1);
-    // Where not all have room, the last line shows how many are left out.
+    // If not all fit, the last line shows the number of stages left out.
     let named = if running.len() > fit { fit.saturating_sub(1) } else { running.len() };
     let widest = |of: fn(&Stage) -> String| running.iter().map(|stage| of(stage).width()).max().unwrap_or(0);
     let (name, step) = (widest(|stage| stage.info.name.to_string()).min(28), widest(step).min(20));

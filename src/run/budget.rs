@@ -44,7 +44,7 @@ impl TimeBudget {
 pub fn wall_seconds(time: &StageTime, first_step: usize, tokens: f64) -> f64 {
     let tokens = tokens.max(1.0);
     if time.steps.is_empty() {
-        // How much of it is done is not known: whatever is left, it goes on where it stopped.
+        // The completed part is unknown; it continues where it stopped.
         return if first_step > 0 { 0.0 } else { time.cpu.max(0.0) / tokens };
     }
     let wall = |cpu: f64, cores: f64| {
@@ -88,7 +88,7 @@ impl DiskBudget {
         self.work.insert(stage, bytes);
     }
 
-    /// What a stage had of the disk beside its result is removed.
+    /// Releases the disk space that a stage used beside its result.
     pub fn removed(&mut self, stage: StageId) {
         self.work.remove(&stage);
         self.sources.remove(&stage);

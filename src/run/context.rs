@@ -19,10 +19,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch as channel;
 
-/// How often a lock that another process holds is tried.
+/// Interval between attempts to take a lock that another process holds.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// How a run is done.
+/// Options of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Job tokens.
@@ -53,7 +53,7 @@ pub struct Options {
     pub borrowed: Vec<BorrowedToolchain>,
     /// The request, for the log.
     pub choice: super::log::event::Choice,
-    /// Where tools are that steps need and that are not on their PATH, by the tools' names.
+    /// Paths of tools that steps need and that are not on their PATH, by name.
     pub tool_dirs: BTreeMap<String, PathBuf>,
     /// The program that runs the host's compilers. It changes no result, so it is no part of keys.
     pub launcher: Option<CompilerLauncher>,
@@ -95,17 +95,17 @@ pub struct RunContext {
     pub repair: tokio::sync::Mutex<()>,
     /// Measured use.
     pub ledger: memory_pressure::UsageLedger,
-    /// Where events go.
+    /// Sink of the events.
     pub emitter: Emitter,
     /// The isolation of steps; `None` for no isolation.
     pub isolation: Option<Support>,
-    /// How the run is done.
+    /// Options of the run.
     pub options: Options,
-    /// Whether it is asked to end.
+    /// Request to stop.
     pub stop: channel::Receiver<Stop>,
 }
 
-/// How a stage ended.
+/// Outcome of a stage.
 #[derive(Debug)]
 pub struct StageEnd {
     /// The state.
@@ -114,7 +114,7 @@ pub struct StageEnd {
     pub usage: Usage,
     /// The details that a user needs to act.
     pub failure: Option<Failure>,
-    /// Where its result is.
+    /// Path of its result.
     pub result: Option<PathBuf>,
     /// The duration of the whole stage, if all of it ran.
     pub time: Option<StageTime>,
@@ -124,14 +124,14 @@ pub struct StageEnd {
     pub check_result: Option<CheckResult>,
 }
 
-/// How a run ended.
+/// Result of a run.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    /// How each stage ended; stages that nothing wanted are left out.
+    /// Outcome of each stage, without stages that nothing needed.
     pub states: BTreeMap<StageName, StageOutcome>,
     /// Results of the goals, by stage name.
     pub results: BTreeMap<StageName, PathBuf>,
-    /// How the run ended.
+    /// End of the run.
     pub end: RunEnd,
 }
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-/// How a run is done, as the user chose.
+/// Options of a run, as the user chose them.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
     /// Job tokens; the configuration's, or the number of processors, if not given.
@@ -49,7 +49,7 @@ pub struct RunOptions {
 pub struct Finished {
     /// Its name.
     pub run: String,
-    /// How it ended.
+    /// End of the run.
     pub summary: Summary,
     /// Everything that happened, folded as it happened: a full disk does not lose it.
     pub model: RunModel,

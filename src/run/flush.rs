@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug)]
 pub struct Flusher {
     dir: PathBuf,
-    // How many have asked.
+    // Number of requests.
     asked: AtomicU64,
-    // How many of them a flush has served.
+    // Number of requests that a flush has served.
     served: tokio::sync::Mutex<u64>,
 }
 

@@ -46,7 +46,7 @@ pub enum Goal {
     Check,
 }
 
-/// How urgently a run is asked to end.
+/// Urgency of a request to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Stop {
     /// Not at all.
@@ -91,7 +91,7 @@ pub enum Error {
     /// Steps were to be isolated, and the machine cannot do all of it.
     #[error("steps cannot be isolated as required: {found}")]
     NotIsolated {
-        /// What it can do.
+        /// Its limit.
         found: String,
     },
     /// A bundle cannot be imported.
@@ -107,7 +107,7 @@ pub enum Error {
     TimeBudget {
         /// The stage that takes the least time of those that could start.
         stage: String,
-        /// What it takes.
+        /// Its requirement.
         expected: String,
         /// The budget.
         total: String,
@@ -117,7 +117,7 @@ pub enum Error {
     DiskBudget {
         /// The stage.
         stage: String,
-        /// What it and its source take.
+        /// Disk space for it and its source.
         needed: String,
         /// The budget.
         total: String,

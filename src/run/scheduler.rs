@@ -41,7 +41,7 @@ async fn until(deadline: Option<std::time::Instant>) {
     }
 }
 
-/// How many downloads go on at a time.
+/// Number of concurrent downloads.
 const DOWNLOADS: usize = 4;
 
 /// A run.
@@ -65,7 +65,7 @@ fn can_not_execute(store: &Store) -> bool {
     found.is_ok_and(|found| found.flags().contains(nix::sys::statvfs::FsFlags::ST_NOEXEC))
 }
 
-// What steps can be isolated with, found only when one is going to run.
+// Available isolation, examined only before a step runs.
 fn isolation(
     plan: &Plan,
     states: &States,
@@ -458,7 +458,7 @@ impl Scheduler {
         self.ended.insert(id, state);
     }
 
-    // What a check said when it ran is held against what is expected of it today.
+    // The result of a check, from whenever it ran, is compared with what is expected of it today.
     fn recall(&mut self, id: StageId) {
         let stage = self.plan.stage(id);
         let Some(expect) = &stage.expect else { return };

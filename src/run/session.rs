@@ -17,7 +17,7 @@ use crate::store::Store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where a session's files are, as the user named them.
+/// Locations of a session's files, as the user named them.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
     /// The store; otherwise the configuration's, otherwise the cache directory's.

@@ -30,7 +30,7 @@ pub struct Shard {
 pub struct Part {
     /// From 1.
     pub number: usize,
-    /// How many there are.
+    /// Number of shards.
     pub of: NonZeroUsize,
 }
 

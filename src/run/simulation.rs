@@ -8,7 +8,7 @@ pub mod tasks;
 
 use std::cmp::Ordering;
 
-/// How fast a step works through its processor time with a number of job tokens.
+/// Speed of a step, in processor seconds a second, by its number of job tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Width {
     /// As fast as there are tokens: its width was never measured.
@@ -59,7 +59,7 @@ pub struct Step {
     pub name: String,
     /// Seconds of processor time.
     pub cpu: f64,
-    /// How many processors it can use.
+    /// Number of processors that it can use.
     pub width: Width,
 }
 

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-/// How long the commands of all checks of one source may take.
+/// Time limit for the commands of all checks of a source.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns the stages that ask something of the tree that `unpack` makes.

@@ -36,7 +36,7 @@ pub enum SchedulerState {
     Blocked,
 }
 
-/// What a stage waits for before it starts.
+/// Stages that must finish before a stage starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// A connection.
@@ -73,7 +73,7 @@ impl States {
         for goal in &plan.goals {
             wanted[goal.0 as usize] = true;
         }
-        // What needs a stage comes after it, so from the back every wish is known in time.
+        // Dependents come after their dependencies, so a pass from the back knows all of them in time.
         for id in plan.ids().rev().filter(|id| id.0 < count as u32) {
             let at = id.0 as usize;
             if !wanted[at] {

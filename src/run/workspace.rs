@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How far a stage came.
+/// Progress of a stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps that ended well, in order.
@@ -44,12 +44,12 @@ fn boot() -> io::Result<String> {
     Ok(fs_err::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
-/// Where a stage begins.
+/// Starting point of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Begin {
     /// The first step to run.
     pub step: usize,
-    /// Whether its build tree is one that an earlier run left.
+    /// Whether its build tree is left from an earlier run.
     pub resumed: bool,
     /// Whether the destination is emptied first.
     pub empty_dest: bool,

@@ -61,7 +61,7 @@ pub enum Error {
     HostDead {
         /// Host and port.
         host: String,
-        /// What happened then.
+        /// The error of that attempt.
         why: String,
     },
     /// The connection is open and nothing arrives.
@@ -127,7 +127,7 @@ pub enum Error {
         url: String,
         /// By the recipe.
         want: Sha256,
-        /// What arrived.
+        /// Digest or size of the received data.
         got: Sha256,
     },
     /// The file is not the one whose signature was verified before. Nothing of it is kept.
@@ -137,7 +137,7 @@ pub enum Error {
         url: String,
         /// The recorded digest.
         want: Sha256,
-        /// What arrived.
+        /// Digest or size of the received data.
         got: Sha256,
         /// The record.
         record: PathBuf,
@@ -239,7 +239,7 @@ pub enum Error {
     Submodules {
         /// The repository.
         url: String,
-        /// Where they belong.
+        /// Destination directory.
         paths: Vec<String>,
     },
     /// The path that the user gave is neither a file nor a directory.

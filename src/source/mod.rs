@@ -45,7 +45,7 @@ pub struct Options {
     pub debian_mirror: Option<String>,
     /// apt's configuration: `/etc/apt`.
     pub apt_dir: PathBuf,
-    /// How often a server's passing trouble is tried again.
+    /// Number of retries after a temporary failure of a server.
     pub retries: u32,
     /// The first pause before that; each further one is twice as long.
     pub backoff: Duration,
@@ -100,7 +100,7 @@ pub struct Fetched {
     pub digest: String,
     /// The candidate's label.
     pub source: String,
-    /// Whether it was here before.
+    /// Whether it was in the cache already.
     pub from_cache: bool,
     /// Bytes that came over the network now.
     pub bytes: u64,

@@ -60,7 +60,7 @@ impl<'a> Tree<'a> {
         self.limit = Some((declared.saturating_mul(2).saturating_add(ROOM), declared));
     }
 
-    /// Whether the run was stopped.
+    /// Whether the run was interrupted.
     pub(super) fn check_cancel(&self) -> Result<(), Error> {
         if self.cancel.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }
@@ -259,7 +259,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// Where a path leads.
+/// Resolved location of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Followed {
     /// To this one, which is no link and passes none.

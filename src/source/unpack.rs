@@ -243,7 +243,7 @@ struct Pipe<'a> {
     receiver: Receiver<Message>,
     piece: io::Cursor<Vec<u8>>,
     ended: bool,
-    /// How many zero bytes the stream ends in so far.
+    /// Number of zero bytes at the end of the stream so far.
     zeros: usize,
     report: &'a dyn Fn(),
 }

@@ -1,4 +1,4 @@
-//! One lock for each key, so that two runs on one store wait for each other
+//! A lock for each key, so that two runs on one store wait for each other
 //! only where they would build the same thing.
 
 use super::{Error, Store};

@@ -72,7 +72,7 @@ impl CheckInline {
     }
 }
 
-/// What the kernel's own build wrote, compared with the sites.
+/// Inline BTF from the kernel's own build, compared with the sites.
 pub fn own<'l>(
     file: &'l File<'_>,
     base: &Btf<'l>,

@@ -36,7 +36,7 @@ pub struct Probes {
     /// Take the inline BTF and the symbols of the running kernel
     #[arg(long)]
     running: bool,
-    // Where /proc and /sys are, for tests.
+    // Root of /proc and /sys, for tests.
     #[arg(long, value_name = "DIR", hide = true, default_value = "/", requires = "running")]
     running_root: PathBuf,
     /// The name of the module that FILE is; with `--running`, probe this module instead of the kernel
@@ -241,7 +241,7 @@ fn unique(names: &[String]) -> Vec<&String> {
     names.iter().filter(|name| seen.insert(name.as_str())).collect()
 }
 
-// Whether definitions of a format can be used there at all.
+// Whether the format can express probes at that location at all.
 fn accepts(image: &Image, format: Format, path: &str) -> Result<(), CliError> {
     if !image.knows_registers() {
         let message = format!("unsupported: the names of the registers of machine {} are not known", image.machine());

@@ -17,7 +17,7 @@ pub struct Report {
     /// Every site of one function: where it is, who calls, and where its parameters are
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
-    /// How many functions the lists show
+    /// Number of functions shown in lists
     #[arg(long, value_name = "N", default_value_t = 15)]
     top: usize,
     /// As JSON, with every function

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a program may take: pahole takes minutes for a large kernel.
+/// Time limit of a program: pahole takes minutes for a large kernel.
 pub const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Returns the variables of this process.

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 /// Remove the results and source trees that no recent run used
 ///
-/// What a kept result was built with is kept too. Nothing is removed while a run uses the store.
+/// The dependencies of a kept result are kept too. Nothing is removed while a run uses the store.
 #[derive(Debug, Args)]
 pub(super) struct Gc {
     /// Keep what runs of the last N days used

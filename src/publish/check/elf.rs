@@ -1,4 +1,4 @@
-//! What a program or shared library needs of the machine that it runs on: the versions of glibc's symbols in
+//! Requirements of a program or shared library on the machine that runs it: the versions of glibc's symbols in
 //! `.gnu.version_r` (System V ABI, "Symbol Versioning" of the LSB core specification 10.7), and the entries of `.dynamic`.
 
 use crate::config::archive::Glibc;
@@ -6,14 +6,14 @@ use object::elf::{DT_NEEDED, DT_RPATH, DT_RUNPATH, FileHeader32, FileHeader64};
 use object::read::elf::{Dyn as _, FileHeader};
 use object::{Endianness, StringTable};
 
-/// What one file needs.
+/// Requirements of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The highest version of glibc's symbols.
     pub glibc: Option<Glibc>,
     /// Shared libraries.
     pub libraries: Vec<String>,
-    /// Where it searches for them first.
+    /// Directories searched first (RUNPATH).
     pub search_path: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What an archive may not hold: paths of the machine that built it, times of day in static libraries, programs that need
+//! Refuses archives that contain paths of the machine that built it, times of day in static libraries, programs that need
 //! more of a machine than the archive promises.
 
 mod elf;
@@ -13,7 +13,7 @@ use memchr::memmem::Finder;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What a check found of an archive that passed it.
+/// Facts established about an archive that passed the check.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Portability {
     /// The highest glibc symbol version that any of its programs needs.
@@ -26,12 +26,12 @@ pub struct Portability {
     pub objects: usize,
 }
 
-/// What is wrong with a member.
+/// A defect of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The member.
     pub path: PathBuf,
-    /// What is wrong.
+    /// Description of the defect.
     pub what: String,
 }
 

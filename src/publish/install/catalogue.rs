@@ -1,4 +1,4 @@
-//! What an origin has to install, from a document whose signature was verified.
+//! Archives that an origin offers, from a document whose signature was verified.
 
 use super::super::Error;
 use super::super::archive::Digested;

@@ -22,10 +22,10 @@ use std::sync::atomic::AtomicBool;
 const INDEX: &str = index::FILE;
 /// kernel.org's clear-signed list of sums.
 const SUMS: &str = "sha256sums.asc";
-/// What an archive whose index does not give the size may unpack to, by its compressed bytes; xz of a toolchain is a ninth.
+/// Limit of the unpacked size for an archive whose index does not give one, as a multiple of its compressed size; xz compresses a toolchain to a ninth.
 const MOST_GROWTH: u64 = 40;
 
-/// How an installation ended.
+/// Result of an installation.
 #[derive(Debug, Clone)]
 pub struct Installed {
     /// The record in the prefix.
@@ -34,16 +34,16 @@ pub struct Installed {
     pub existed: bool,
 }
 
-/// What an archive is installed from and with.
+/// Settings of an installation.
 #[derive(Debug)]
 pub struct Installation<'a> {
-    /// Where archives come from.
+    /// Origin of the archives.
     pub origin: &'a Origin,
     /// Downloads.
     pub fetcher: &'a Fetcher,
     /// The key that signed the index.
     pub signed_by: Option<&'a str>,
-    /// Where they go.
+    /// Prefix that they are installed in.
     pub prefix: &'a Prefix,
 }
 

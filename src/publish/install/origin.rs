@@ -1,4 +1,4 @@
-//! Where archives are installed from: a release, or a directory in the shape of kernel.org's.
+//! Origin of installed archives: a release, or a directory in the shape of kernel.org's.
 
 use super::super::Error;
 use super::super::index::is_inside;

@@ -39,7 +39,7 @@ pub struct Record {
     pub targets: Vec<String>,
     /// Its directory below the prefix.
     pub prefix: PathBuf,
-    /// Where it came from.
+    /// URL or directory that it was installed from.
     pub from: String,
     /// The digest of the file that was unpacked.
     pub sha256: Sha256,

@@ -23,7 +23,7 @@ const SCHEMA: u32 = 1;
 pub struct Trust {
     /// The key that signatures are verified with.
     pub key: PublicKey,
-    // Where it is kept once it has verified something.
+    // Path of the stored key, once it has verified something.
     keep: Option<(PathBuf, String)>,
 }
 

@@ -17,7 +17,7 @@ pub struct Blob {
     pub is_fixed: bool,
 }
 
-/// What a destination has of a blob.
+/// State of a blob at the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     /// Nothing.

@@ -1,4 +1,4 @@
-//! Where a release is published: a directory, a bucket, a server that takes PUT, a directory behind rsync.
+//! Destinations of a release: a directory, a bucket, a server that takes PUT, a directory behind rsync.
 
 use super::super::Error;
 use super::blob::{Blob, Presence, Text, published};

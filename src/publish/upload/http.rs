@@ -48,7 +48,7 @@ impl Server {
             .user_agent(concat!("crossmill/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(STALL)
-            // What was uploaded to another place is not where it was looked for.
+            // A redirected upload would not be found at the URL that was examined.
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| unusable(error.to_string()))?;

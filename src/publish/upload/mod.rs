@@ -18,16 +18,16 @@ use destination::Destination;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What is published, and by which rules.
+/// A publication and its rules.
 #[derive(Debug)]
 pub struct Publication<'a> {
     /// The release's directory.
     pub release: &'a Path,
     /// Its index.
     pub index: &'a Index,
-    /// Where it goes.
+    /// Its destination.
     pub destination: &'a Destination,
-    /// How many versions of each archive stay; all if not given.
+    /// Number of versions of each archive to keep; all if not given.
     pub keep: Option<usize>,
     /// The key for an index that is not the release's own.
     pub signer: Option<&'a Signer>,
@@ -35,7 +35,7 @@ pub struct Publication<'a> {
     pub dry_run: bool,
 }
 
-/// What a publication did, or would do.
+/// Summary of a publication, or of what it would upload and remove.
 #[derive(Debug, Default, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Published {
     /// Paths that were uploaded, in order.

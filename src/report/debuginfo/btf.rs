@@ -4,7 +4,7 @@ use super::btf_loc::{old_place, place};
 use crate::debuginfo::btf::{Btf, Kind, Type};
 use std::io::{self, Write};
 
-/// How much is gathered before it is written.
+/// Size of the output buffer.
 const CHUNK: usize = 1 << 16;
 
 /// The file's own types as lines.

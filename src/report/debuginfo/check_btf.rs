@@ -152,7 +152,7 @@ pub fn rules_text(rules: &[&Rule]) -> String {
     rules.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
-/// One line a rule.
+/// Returns a line for each rule.
 #[must_use]
 pub fn rules_list(rules: &[&Rule]) -> String {
     rules.iter().map(|rule| format!("{}  {:7}  {}\n", rule.code, rule.severity.to_string(), rule.title)).collect()

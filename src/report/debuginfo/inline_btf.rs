@@ -1,4 +1,4 @@
-//! How inline BTF looks: what was generated, its verification, what
+//! Reports about inline BTF: generation, verification, what
 //! tracing can see, and the sites of one function.
 
 mod generation;
@@ -64,7 +64,7 @@ impl Lines {
     }
 }
 
-// What happened to every DW_TAG_inlined_subroutine.
+// Outcome of every DW_TAG_inlined_subroutine.
 fn account_for(summary: &Summary) -> Lines {
     let mut lines = Lines::default();
     lines.count("DW_TAG_inlined_subroutine", summary.inlined_subroutines, "");

@@ -142,7 +142,7 @@ fn a_run_killed_at_any_point_has_a_report_in_every_form() {
     }
     let page = render(&events[..20], Format::Html);
     assert!(page.contains("the run has not ended, or was killed"));
-    // What did not run is no success.
+    // A check that did not run is not a success.
     let junit = render(&events[..20], Format::Junit);
     assert!(junit.contains("type=\"not-run\""), "{junit}");
     let kcidb: Value = serde_json::from_str(&render(&events[..20], Format::Kcidb)).unwrap();
@@ -290,7 +290,7 @@ fn a_target_whose_checks_were_all_skipped_is_skipped() {
     }
     let text = render(&events, Format::Ktap);
     assert!(text.contains("\nok 2 i386 # SKIP every check was skipped\n"), "{text}");
-    // What the checks are of was not built after all.
+    // The package that the checks examine was not built after all.
     let text = render(&with(events, "i386/linux", StageOutcome::Interrupted), Format::Ktap);
     assert!(text.contains("\nnot ok 2 i386\n"), "{text}");
 }

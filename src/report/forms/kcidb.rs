@@ -96,7 +96,7 @@ fn checkout_of(report: &Report<'_>, kernel: &Stage, id: &str) -> Value {
     checkout
 }
 
-// What builds and tests have in common.
+// Fields that builds and tests share.
 fn common(report: &Report<'_>, stage: &Stage) -> Value {
     let mut object = json!({
         "id": stage_id(report, stage), "origin": ORIGIN, "status": status(stage), "misc": misc(stage),

@@ -44,7 +44,7 @@ pub enum Format {
 pub struct Report<'a> {
     /// The run's name; an event log without a first line has none.
     pub name: &'a str,
-    /// What happened.
+    /// Model of the run.
     pub model: &'a RunModel,
     /// Lines of the event log that could not be read.
     pub skipped_lines: usize,
@@ -90,7 +90,7 @@ impl Report<'_> {
         self.model.stages.values().any(|stage| kcidb::is_kernel(self, stage))
     }
 
-    // What the run came to, in a word.
+    // Result of the run as a single word.
     fn end(&self) -> &'static str {
         match &self.model.totals {
             Some(totals) => totals.end.as_str(),
@@ -112,7 +112,7 @@ impl Report<'_> {
         }
     }
 
-    // What the reader must know of the log itself.
+    // Defects of the log itself.
     fn remark(&self) -> Option<String> {
         let lines = if self.skipped_lines == 1 { "1 line".to_owned() } else { format!("{} lines", self.skipped_lines) };
         match (&self.model.totals, self.skipped_lines) {

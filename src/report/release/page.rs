@@ -128,7 +128,7 @@ fn checks(entry: &Entry) -> Markup {
     }
 }
 
-// What a person looks for: the triple, otherwise the target.
+// Users search by triple; the target's name is the fallback.
 fn subject(entry: &Entry) -> String {
     let names = if entry.triples.is_empty() { &entry.targets } else { &entry.triples };
     match names.as_slice() {

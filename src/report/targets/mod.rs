@@ -46,7 +46,7 @@ fn last_proof(record: &Record, target: &Target) -> String {
     standing.map_or_else(String::new, |standing| format!("{} {}", standing.day, standing.state))
 }
 
-// What is expected of checks, where that is not that they pass.
+// Expected results of checks that are not expected to pass.
 fn expectations(target: &Target) -> String {
     let words = target.expect.iter().filter(|(_, word)| **word != crate::config::expect::Expected::Pass);
     let words = words.map(|(check, word)| format!("{check} {word}"));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
 
 const TOP: f64 = 30.0;
-/// One lane: a line of text, the bar, a gap.
+/// Height of a lane: a line of text, the bar, a gap.
 const LANE: f64 = 40.0;
 /// A lane of short bars with their name behind them.
 const SLIM_LANE: f64 = 22.0;
@@ -26,7 +26,7 @@ const LETTER: f64 = 6.6;
 struct Band<'a> {
     row: &'a str,
     lanes: Vec<Vec<&'a Stage>>,
-    /// Whether it only brings sources: many short stages, a lane for each package.
+    /// Whether it only fetches and unpacks sources: many short stages, a lane for each package.
     slim: bool,
 }
 

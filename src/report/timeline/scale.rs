@@ -8,7 +8,7 @@ pub(super) const LEFT: f64 = 120.0;
 /// Room for the name of a stage that ends last.
 pub(super) const RIGHT: f64 = 64.0;
 
-/// Where a time is.
+/// Horizontal position of a time.
 #[derive(Clone, Copy)]
 pub(super) struct Scale {
     pub(super) whole_ms: f64,

@@ -12,7 +12,7 @@ const MEMORY: f64 = 62.0;
 /// Above the area of each.
 const SPACE: f64 = 16.0;
 
-/// What both take together.
+/// Combined height of both.
 pub(super) fn height(model: &RunModel) -> f64 {
     CPU + if peak_kib(model) > 0 { MEMORY } else { 0.0 }
 }

@@ -29,9 +29,9 @@ pub struct Boot<'a> {
     pub limit: u64,
     /// The most bytes of console that are kept; one that is as long was cut off.
     pub log_bytes: u64,
-    /// What the console printed.
+    /// Output of the console.
     pub raw: &'a [u8],
-    /// What the emulator printed itself.
+    /// Output of the emulator itself.
     pub emulator_log: &'a str,
     /// The emulator's exit code; 124 after the time limit.
     pub ended: i32,
@@ -113,7 +113,7 @@ impl Console<'_> {
         self.text.contains(text)
     }
 
-    // What init reported as `crossmill: WORD …`.
+    // Reports of init, `crossmill: WORD …`.
     fn reported(&self, word: &str) -> Option<&str> {
         let lead = format!("crossmill: {word} ");
         self.lines.iter().find_map(|line| line.strip_prefix(lead.as_str()))

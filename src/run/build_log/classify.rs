@@ -1,4 +1,4 @@
-//! Whether one line of a log is an error, how sure that is, and of what class.
+//! Classifies a line of a log: error or not, its class, and how certain that is.
 
 use super::starts_with_word;
 use serde::{Deserialize, Serialize};
@@ -91,7 +91,7 @@ impl Class {
     }
 }
 
-/// How sure it is that a line is the cause; the surest decides.
+/// Certainty that a line is the cause; the most certain line decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sure {
     /// make's own `*** [x.o] Error 1`, which follows from something else.
@@ -237,7 +237,7 @@ fn is_make(line: &str) -> bool {
 fn make(line: &str) -> Option<Class> {
     let (_, message) = line.split_once("*** ").filter(|_| is_make(line) || line.contains(": *** "))?;
     if message.starts_with('[') {
-        // What follows from another error, but for the signals that say it all.
+        // Consequences of another error, except for signals, which are conclusive.
         let crashed = ["Segmentation fault", "Aborted", "Illegal instruction", "Bus error"];
         return crashed.iter().any(|signal| line.contains(signal)).then_some(Class::Other);
     }

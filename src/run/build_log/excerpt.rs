@@ -12,7 +12,7 @@ const SHOWN: usize = 400;
 const BEFORE: usize = 2;
 /// Lines shown after an error: the source line, its marks, a note.
 const AFTER: usize = 4;
-/// How near before `Error 1 (ignored)` an error is taken for the one ignored.
+/// Number of lines before `Error 1 (ignored)` in which an error is taken for the ignored one.
 const NEAR: u64 = 30;
 /// Lines of the end that are shown when nothing looks like an error.
 const TAIL: usize = 20;
@@ -124,7 +124,7 @@ impl Scanner {
         let Some((degree, left)) = self.after else {
             return keep(&mut self.before, line, BEFORE);
         };
-        // What belongs to an error is indented, quoted source, a note, or a line of its own story.
+        // Lines that belong to an error are indented, quoted source, notes, or its include chain.
         let belongs = line.starts_with([' ', '|', '\t']) || line.contains("note: ") || left > 1;
         let other = line.is_empty() || super::activity(line).is_some() || line.starts_with("make");
         let found = &mut self.found[degree];

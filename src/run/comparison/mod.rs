@@ -17,13 +17,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Subject {
     /// The run's name.
     pub name: String,
-    /// What happened in it.
+    /// Model of the run.
     pub model: RunModel,
     /// Bytes of the results, by stage.
     pub sizes: BTreeMap<StageName, u64>,
 }
 
-/// How a stage's state changed.
+/// Change of a stage's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
     /// It did not fail before and fails now.

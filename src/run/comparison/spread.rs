@@ -1,4 +1,4 @@
-//! How much times and sizes of stages usually vary between runs.
+//! Usual variation of the stages' times and sizes between runs.
 //!
 //! A value is compared as the logarithm of its ratio to the median of its stage and version. The spread is the median
 //! of the absolute deviations, which one disturbed run does not move. A stage with few samples borrows the spread of
@@ -45,7 +45,7 @@ pub fn cpu(stage: &Stage) -> Option<f64> {
     (whole && seconds >= LEAST_SECONDS).then_some(seconds)
 }
 
-/// Whether a difference is larger than the usual one.
+/// Returns whether a difference is larger than usual.
 #[must_use]
 pub fn is_beyond(difference: &Difference, usual: f64) -> bool {
     let ratio = (difference.after / difference.before).ln().abs();

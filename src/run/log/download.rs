@@ -9,7 +9,7 @@ pub struct Download {
     pub total: Option<u64>,
     /// Bytes a second over the last few seconds.
     pub rate: f64,
-    /// Where the rate was last taken from: time and bytes.
+    /// Last sample for the rate: time and bytes.
     mark: (u64, u64),
 }
 

@@ -32,7 +32,7 @@ pub enum Kind {
     Check,
 }
 
-/// How a stage ended.
+/// Outcome of a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
 pub enum StageOutcome {
@@ -108,7 +108,7 @@ impl StageOutcome {
     }
 }
 
-/// How a run ended.
+/// End of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunEnd {
@@ -260,7 +260,7 @@ pub enum Event {
         step: String,
         /// The log file.
         log: String,
-        /// Whether it goes on in the build tree of an earlier, politely stopped run.
+        /// Whether it was resumed in the build tree of an earlier run that was stopped gracefully.
         resumed: bool,
     },
     /// The current activity of a running step, at most a few times a second (`gcc/tree-vrp.cc`).
@@ -269,7 +269,7 @@ pub enum Event {
         stage: StageName,
         /// What.
         what: String,
-        /// How many pieces of work its log has reported so far; older logs lack it.
+        /// Number of work items that its log has reported so far; older logs lack it.
         #[serde(default)]
         done: u64,
     },
@@ -315,7 +315,7 @@ pub enum Event {
         /// Bytes that came over the network.
         bytes: u64,
     },
-    /// How busy the steps keep the machine, every few seconds while any runs.
+    /// Load of the machine by the steps, sampled every few seconds while any runs.
     Load {
         /// Processor cores the steps kept busy on average since the last of these events.
         cores: f64,
@@ -343,7 +343,7 @@ pub enum Event {
         usage: Usage,
         /// For a failure: the cause from the log and the next steps.
         failure: Option<Failure>,
-        /// Where the result is.
+        /// Path of the result.
         result: Option<String>,
         /// For a check: its result; files are absolute paths.
         #[serde(default)]
@@ -362,7 +362,7 @@ pub enum Event {
         busy_cpu: f64,
         /// The largest sum of memory seen in use by steps, KiB; 0 when not measured.
         peak_kib: u64,
-        /// How the run ended. Logs of before this field have the exit code instead.
+        /// End of the run. Older logs have the exit code instead.
         #[serde(alias = "exit", deserialize_with = "run_end")]
         end: RunEnd,
     },
@@ -373,7 +373,7 @@ pub enum Event {
 pub struct Failure {
     /// The step that failed.
     pub step: String,
-    /// How it ended: `exit code 2`, `killed by signal 9`, `time limit of 45m`.
+    /// End of the step: `exit code 2`, `killed by signal 9`, `time limit of 45m`.
     pub ended: String,
     /// Why, as far as the exit status, the machine and the log show; older logs lack it.
     #[serde(default)]

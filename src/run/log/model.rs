@@ -54,7 +54,7 @@ pub struct Run {
 pub struct Stage {
     /// Its announcement.
     pub info: StageInfo,
-    /// Where it is in its life.
+    /// Phase of the stage.
     pub phase: StagePhase,
     /// When it began.
     pub started_ms: Option<u64>,
@@ -74,13 +74,13 @@ pub struct Stage {
     pub usage: Usage,
     /// Details of its failure.
     pub failure: Option<Failure>,
-    /// Where the result is.
+    /// Path of the result.
     pub result: Option<String>,
     /// For a check: its result.
     pub check_result: Option<CheckResult>,
 }
 
-/// Where a stage is in its life.
+/// Phase of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StagePhase {
     /// Not begun.
@@ -116,7 +116,7 @@ pub struct Step {
     pub name: String,
     /// Its log.
     pub log: String,
-    /// Whether it goes on in the tree of an earlier run.
+    /// Whether it was resumed in the tree of an earlier run.
     pub resumed: bool,
     /// When it began.
     pub started_ms: u64,
@@ -159,7 +159,7 @@ pub struct Notice {
     pub text: String,
 }
 
-/// How busy the machine was at a time.
+/// Sample of the machine's load.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Load {
     /// When.
@@ -185,11 +185,11 @@ pub struct Totals {
     pub busy_cpu: f64,
     /// Peak memory of all steps together, KiB; 0 when not measured.
     pub peak_kib: u64,
-    /// How it ended.
+    /// Its outcome.
     pub end: RunEnd,
 }
 
-/// How many stages are in which state.
+/// Number of stages in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// All stages.

@@ -1,4 +1,4 @@
-//! What the outcome of a stage means for the code that it builds or checks: the distinction that test result formats make.
+//! Meaning of a stage's outcome for the code that it builds or checks: the distinction that test result formats make.
 
 use super::model::{Stage, StagePhase};
 use crate::run::log::event::{Kind, StageOutcome};

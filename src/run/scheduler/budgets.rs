@@ -20,7 +20,7 @@ pub(super) struct Budgets {
     pub(super) time: Option<TimeBudget>,
     disk: Option<DiskBudget>,
     forecasts: Vec<StageTime>,
-    // Whether the time is what ended the run.
+    // Whether the time budget ended the run.
     pub(super) out_of_time: bool,
     started: bool,
     announced: BTreeSet<StageId>,

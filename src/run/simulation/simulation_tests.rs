@@ -61,7 +61,7 @@ fn the_critical_path_and_what_shortens_it() {
     let found = savings(&tasks, on(4), &schedule);
     assert_eq!((found[0].package.as_str(), found[0].step.as_str(), found[0].parallel), ("gcc", "configure", true));
     assert!((found[0].seconds - 15.0).abs() < 1.0, "{found:?}");
-    // What is not on the path shortens nothing.
+    // A stage off the critical path shortens nothing.
     assert!(found.iter().all(|saving| saving.package != "short"));
 }
 

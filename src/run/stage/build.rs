@@ -41,7 +41,7 @@ pub struct StageWork {
     pub expect: Option<Expectation>,
 }
 
-/// How often a running step's log is read.
+/// Interval between reads of a running step's log.
 const LOOK: Duration = Duration::from_millis(250);
 /// Lines of an excerpt.
 const EXCERPT: usize = 30;
@@ -67,7 +67,7 @@ pub(super) struct Runner<'a> {
     usage: Usage,
     began: Instant,
     times: Vec<StepTime>,
-    // Whether it had no memory for more jobs.
+    // Whether it lacked memory for more jobs.
     one_job: bool,
 }
 
@@ -377,7 +377,7 @@ impl Runner<'_> {
         }
     }
 
-    // Where a failed step seems to have met the isolation, its finding says so.
+    // If isolation seems to have caused a step's failure, the finding mentions it.
     fn with_refusal(&self, mut excerpt: Vec<String>) -> Vec<String> {
         let met = |what: &str| excerpt.iter().any(|line| line.contains(what));
         let mut refused = Vec::new();
@@ -406,7 +406,7 @@ impl Runner<'_> {
         excerpt
     }
 
-    // Where a compiler cache writes; its other variable names the whole store.
+    // Directory that a compiler cache writes; its other variable names the whole store.
     fn caches(&self) -> impl Iterator<Item = &PathBuf> {
         let variables = self.context.options.launcher.iter().flat_map(|launcher| &launcher.variables);
         variables.map(|(_, dir)| dir).filter(|dir| *dir != self.context.store.root())

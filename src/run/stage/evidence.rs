@@ -1,4 +1,4 @@
-//! What is kept of a compiler that crashed: its command as a script, and the preprocessed source. Both lie beside the
+//! Evidence of a compiler crash: its command as a script, and the preprocessed source. Both are beside the
 //! logs of the stage. What cannot be gathered is left out: the failure itself is reported in any case.
 
 use super::build::Runner;
@@ -60,7 +60,7 @@ impl Runner<'_> {
         evidence
     }
 
-    // Whether a command for evidence ended well.
+    // Whether a command for evidence succeeded.
     async fn try_run(&self, command: process::Command, log: &Path) -> bool {
         let jobs = Some(&self.context.jobs);
         let Ok(mut running) = process::spawn(Path::new("/proc/self/exe"), &command, jobs) else { return false };

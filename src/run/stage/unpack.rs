@@ -44,7 +44,7 @@ pub async fn unpack(
     unpack_once(context, name, key, set).await.map(|state| end(state, began))
 }
 
-/// How often a damaged archive is fetched again before that is the error.
+/// Number of downloads of a damaged archive before that is an error.
 const REPAIRS: usize = 2;
 
 // Damaged, or gone because another stage of the same archive repairs it now.

@@ -1,4 +1,4 @@
-//! What tracing can see of a whole file.
+//! Inlined calls of a whole file that tracing can see.
 
 use super::{
     Lines, SCHEMA, Style, Tone, account_for, availability, damage, grouped, heading, missing, pad, pad_left, per_site,
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-/// How large it is.
+/// Size in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Size {
-    /// What was written.
+    /// The written sections.
     pub written: Written,
     /// Bytes by xz.
     pub compressed: u64,
@@ -28,13 +28,13 @@ pub struct Whole<'w> {
     pub summary: Summary,
     /// Those of each function, the most inlined first.
     pub functions: Vec<FunctionFigures>,
-    /// How large it is as BTF; nothing without a base.
+    /// Size as BTF; `None` without a base.
     pub size: Option<Size>,
     /// Units that could not be read to their end.
     pub damage: &'w [(u64, String)],
     /// Whose code it is.
     pub machine: Machine,
-    /// How many functions the lists show.
+    /// Number of functions shown in lists.
     pub top: usize,
 }
 
@@ -50,7 +50,7 @@ const PUBLISHED_MACHINE: u16 = 62;
 /// Fewer sites than this are no full kernel.
 const FULL_KERNEL: u64 = 200_000;
 
-/// What was published, and where. The split into all, partial and none is approximate.
+/// Published figures and their source. The split into all, partial and none is approximate.
 const PUBLISHED: [(&str, &str, &str); 5] = [
     ("sites", "443,354", "RFC of 8 October 2025, gcc 14, x86-64"),
     ("every, some, no parameter", "318,161, 76,520, 48,673", "the same; 67,070 lack exactly one"),

@@ -143,7 +143,7 @@ fn file(report: &Report) -> FileForm<'_> {
     }
 }
 
-/// What was found, ending in a newline.
+/// Returns the findings as JSON that ends in a newline.
 pub fn json(scan: &ScanResult, deny_warnings: bool) -> serde_json::Result<String> {
     let total = Total::of(&scan.reports);
     let form = Form {

@@ -6,12 +6,12 @@ use crate::debuginfo::sframe::compare::{Report, ScanResult, Total};
 use crate::report::style::{Style, Tone, harmless, pad};
 use std::fmt::Write as _;
 
-/// How many findings of one rule and file are shown.
+/// Number of findings shown for each rule and file.
 const MOST_SHOWN: usize = 5;
 /// Beyond this many files only those with findings are shown.
 const MOST_FILES: usize = 3;
 
-/// What was found, ending in a newline.
+/// Returns the findings as text that ends in a newline.
 #[must_use]
 pub fn text(scan: &ScanResult, deny_warnings: bool, style: Style) -> String {
     let total = Total::of(&scan.reports);
@@ -160,7 +160,7 @@ fn summary(out: &mut String, scan: &ScanResult, total: &Total, style: Style) {
     out.push('\n');
 }
 
-/// What a rule means and where it comes from.
+/// Returns the meaning and the source of a rule.
 #[must_use]
 pub fn explain(rule: &Rule) -> String {
     format!("{}[{}]: {}\n\n{}\n\nsource: {}\n", rule.severity, rule.code, rule.title, rule.explanation, rule.source)
