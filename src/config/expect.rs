@@ -1,7 +1,6 @@
 //! Expected results of checks, and known failures.
 
-use super::file::SourceFile;
-use super::matrix_load::unknown;
+use super::file::{SourceFile, unknown};
 use super::raw::{RawKnownFailure, RawTarget};
 use super::version_range::VersionRange;
 use crate::base::{Diagnostic, PackageName, Version};

@@ -1,7 +1,7 @@
 //! A TOML file with its text, so that problems found later can be reported with their line.
 
 use super::toml_error;
-use crate::base::{Diagnostic, Location};
+use crate::base::{Diagnostic, Location, suggest};
 use serde::de::DeserializeOwned;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -71,4 +71,16 @@ impl Placed {
     pub fn error(&self, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(message).at(self.file.location(self.span.clone()))
     }
+}
+
+/// Returns "unknown WHAT `word`" at its location, with the valid choices as hints.
+pub(super) fn unknown<'a>(
+    file: &SourceFile,
+    word: &toml::Spanned<String>,
+    what: &str,
+    choices: impl IntoIterator<Item = &'a str>,
+) -> Diagnostic {
+    let mut problem = file.error(word, format!("unknown {what} `{}`", word.get_ref()));
+    problem.hints = suggest::hints(word.get_ref(), &format!("{what}s"), choices);
+    problem
 }

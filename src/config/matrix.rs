@@ -2,9 +2,7 @@
 
 use super::archive::Archive;
 use super::expect::{Expected, KnownFailure};
-use super::file::{Placed, SourceFile};
-use super::matrix_load::Loader;
-use super::raw::RawMatrix;
+use super::file::Placed;
 use super::setting::{Setting, Value};
 use super::version_range::VersionRange;
 use crate::base::{Diagnostic, PackageName, TargetName, Version, suggest};
@@ -220,29 +218,6 @@ pub struct Defaults {
 }
 
 impl Matrix {
-    /// Reads the base file and its overlays, in order. Every problem is reported, not only the first.
-    pub fn load(files: &[SourceFile]) -> Result<Self, Vec<Diagnostic>> {
-        let mut parsed = Vec::new();
-        let mut problems = Vec::new();
-        for file in files {
-            match file.parse() {
-                Ok(raw) => parsed.push((file.clone(), raw)),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        let matrix = Self::of(parsed);
-        match matrix {
-            Ok(matrix) if problems.is_empty() => Ok(matrix),
-            Ok(_) => Err(problems),
-            Err(more) => Err(problems.into_iter().chain(more).collect()),
-        }
-    }
-
-    /// Returns the matrix of files that are parsed already, the base file first.
-    pub(super) fn of(files: Vec<(SourceFile, RawMatrix)>) -> Result<Self, Vec<Diagnostic>> {
-        Loader::load(files)
-    }
-
     /// Resolves a name, an alias or a GNU triple to its target.
     pub fn target(&self, name: &str) -> Result<&Target, Diagnostic> {
         if let Some(target) = self.named(name).or_else(|| self.with_triple(name)) {

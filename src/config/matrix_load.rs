@@ -2,7 +2,7 @@
 //! declarations, and all problems are reported, not only the first.
 
 use super::expect;
-use super::file::SourceFile;
+use super::file::{SourceFile, unknown};
 use super::matrix::{
     Defaults, ExtraOption, Fact, HOST, Kernel, Matrix, NotBuilt, Pin, Profile, Quirk, ReleaseSet, Requires, TIERS,
     Target,
@@ -11,7 +11,7 @@ use super::mentions;
 use super::overlay;
 use super::raw::{RawKernel, RawMatrix, RawTarget};
 use super::setting::{Setting, Value};
-use crate::base::{Diagnostic, PackageName, TargetName, suggest};
+use crate::base::{Diagnostic, PackageName, TargetName};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Spanned;
 
@@ -23,6 +23,26 @@ const RENAMED_FACTS: [(&str, &str); 1] = [("btf_min_all", "btf_min_complete")];
 /// The problems found so far.
 pub(super) struct Loader {
     problems: Vec<Diagnostic>,
+}
+
+impl Matrix {
+    /// Reads the base file and its overlays, in order. Every problem is reported, not only the first.
+    pub fn load(files: &[SourceFile]) -> Result<Self, Vec<Diagnostic>> {
+        let mut parsed = Vec::new();
+        let mut problems = Vec::new();
+        for file in files {
+            match file.parse() {
+                Ok(raw) => parsed.push((file.clone(), raw)),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let matrix = Loader::load(parsed);
+        match matrix {
+            Ok(matrix) if problems.is_empty() => Ok(matrix),
+            Ok(_) => Err(problems),
+            Err(more) => Err(problems.into_iter().chain(more).collect()),
+        }
+    }
 }
 
 impl Loader {
@@ -412,16 +432,4 @@ fn is_triple(text: &str) -> bool {
             && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c))
     };
     (2..=4).contains(&text.split('-').count()) && text.split('-').all(word)
-}
-
-/// Returns "unknown WHAT `word`" at its location, with the valid choices as hints.
-pub(super) fn unknown<'a>(
-    file: &SourceFile,
-    word: &Spanned<String>,
-    what: &str,
-    choices: impl IntoIterator<Item = &'a str>,
-) -> Diagnostic {
-    let mut problem = file.error(word, format!("unknown {what} `{}`", word.get_ref()));
-    problem.hints = suggest::hints(word.get_ref(), &format!("{what}s"), choices);
-    problem
 }

@@ -1,5 +1,6 @@
 //! Inheritance, sharing and overlays of targets.
 
+use super::super::file::SourceFile;
 use super::*;
 use std::path::Path;
 

@@ -1,12 +1,9 @@
-//! Checks every use of a package's or check's name. Undefined names are errors everywhere: an option of `binutil`
-//! would otherwise be dropped silently.
+//! Every use of a package's or check's name in one matrix file, for `check_names`.
 
 use super::file::SourceFile;
-use super::load::Config;
-use super::load::placed;
 use super::matrix::Mention;
 use super::raw::{RawMatrix, RawTarget};
-use crate::base::{Diagnostic, PackageName};
+use crate::base::PackageName;
 use toml::Spanned;
 
 /// Collects the names in one file as written, before overlays are applied.
@@ -33,17 +30,4 @@ fn of_target(target: &RawTarget, note: &mut dyn FnMut(&Spanned<PackageName>, boo
         failure.versions.keys().for_each(|name| note(name, false));
     }
     target.quirk.iter().flat_map(|quirk| quirk.versions.keys()).for_each(|name| note(name, false));
-}
-
-/// Checks the names against the recipes.
-pub(super) fn check(config: &Config, problems: &mut Vec<Diagnostic>) {
-    for mention in &config.matrix.mentions {
-        match config.recipe(&mention.at.text) {
-            Err(problem) => problems.push(placed(&mention.at, problem)),
-            Ok(recipe) if mention.check && !recipe.check => {
-                problems.push(mention.at.error(format!("`{}` is not a check", recipe.name)));
-            }
-            Ok(_) => {}
-        }
-    }
 }

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod archive;
+mod check_names;
 pub mod expect;
 pub mod file;
 pub mod host_tools;
@@ -15,10 +16,11 @@ pub mod overlay;
 pub mod raw;
 pub mod raw_recipe;
 pub mod recipe;
+pub mod resolved;
 pub mod setting;
 pub mod source;
 pub mod template;
 pub mod toml_error;
 pub mod version_range;
 
-pub use load::Config;
+pub use resolved::Config;

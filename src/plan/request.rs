@@ -3,7 +3,7 @@
 use crate::base::suggest;
 use crate::base::{Diagnostic, PackageName, TargetName, Version};
 use crate::config::Config;
-use crate::config::load::version_hints;
+use crate::config::resolved::version_hints;
 use crate::config::setting::Value;
 use crate::config::source::{Origin, Pin, SourceSpec};
 use std::collections::BTreeMap;
