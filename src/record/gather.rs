@@ -1,7 +1,7 @@
 //! Gathers the results of a run from its events.
 
 use super::history::{History, key_of};
-use super::{Evidence, Outcome, Proof, RunFigures, StageProof};
+use super::{Evidence, Outcome, RunFigures, StageResult, TargetResults};
 use crate::base::Key;
 use crate::config::Config;
 use crate::config::recipe::Per;
@@ -17,9 +17,9 @@ pub struct Gathered {
     /// Its cost.
     pub figures: RunFigures,
     /// Stages that are built once for the machine.
-    pub host: Vec<StageProof>,
+    pub host: Vec<StageResult>,
     /// By target.
-    pub targets: BTreeMap<String, Proof>,
+    pub targets: BTreeMap<String, TargetResults>,
     /// Rows that no target of the matrix is called by.
     pub unknown: Vec<String>,
 }
@@ -52,12 +52,12 @@ pub struct World<'a> {
 /// Returns the results of the run in `model`.
 pub fn gather(model: &RunModel, world: &World<'_>) -> Gathered {
     let mut tools = BTreeMap::new();
-    let mut rows: BTreeMap<String, Vec<StageProof>> = BTreeMap::new();
+    let mut rows: BTreeMap<String, Vec<StageResult>> = BTreeMap::new();
     for stage in model.stages.values() {
         if matches!(stage.info.kind, Kind::Build | Kind::Check)
-            && let Some(proof) = proof_of(stage, model, world, &mut tools)
+            && let Some(results) = result_of(stage, model, world, &mut tools)
         {
-            rows.entry(stage.info.scope.clone()).or_default().push(proof);
+            rows.entry(stage.info.scope.clone()).or_default().push(results);
         }
     }
     let host = rows.remove("host").unwrap_or_default();
@@ -82,12 +82,12 @@ pub fn gather(model: &RunModel, world: &World<'_>) -> Gathered {
         });
         let versions = versions.map(|stage| (stage.info.package.clone(), stage.info.version.clone()));
         let chosen = model.run.choice.clone().unwrap_or_default();
-        let proof = Proof {
+        let results = TargetResults {
             triple: target.triple.clone(),
             arch: target.arch.clone(),
             tier: target.tier.clone(),
             toolchain: owner.to_owned(),
-            proven: model.run.started.clone(),
+            tested: model.run.started.clone(),
             run: model.run.name.clone(),
             profile: chosen.profile.or_else(|| word_of(&model.run.command, &["--profile", "-p"])),
             release_set: chosen.release_set.or_else(|| word_of(&model.run.command, &["--release-set"])),
@@ -95,7 +95,7 @@ pub fn gather(model: &RunModel, world: &World<'_>) -> Gathered {
             versions: versions.collect(),
             stages,
         };
-        gathered.targets.insert(row, proof);
+        gathered.targets.insert(row, results);
     }
     gathered
 }
@@ -121,12 +121,12 @@ fn per(world: &World<'_>, stage: &Stage) -> &'static str {
 }
 
 // `None` for a stage that the run did not reach.
-fn proof_of(
+fn result_of(
     stage: &Stage,
     model: &RunModel,
     world: &World<'_>,
     tools: &mut BTreeMap<String, String>,
-) -> Option<StageProof> {
+) -> Option<StageResult> {
     let StagePhase::Over(state) = &stage.phase else { return None };
     let check = stage.info.kind == Kind::Check;
     let (state, why) = match state {
@@ -153,7 +153,7 @@ fn proof_of(
         tools.extend(stored.tools.clone());
     }
     let check_result = stage.check_result.as_ref();
-    Some(StageProof {
+    Some(StageResult {
         package: stage.info.package.clone(),
         per: per(world, stage).to_owned(),
         check,

@@ -1,4 +1,4 @@
-//! The record as text: one stage a line, so that a new proof is a short
+//! The record as text: one stage a line, so that a new results is a short
 //! difference and the file is no longer than it must be.
 
 use super::Record;

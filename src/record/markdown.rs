@@ -1,8 +1,8 @@
-//! The record as a page for people: a table narrow enough for a browser, and
-//! below it what does not fit into cells.
+//! The record as a page: a table narrow enough for a browser, and below it the details that do not
+//! fit into cells.
 
 use super::words::day;
-use super::{Outcome, Proof, Record, StageProof};
+use super::{Outcome, Record, StageResult, TargetResults};
 use crate::base::text::escape;
 use crate::base::units;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,10 +33,10 @@ pub fn text(record: &Record) -> String {
 // Which versions and settings the rows are of: one line for all that agree.
 fn builds(record: &Record, out: &mut String) {
     let mut kinds: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (name, proof) in &record.targets {
+    for (name, results) in record.results() {
         let mut words: Vec<String> =
-            versions(record, proof).iter().map(|(package, version)| format!("{package} {version}")).collect();
-        words.extend(proof.profile.as_ref().map(|profile| format!("profile {profile}")));
+            versions(record, results).iter().map(|(package, version)| format!("{package} {version}")).collect();
+        words.extend(results.profile.as_ref().map(|profile| format!("profile {profile}")));
         kinds.entry(words.join(", ")).or_default().push(name);
     }
     let mut kinds: Vec<_> = kinds.into_iter().collect();
@@ -48,11 +48,14 @@ fn builds(record: &Record, out: &mut String) {
 }
 
 // A run that found the shared toolchain cached does not know its versions; its owner's row does.
-fn versions<'a>(record: &'a Record, proof: &'a Proof) -> BTreeMap<&'a str, &'a str> {
-    let owner = record.targets.get(&proof.toolchain).into_iter().flat_map(|owner| &owner.stages);
-    let owned = owner.filter(|stage| stage.per == "toolchain" && !stage.version.is_empty());
+fn versions<'a>(record: &'a Record, results: &'a TargetResults) -> BTreeMap<&'a str, &'a str> {
+    let owners = record.targets.get(&results.toolchain);
+    // A shared toolchain may have been built in another profile only.
+    let owner = owners.and_then(|all| all.get(&results.label()).or_else(|| all.values().next()));
+    let owned = owner.into_iter().flat_map(|owner| &owner.stages);
+    let owned = owned.filter(|stage| stage.per == "toolchain" && !stage.version.is_empty());
     let mut all: BTreeMap<&str, &str> = owned.map(|stage| (stage.package.as_str(), stage.version.as_str())).collect();
-    all.extend(proof.versions.iter().map(|(package, version)| (package.as_str(), version.as_str())));
+    all.extend(results.versions.iter().map(|(package, version)| (package.as_str(), version.as_str())));
     all
 }
 
@@ -61,9 +64,9 @@ fn list(names: &[&str]) -> String {
 }
 
 // The packages of one kind, in the order in which they first appear.
-fn packages(record: &Record, wanted: impl Fn(&StageProof) -> bool) -> Vec<&str> {
+fn packages(record: &Record, wanted: impl Fn(&StageResult) -> bool) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for stage in record.targets.values().flat_map(|proof| &proof.stages).filter(|stage| wanted(stage)) {
+    for stage in record.results().flat_map(|(_, results)| &results.stages).filter(|stage| wanted(stage)) {
         if !names.contains(&stage.package.as_str()) {
             names.push(&stage.package);
         }
@@ -71,8 +74,8 @@ fn packages(record: &Record, wanted: impl Fn(&StageProof) -> bool) -> Vec<&str> 
     names
 }
 
-fn stage<'a>(proof: &'a Proof, package: &str) -> Option<&'a StageProof> {
-    proof.stages.iter().find(|stage| stage.package == package)
+fn stage<'a>(results: &'a TargetResults, package: &str) -> Option<&'a StageResult> {
+    results.stages.iter().find(|stage| stage.package == package)
 }
 
 fn overview(record: &Record, out: &mut String) {
@@ -80,7 +83,7 @@ fn overview(record: &Record, out: &mut String) {
     let built = packages(record, |stage| !stage.check && !stage.version.is_empty());
     let checks = packages(record, |stage| stage.check);
     out.push_str("\n## The matrix\n\n");
-    let profiles: BTreeSet<_> = record.targets.values().map(|proof| &proof.profile).collect();
+    let profiles: BTreeSet<_> = record.results().map(|(_, results)| &results.profile).collect();
     let mixed = profiles.len() > 1;
     let mut heads: Vec<String> = built.iter().chain(&checks).map(|name| escape(name)).collect();
     if mixed {
@@ -88,26 +91,26 @@ fn overview(record: &Record, out: &mut String) {
     }
     let _ = writeln!(out, "| target | toolchain | {} | date |", heads.join(" | "));
     let _ = writeln!(out, "|---|---|{}---|", "---|".repeat(heads.len()));
-    for (name, proof) in &record.targets {
-        let own = proof.toolchain == *name;
-        let toolchain = if own { escape(&proof.triple) } else { format!("{}'s", escape(&proof.toolchain)) };
+    for (name, results) in record.results() {
+        let own = results.toolchain == name;
+        let toolchain = if own { escape(&results.triple) } else { format!("{}'s", escape(&results.toolchain)) };
         let cells =
-            built.iter().map(|package| built_cell(record, proof, package)).chain(checks.iter().map(|package| {
-                stage(proof, package).map_or_else(String::new, |stage| check_word(stage.state).to_owned())
+            built.iter().map(|package| built_cell(record, results, package)).chain(checks.iter().map(|package| {
+                stage(results, package).map_or_else(String::new, |stage| check_word(stage.state).to_owned())
             }));
         let mut cells: Vec<String> = cells.collect();
         if mixed {
-            cells.insert(0, escape(proof.profile.as_deref().unwrap_or_default()));
+            cells.insert(0, escape(results.profile.as_deref().unwrap_or_default()));
         }
         let _ =
-            writeln!(out, "| **{}** | {toolchain} | {} | {} |", escape(name), cells.join(" | "), day(&proof.proven));
+            writeln!(out, "| **{}** | {toolchain} | {} | {} |", escape(name), cells.join(" | "), day(&results.tested));
     }
     out.push_str("\nA check with – does not apply: the target or these versions do not have what it checks.\n");
 }
 
-fn built_cell(record: &Record, proof: &Proof, package: &str) -> String {
-    let version = versions(record, proof).get(package).map(|version| escape(version)).unwrap_or_default();
-    match stage(proof, package).map(|stage| stage.state) {
+fn built_cell(record: &Record, results: &TargetResults, package: &str) -> String {
+    let version = versions(record, results).get(package).map(|version| escape(version)).unwrap_or_default();
+    match stage(results, package).map(|stage| stage.state) {
         Some(Outcome::Failed) => format!("**failed** {version}"),
         Some(Outcome::Blocked) => "blocked".to_owned(),
         // A shared one stands in the owner's row; what it is called here is its version.
@@ -132,10 +135,10 @@ fn failures(record: &Record, out: &mut String) {
     if failed.is_empty() {
         return;
     }
-    out.push_str("\n## What failed\n");
+    out.push_str("\n## Failures\n");
     for (row, stage) in failed {
         let known = if stage.state == Outcome::KnownFailure { ", as declared" } else { "" };
-        let _ = write!(out, "\n### {}/{}{known}\n\n", escape(row), escape(&stage.package));
+        let _ = write!(out, "\n### {}/{}{known}\n\n", escape(&row), escape(&stage.package));
         let _ = writeln!(out, "{}", escape(stage.why.as_deref().unwrap_or("no reason was recorded")));
         let Some(evidence) = &stage.failure else { continue };
         let version = if stage.version.is_empty() { String::new() } else { format!(" of {}", escape(&stage.version)) };
@@ -157,7 +160,7 @@ fn failures(record: &Record, out: &mut String) {
 
 // Checks without a result, with the reason: once for all that have the same reason.
 fn set_aside(record: &Record, out: &mut String) {
-    let mut reasons: BTreeMap<(&str, &str, &str), Vec<&str>> = BTreeMap::new();
+    let mut reasons: BTreeMap<(&str, &str, &str), Vec<String>> = BTreeMap::new();
     for (row, stage) in record.stages() {
         let word = match stage.state {
             Outcome::Unsupported => "not applicable",
@@ -173,15 +176,22 @@ fn set_aside(record: &Record, out: &mut String) {
     }
     out.push_str("\n## Checks without a result\n\n");
     for ((package, word, why), rows) in reasons {
-        let _ = writeln!(out, "- {} {word}: {} ({})", escape(package), escape(why), list(&rows));
+        let _ = writeln!(
+            out,
+            "- {} {word}: {} ({})",
+            escape(package),
+            escape(why),
+            list(&rows.iter().map(String::as_str).collect::<Vec<_>>())
+        );
     }
 }
 
 fn findings(record: &Record, out: &mut String) {
     let mut any = false;
     for check in packages(record, |stage| stage.check && stage.summary.is_some()) {
-        let here =
-            record.targets.iter().filter_map(|(name, proof)| Some((name, stage(proof, check)?.summary.as_ref()?)));
+        let here = record
+            .results()
+            .filter_map(|(name, results)| Some((record.row(name, results), stage(results, check)?.summary.as_ref()?)));
         let here: Vec<_> = here.collect();
         if !any {
             out.push_str("\n## Findings of checks\n");
@@ -194,7 +204,7 @@ fn findings(record: &Record, out: &mut String) {
             here.len()
         );
         for (name, summary) in here {
-            let _ = writeln!(out, "| {} | {} |", escape(name), escape(summary));
+            let _ = writeln!(out, "| {} | {} |", escape(&name), escape(summary));
         }
         out.push_str("\n</details>\n");
     }
@@ -206,26 +216,26 @@ fn seconds(seconds: f64) -> String {
 
 fn times(record: &Record, out: &mut String) {
     let built = packages(record, |stage| !stage.check && !stage.version.is_empty());
-    out.push_str("\n## What it took\n\nWall-clock time of each build beside others, processor time of all, the largest process, the results.\n\n");
+    out.push_str("\n## Cost\n\nWall-clock time of each build beside others, processor time of all, the largest process, the results.\n\n");
     let heads: Vec<String> = built.iter().map(|name| escape(name)).collect();
     let _ = writeln!(out, "| target | {} | checks | CPU | memory | disk |", heads.join(" | "));
     let _ = writeln!(out, "|---|{}---:|---:|---:|---:|", "---:|".repeat(heads.len()));
-    for (name, proof) in &record.targets {
+    for (name, results) in record.results() {
         let cells: Vec<String> = built
             .iter()
             .map(|package| {
-                let stage = stage(proof, package).filter(|stage| stage.wall > 0.0);
+                let stage = stage(results, package).filter(|stage| stage.wall > 0.0);
                 stage.map_or_else(String::new, |stage| seconds(stage.wall))
             })
             .collect();
-        let total = |of: &dyn Fn(&StageProof) -> f64| proof.stages.iter().map(of).sum::<f64>();
+        let total = |of: &dyn Fn(&StageResult) -> f64| results.stages.iter().map(of).sum::<f64>();
         let checks = total(&|stage| if stage.check { stage.wall } else { 0.0 });
-        let memory = proof.stages.iter().map(|stage| stage.memory_kib).max().unwrap_or(0);
-        let disk: u64 = proof.stages.iter().filter_map(|stage| stage.bytes).sum();
+        let memory = results.stages.iter().map(|stage| stage.memory_kib).max().unwrap_or(0);
+        let disk: u64 = results.stages.iter().filter_map(|stage| stage.bytes).sum();
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} |",
-            escape(name),
+            escape(&record.row(name, results)),
             cells.join(" | "),
             seconds(checks),
             seconds(total(&|stage| stage.cpu)),
@@ -238,11 +248,11 @@ fn times(record: &Record, out: &mut String) {
 /// Owners of toolchains, and targets with all that is built for the target itself.
 fn counts(record: &Record) -> (usize, usize) {
     let of = |per: &str| {
-        let all_built = |proof: &&Proof| {
-            let mut mine = proof.stages.iter().filter(|stage| stage.per == per && !stage.check).peekable();
+        let all_built = |results: &&TargetResults| {
+            let mut mine = results.stages.iter().filter(|stage| stage.per == per && !stage.check).peekable();
             mine.peek().is_some() && mine.all(|stage| stage.state == Outcome::Built)
         };
-        record.targets.values().filter(all_built).count()
+        record.targets.values().filter(|all| all.values().any(|results| all_built(&results))).count()
     };
     (of("toolchain"), of("target"))
 }
@@ -271,7 +281,7 @@ fn figures(record: &Record, out: &mut String) {
     let peak = runs.iter().map(|run| run.peak_kib).max().unwrap_or(0);
     let _ = writeln!(
         out,
-        "\nMade by {}: {} of wall-clock time, {} of processor time, {} of the jobs, at most {} of memory at a time.\n",
+        "\nFrom {}: {} of wall-clock time, {} of processor time, {} of the jobs, at most {} of memory at a time.\n",
         counted(runs.len(), "run"),
         seconds(wall),
         seconds(spent),

@@ -1,13 +1,14 @@
 //! Merges the results of a run into the record.
 
-use super::{Gathered, Outcome, Proof, Record, StageProof};
+use super::{Gathered, Outcome, Record, StageResult, TargetResults};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Adds what a run proved to the record; answers what was not taken, and why.
-/// Runs are given in the order they began: the newest has the last word.
+/// Adds the results of a run to the record; returns notes about results that were not taken.
+/// Runs are given in the order they began: the newest takes precedence.
 ///
-/// A target without new results keeps its record, and so does each of
-/// its stages, as long as the same versions and settings were built again.
+/// Each profile and release set of a target has results of its own. A target without new results
+/// keeps its record, and so does each of its stages, as long as the same versions and settings were
+/// built again.
 pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
     let mut notes = Vec::new();
     for row in &run.unknown {
@@ -15,21 +16,23 @@ pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
     }
     lay(&mut record.host, run.host);
     for (name, new) in run.targets {
-        match record.targets.get_mut(&name) {
+        let kept = record.targets.entry(name.clone()).or_default();
+        let label = new.label();
+        match kept.get_mut(&label) {
             None => {
-                record.targets.insert(name, new);
+                kept.insert(label, new);
             }
-            Some(old) if old.proven > new.proven => {}
+            Some(old) if old.tested > new.tested => {}
             Some(old) if same(old, &new) => {
                 let mut stages = std::mem::take(&mut old.stages);
                 lay(&mut stages, new.stages);
                 let mut versions = std::mem::take(&mut old.versions);
                 versions.extend(new.versions);
-                *old = Proof { stages, versions, ..new };
+                *old = TargetResults { stages, versions, ..new };
             }
             Some(old) if covers(&new, old) => *old = new,
             Some(old) => notes.push(format!(
-                "{}: `{name}` keeps its result of {}, which is from other versions or settings and has more stages",
+                "{}: `{name}` keeps its {label} results of {}, which are from other versions or settings and have more stages",
                 run.run, old.run
             )),
         }
@@ -40,7 +43,7 @@ pub fn merge(record: &mut Record, run: Gathered) -> Vec<String> {
 }
 
 // Existing entries keep their place, new ones come last.
-fn lay(stages: &mut Vec<StageProof>, new: Vec<StageProof>) {
+fn lay(stages: &mut Vec<StageResult>, new: Vec<StageResult>) {
     for stage in new {
         match stages.iter_mut().find(|other| other.package == stage.package) {
             // That this machine could not look does not undo that another did.
@@ -53,7 +56,7 @@ fn lay(stages: &mut Vec<StageProof>, new: Vec<StageProof>) {
 
 // A property that only one of them has is no difference: a run of checks alone has no compiler's version, and a
 // setting that was declared since then is, by default, what was done before.
-fn same(old: &Proof, new: &Proof) -> bool {
+fn same(old: &TargetResults, new: &TargetResults) -> bool {
     agree(&old.versions, &new.versions)
         && agree(&old.set, &new.set)
         && old.toolchain == new.toolchain
@@ -64,7 +67,7 @@ fn agree<V: PartialEq>(old: &BTreeMap<String, V>, new: &BTreeMap<String, V>) -> 
     new.iter().all(|(name, value)| old.get(name).is_none_or(|was| was == value))
 }
 
-fn covers(new: &Proof, old: &Proof) -> bool {
+fn covers(new: &TargetResults, old: &TargetResults) -> bool {
     old.stages.iter().all(|stage| new.stages.iter().any(|other| other.package == stage.package))
 }
 

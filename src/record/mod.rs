@@ -12,6 +12,7 @@ mod merge;
 mod words;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 pub use gather::{Gathered, StoredResult, gather};
@@ -20,8 +21,8 @@ pub use lines::text;
 pub use merge::merge;
 pub use words::{Standing, standing};
 
-/// The number of the form.
-pub const SCHEMA: u32 = 1;
+/// The schema version. Version 1 had one result for each target, and called `tested` `proven`.
+pub const SCHEMA: u32 = 2;
 /// The record's file name.
 pub const JSON: &str = "matrix.json";
 /// The page's.
@@ -36,17 +37,17 @@ pub struct Record {
     /// Origin of this file, for readers who open it.
     pub generated: String,
     /// Stages that are built once for the machine.
-    pub host: Vec<StageProof>,
-    /// By the target's name.
-    pub targets: BTreeMap<String, Proof>,
+    pub host: Vec<StageResult>,
+    /// By the target's name, then by [`TargetResults::label`].
+    pub targets: BTreeMap<String, BTreeMap<String, TargetResults>>,
     /// The runs that produced these results, by name.
     pub runs: BTreeMap<String, RunFigures>,
 }
 
-/// The recorded results of a target.
+/// The recorded results of a target in one profile and release set.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Proof {
+pub struct TargetResults {
     /// The GNU triple of its toolchain.
     pub triple: String,
     /// The kernel's `ARCH`.
@@ -56,7 +57,7 @@ pub struct Proof {
     /// The target whose toolchain it uses: often itself.
     pub toolchain: String,
     /// When the newest run with results of it began: RFC 3339, UTC.
-    pub proven: String,
+    pub tested: String,
     /// That run.
     pub run: String,
     /// The profile, if its log has it.
@@ -68,13 +69,21 @@ pub struct Proof {
     /// The versions it was built from, those of a shared toolchain too.
     pub versions: BTreeMap<String, String>,
     /// Its builds and checks, in the order of the run.
-    pub stages: Vec<StageProof>,
+    pub stages: Vec<StageResult>,
+}
+
+impl TargetResults {
+    /// Returns `RELEASE-SET-PROFILE`, as in the store's directory of results; without the parts that an old log lacks.
+    pub fn label(&self) -> String {
+        let parts: Vec<&str> = [&self.release_set, &self.profile].into_iter().flatten().map(String::as_str).collect();
+        parts.join("-")
+    }
 }
 
 /// The result of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StageProof {
+pub struct StageResult {
     /// The package.
     pub package: String,
     /// The scope that it is built for: `host`, `toolchain`, `target`.
@@ -179,23 +188,64 @@ impl Record {
     pub fn new() -> Self {
         Self {
             schema: SCHEMA,
-            generated: "by `crossmill record`, which adds what newer runs prove; never edited".to_owned(),
+            generated: "by `crossmill record`, which adds the results of newer runs; never edited".to_owned(),
             host: Vec::new(),
             targets: BTreeMap::new(),
             runs: BTreeMap::new(),
         }
     }
 
-    /// Reads a record.
+    /// Reads a record, also one of schema 1.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let record: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if record.schema == SCHEMA { Ok(record) } else { Err(format!("its schema is {}, not {SCHEMA}", record.schema)) }
+        let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        match value.get("schema").and_then(Value::as_u64) {
+            Some(1) => Self::from_schema_1(value),
+            Some(schema) if schema == u64::from(SCHEMA) => serde_json::from_value(value),
+            Some(schema) => return Err(format!("its schema is {schema}; this crossmill reads 1 and {SCHEMA}")),
+            None => return Err("it has no number `schema`".to_owned()),
+        }
+        .map_err(|error| error.to_string())
+    }
+
+    fn from_schema_1(mut value: Value) -> serde_json::Result<Self> {
+        let targets = value.get_mut("targets").and_then(Value::as_object_mut).map(std::mem::take).unwrap_or_default();
+        value["schema"] = SCHEMA.into();
+        let mut record: Self = serde_json::from_value(value)?;
+        for (name, mut results) in targets {
+            if let Some(began) = results.as_object_mut().and_then(|results| results.remove("proven")) {
+                results["tested"] = began;
+            }
+            let results: TargetResults = serde_json::from_value(results)?;
+            record.targets.insert(name, BTreeMap::from([(results.label(), results)]));
+        }
+        Ok(record)
+    }
+
+    /// Returns the results of every target, profile and release set.
+    pub fn results(&self) -> impl Iterator<Item = (&str, &TargetResults)> {
+        self.targets.iter().flat_map(|(name, all)| all.values().map(move |results| (name.as_str(), results)))
+    }
+
+    /// Returns the results of a target, the newest first.
+    pub fn newest(&self, target: &str) -> Vec<&TargetResults> {
+        let mut all: Vec<_> = self.targets.get(target).into_iter().flat_map(BTreeMap::values).collect();
+        all.sort_by(|a, b| b.tested.cmp(&a.tested));
+        all
+    }
+
+    /// Returns the name of a row: the target's, with the profile and release set if it has results of several.
+    pub fn row(&self, name: &str, results: &TargetResults) -> String {
+        let several = self.targets.get(name).is_some_and(|all| all.len() > 1);
+        if several { format!("{name} ({})", results.label()) } else { name.to_owned() }
     }
 
     /// Returns every stage, with the row it belongs to.
-    pub fn stages(&self) -> impl Iterator<Item = (&str, &StageProof)> {
-        let targets = self.targets.iter().flat_map(|(name, proof)| proof.stages.iter().map(|s| (name.as_str(), s)));
-        self.host.iter().map(|stage| ("host", stage)).chain(targets)
+    pub fn stages(&self) -> impl Iterator<Item = (String, &StageResult)> {
+        let targets = self.results().flat_map(|(name, results)| {
+            let row = self.row(name, results);
+            results.stages.iter().map(move |stage| (row.clone(), stage))
+        });
+        self.host.iter().map(|stage| ("host".to_owned(), stage)).chain(targets)
     }
 }
 

@@ -93,8 +93,8 @@ fn the_final_key_is_read_from_where_the_logs_are() {
     assert_eq!(history::key_of(stage), Key::of(b"final"));
 }
 
-fn proof(package: &str, state: Outcome) -> StageProof {
-    StageProof {
+fn stage(package: &str, state: Outcome) -> StageResult {
+    StageResult {
         package: package.into(),
         per: if package == "tool" { "toolchain" } else { "target" }.into(),
         check: package == "boot",
@@ -117,14 +117,14 @@ fn proof(package: &str, state: Outcome) -> StageProof {
     }
 }
 
-fn gathered(run: &str, stages: Vec<StageProof>, profile: &str) -> Gathered {
-    let stages: Vec<_> = stages.into_iter().map(|stage| StageProof { run: Some(run.to_owned()), ..stage }).collect();
-    let proof = Proof {
+fn gathered(run: &str, stages: Vec<StageResult>, profile: &str) -> Gathered {
+    let stages: Vec<_> = stages.into_iter().map(|stage| StageResult { run: Some(run.to_owned()), ..stage }).collect();
+    let results = TargetResults {
         triple: "a-linux".into(),
         arch: "a".into(),
         tier: "primary".into(),
         toolchain: "a".into(),
-        proven: format!("{run}T00:00:00Z"),
+        tested: format!("{run}T00:00:00Z"),
         run: run.into(),
         profile: Some(profile.into()),
         release_set: None,
@@ -154,51 +154,66 @@ fn gathered(run: &str, stages: Vec<StageProof>, profile: &str) -> Gathered {
         run: run.into(),
         figures,
         host: Vec::new(),
-        targets: BTreeMap::from([("a".to_owned(), proof)]),
+        targets: BTreeMap::from([("a".to_owned(), results)]),
         unknown: Vec::new(),
     }
 }
 
 #[test]
-fn the_newest_proof_has_the_last_word_and_nothing_else_is_lost() {
+fn the_newest_results_of_each_profile_take_precedence_and_nothing_else_is_lost() {
     use Outcome::{Built, Failed, Pass, Skipped};
     let of = |record: &Record| -> Vec<(String, Outcome)> {
-        record.targets["a"].stages.iter().map(|stage| (stage.package.clone(), stage.state)).collect()
+        record.targets["a"]["quick"].stages.iter().map(|stage| (stage.package.clone(), stage.state)).collect()
     };
     let is =
         |what: &[(&str, Outcome)]| what.iter().map(|(name, state)| ((*name).to_owned(), *state)).collect::<Vec<_>>();
     let mut record = Record::new();
-    let whole = || vec![proof("tool", Built), proof("kernel", Built), proof("boot", Pass)];
+    let whole = || vec![stage("tool", Built), stage("kernel", Built), stage("boot", Pass)];
     assert!(merge(&mut record, gathered("2026-01-02", whole(), "quick")).is_empty());
     // An older run changes nothing; it is not kept either.
-    merge(&mut record, gathered("2026-01-01", vec![proof("boot", Failed)], "quick"));
+    merge(&mut record, gathered("2026-01-01", vec![stage("boot", Failed)], "quick"));
     assert_eq!(of(&record), is(&[("tool", Built), ("kernel", Built), ("boot", Pass)]));
     assert_eq!(record.runs.keys().collect::<Vec<_>>(), ["2026-01-02"]);
     // A part of the same is laid over it; a machine that cannot look undoes nothing.
-    merge(&mut record, gathered("2026-01-03", vec![proof("kernel", Failed), proof("boot", Skipped)], "quick"));
+    merge(&mut record, gathered("2026-01-03", vec![stage("kernel", Failed), stage("boot", Skipped)], "quick"));
     assert_eq!(of(&record), is(&[("tool", Built), ("kernel", Failed), ("boot", Pass)]));
     // A setting that did not exist then is no other setting.
-    let mut run = gathered("2026-01-03", vec![proof("kernel", Built)], "quick");
+    let mut run = gathered("2026-01-03", vec![stage("kernel", Built)], "quick");
     run.targets.get_mut("a").unwrap().set.insert("new".into(), "yes".into());
     assert!(merge(&mut record, run).is_empty());
     assert_eq!(of(&record), is(&[("tool", Built), ("kernel", Built), ("boot", Pass)]));
-    // Less of something else is no proof of the whole.
-    let told = merge(&mut record, gathered("2026-01-04", vec![proof("tool", Built)], "standard"));
+    // Fewer stages from another version replace nothing.
+    let other_version = |stages: Vec<StageResult>| {
+        let mut run = gathered("2026-01-04", stages, "quick");
+        let results = run.targets.get_mut("a").unwrap();
+        results.versions = results.versions.keys().map(|package| (package.clone(), "2".to_owned())).collect();
+        run
+    };
     assert_eq!(
-        told,
+        merge(&mut record, other_version(vec![stage("tool", Built)])),
         [
-            "2026-01-04: `a` keeps its result of 2026-01-03, which is from other versions or settings and has more stages"
+            "2026-01-04: `a` keeps its quick results of 2026-01-03, which are from other versions or settings and have more \
+          stages"
         ]
     );
-    merge(&mut record, gathered("2026-01-05", whole(), "standard"));
-    assert_eq!(record.targets["a"].profile.as_deref(), Some("standard"));
-    assert_eq!(record.runs.keys().collect::<Vec<_>>(), ["2026-01-05"]);
+    assert_eq!(of(&record), is(&[("tool", Built), ("kernel", Built), ("boot", Pass)]));
+    merge(&mut record, other_version(whole()));
+    assert_eq!(record.targets["a"]["quick"].versions["tool"], "2");
+    // Another profile has results of its own.
+    assert!(merge(&mut record, gathered("2026-01-05", vec![stage("tool", Built)], "standard")).is_empty());
+    assert_eq!(of(&record), is(&[("tool", Built), ("kernel", Built), ("boot", Pass)]));
+    assert_eq!(record.targets["a"]["standard"].stages.len(), 1);
+    assert_eq!(record.newest("a")[0].profile.as_deref(), Some("standard"));
+    assert_eq!(record.runs.keys().collect::<Vec<_>>(), ["2026-01-04", "2026-01-05"]);
+    let page = markdown::text(&record);
+    assert!(page.contains("| **a** | a-linux | quick |") && page.contains("| **a** | a-linux | standard |"), "{page}");
+    assert!(page.contains("| a (standard) |"), "{page}");
 }
 
 #[test]
 fn a_record_is_read_as_it_was_written_and_drawn() {
     let mut record = Record::new();
-    let stages = vec![proof("tool", Outcome::Built), proof("kernel", Outcome::Failed), proof("boot", Outcome::Blocked)];
+    let stages = vec![stage("tool", Outcome::Built), stage("kernel", Outcome::Failed), stage("boot", Outcome::Blocked)];
     merge(&mut record, gathered("2026-01-02", stages, "quick"));
     let written = text(&record).unwrap();
     assert_eq!(Record::parse(&written).unwrap(), record);
@@ -206,7 +221,7 @@ fn a_record_is_read_as_it_was_written_and_drawn() {
     insta::assert_snapshot!("markdown", markdown::text(&record));
     // Rows of several profiles name theirs; where all are of one, the line above the table does.
     assert!(!markdown::text(&record).contains("| profile |"));
-    let mut other = gathered("2026-01-03", vec![proof("tool", Outcome::Built)], "draft");
+    let mut other = gathered("2026-01-03", vec![stage("tool", Outcome::Built)], "draft");
     let of_b = other.targets.remove("a").unwrap();
     other.targets.insert("b".to_owned(), of_b);
     merge(&mut record, other);
@@ -214,10 +229,18 @@ fn a_record_is_read_as_it_was_written_and_drawn() {
     assert!(page.contains("| target | toolchain | profile | tool |"), "{page}");
     assert!(page.contains("| **b** | a's | draft | 1 |"), "{page}");
     // The owner's row names the run that built the shared toolchain.
-    let found_ready = record.targets.get_mut("b").unwrap();
+    let found_ready = record.targets.get_mut("b").unwrap().get_mut("draft").unwrap();
     found_ready.versions.clear();
     found_ready.stages.clear();
     assert!(markdown::text(&record).contains("| **b** | a's | draft | 1 |"));
+    // Schema 1 had one result for each target, and called `tested` `proven`.
+    let first = r#"{"schema": 1, "generated": "", "host": [], "runs": {}, "targets": {"a": {"triple": "a-linux",
+        "arch": "a", "tier": "primary", "toolchain": "a", "proven": "2026-01-01T00:00:00Z", "run": "r",
+        "profile": "quick", "release_set": "latest", "set": {}, "versions": {}, "stages": []}}}"#;
+    let read = Record::parse(first).unwrap();
+    assert_eq!(read.schema, SCHEMA);
+    assert_eq!(read.targets["a"]["latest-quick"].tested, "2026-01-01T00:00:00Z");
+    assert!(Record::parse(&first.replace("proven", "tested on")).is_err());
     assert!(Record::parse("{}").is_err() && Record::parse(&written.replace("\"host\"", "\"hots\"")).is_err());
 }
 
@@ -236,8 +259,8 @@ fn a_whole_run_is_gathered() {
     let states: Vec<_> = gathered
         .targets
         .iter()
-        .flat_map(|(name, proof)| {
-            proof.stages.iter().map(move |stage| format!("{name}/{} {:?} {}", stage.package, stage.state, stage.wall))
+        .flat_map(|(name, results)| {
+            results.stages.iter().map(move |stage| format!("{name}/{} {:?} {}", stage.package, stage.state, stage.wall))
         })
         .collect();
     insta::assert_snapshot!(states.join("\n"), @"

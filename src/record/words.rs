@@ -1,6 +1,6 @@
-//! A target's proof in a few words.
+//! The state of a target in a few words.
 
-use super::{Outcome, Proof, StageProof};
+use super::{Outcome, StageResult, TargetResults};
 
 /// Overall state of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,20 +11,20 @@ pub struct Standing {
     pub day: String,
 }
 
-/// Returns how the target of a proof stands.
-pub fn standing(proof: &Proof) -> Standing {
-    let of = |check: bool, wanted: &[Outcome]| -> Vec<&StageProof> {
-        proof.stages.iter().filter(|stage| stage.check == check && wanted.contains(&stage.state)).collect()
+/// Returns the overall state of a target.
+pub fn standing(results: &TargetResults) -> Standing {
+    let of = |check: bool, wanted: &[Outcome]| -> Vec<&StageResult> {
+        results.stages.iter().filter(|stage| stage.check == check && wanted.contains(&stage.state)).collect()
     };
     let names =
-        |stages: &[&StageProof]| stages.iter().map(|stage| stage.package.as_str()).collect::<Vec<_>>().join(", ");
+        |stages: &[&StageResult]| stages.iter().map(|stage| stage.package.as_str()).collect::<Vec<_>>().join(", ");
     let (failed, failing) = (of(false, &[Outcome::Failed]), of(true, &[Outcome::Failed]));
     let mut parts = Vec::new();
     if !failed.is_empty() {
         parts.push(format!("{} failed", names(&failed)));
     } else if !of(false, &[Outcome::Blocked]).is_empty() {
         parts.push("blocked".to_owned());
-    } else if !of(false, &[Outcome::Built]).is_empty() || proof.stages.iter().any(|stage| stage.check) {
+    } else if !of(false, &[Outcome::Built]).is_empty() || results.stages.iter().any(|stage| stage.check) {
         parts.push("built".to_owned());
     }
     let passing = of(true, &[Outcome::Pass]);
@@ -37,7 +37,7 @@ pub fn standing(proof: &Proof) -> Standing {
     if !known.is_empty() {
         parts.push(format!("{} known to fail", names(&known)));
     }
-    Standing { state: parts.join(", "), day: day(&proof.proven).to_owned() }
+    Standing { state: parts.join(", "), day: day(&results.tested).to_owned() }
 }
 
 /// Returns the day of a moment.

@@ -1,4 +1,4 @@
-//! What was proven is kept, from run to run.
+//! `crossmill record`: results are kept from run to run.
 
 use crate::world::World;
 
@@ -17,7 +17,7 @@ fn page(world: &World) -> String {
 }
 
 fn stage<'a>(record: &'a serde_json::Value, target: &str, package: &str) -> &'a serde_json::Value {
-    let stages = record["targets"][target]["stages"].as_array().unwrap();
+    let stages = record["targets"][target]["now-quick"]["stages"].as_array().unwrap();
     stages.iter().find(|stage| stage["package"] == package).unwrap_or(&serde_json::Value::Null)
 }
 
@@ -33,16 +33,20 @@ fn a_result_keeps_the_time_of_the_run_that_made_it() {
         tool["state"] == "built" && tool["wall"].as_f64().unwrap() > 0.0 && tool["bytes"].as_u64().unwrap() > 0,
         "{tool}"
     );
-    assert_eq!(before["targets"]["gamma"]["profile"], "quick");
-    assert_eq!(before["targets"]["gamma"]["set"]["level"], "one");
-    assert_eq!(before["targets"]["gamma"]["versions"], serde_json::json!({ "tool": "1.0", "kernel": "1.0" }));
+    assert_eq!(before["targets"]["gamma"]["now-quick"]["profile"], "quick");
+    assert_eq!(before["targets"]["gamma"]["now-quick"]["set"]["level"], "one");
+    assert_eq!(
+        before["targets"]["gamma"]["now-quick"]["versions"],
+        serde_json::json!({ "tool": "1.0", "kernel": "1.0" })
+    );
     // The next run finds all of it ready, and a second look changes nothing.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     world.run(&["build", "gamma"]).ok();
     world.run(&["record"]).ok();
     let after = record(&world);
     assert_eq!(stage(&after, "gamma", "tool"), tool);
-    assert_ne!(after["targets"]["gamma"]["proven"], before["targets"]["gamma"]["proven"]);
+    let tested = |record: &serde_json::Value| record["targets"]["gamma"]["now-quick"]["tested"].clone();
+    assert!(tested(&after).is_string() && tested(&after) != tested(&before), "{after}");
     let whole = page(&world);
     world.run(&["record", "--check"]).ok();
     world.run(&["record"]).ok();
@@ -50,7 +54,7 @@ fn a_result_keeps_the_time_of_the_run_that_made_it() {
 }
 
 #[test]
-fn a_target_that_no_run_tells_of_keeps_its_proof() {
+fn a_target_without_a_newer_run_keeps_its_results() {
     let world = world();
     world.run(&["build", "alpha", "beta"]).ok();
     world.run(&["record"]).ok();
@@ -61,7 +65,10 @@ fn a_target_that_no_run_tells_of_keeps_its_proof() {
     let names: Vec<_> = record["targets"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["alpha", "beta", "gamma"]);
     assert_eq!(
-        (&record["targets"]["beta"]["toolchain"], &record["targets"]["beta"]["versions"]["tool"]),
+        (
+            &record["targets"]["beta"]["now-quick"]["toolchain"],
+            &record["targets"]["beta"]["now-quick"]["versions"]["tool"]
+        ),
         (&"alpha".into(), &"1.0".into())
     );
     assert_eq!(record["runs"].as_object().unwrap().len(), 2);
@@ -97,7 +104,7 @@ fn a_failure_is_kept_with_its_cause_and_names_no_place_of_this_machine() {
             .lines()
             .any(|line| line.starts_with("alpha") && line.ends_with("kernel failed"))
     );
-    // Mended, the newest proof has the last word.
+    // Mended, the newest result takes precedence.
     world.edit("data/recipes/kernel.toml", "exit 3", "make");
     world.run(&["build", "alpha", "--record"]).ok();
     assert_eq!(stage(&record(&world), "alpha", "kernel")["state"], "built");
@@ -119,11 +126,11 @@ fn files_that_were_edited_or_name_no_target_are_found() {
     world.run(&["record", "--no-runs"]).ok();
     world.edit("data/docs/matrix.json", "\"gamma\": {", "\"vax\": {");
     bad("names `vax`, which is not a target of the matrix");
-    world.edit("data/docs/matrix.json", "\"schema\": 1", "\"schema\": 2");
+    world.edit("data/docs/matrix.json", "\"schema\": 2", "\"schema\": 3");
     insta::assert_snapshot!(world.run(&["record"]).message(), @r"
     exit 2
     error: [DIR]/data/docs/matrix.json is not what `crossmill record` writes
-    cause: its schema is 2, not 1
+    cause: its schema is 3; this crossmill reads 1 and 2
     hint: restore the file, or remove it and record the runs again
     ");
 }

@@ -12,18 +12,18 @@ pub fn list(matrix: &Matrix, record: &Record) -> String {
         .iter()
         .map(|(name, known)| json!({ "name": name.as_str(), "why": known.why, "last": known.last }));
     let not_built: Vec<Value> = not_built.collect();
-    format!("{:#}\n", json!({ "schema": 3, "targets": targets, "not_built": not_built }))
+    format!("{:#}\n", json!({ "schema": 4, "targets": targets, "not_built": not_built }))
 }
 
 /// Returns one target with all that is recorded of it.
 pub fn one(target: &Target, record: &Record) -> String {
     let mut value = value(target, record);
-    if let Some(proof) = record.targets.get(target.name.as_str())
-        && let Ok(whole) = serde_json::to_value(proof)
+    if let Some(results) = record.targets.get(target.name.as_str())
+        && let Ok(whole) = serde_json::to_value(results)
     {
-        value["tested"]["record"] = whole;
+        value["tested"]["results"] = whole;
     }
-    value["schema"] = json!(3);
+    value["schema"] = json!(4);
     format!("{value:#}\n")
 }
 
@@ -71,8 +71,8 @@ fn value(target: &Target, record: &Record) -> Value {
         "aliases": target.aliases,
         "facts": target.facts,
         "notes": target.notes,
-        "tested": record.targets.get(target.name.as_str()).map(|proof| {
-            let standing = standing(proof);
+        "tested": record.newest(target.name.as_str()).first().map(|results| {
+            let standing = standing(results);
             json!({ "state": standing.state, "day": standing.day })
         }),
     })

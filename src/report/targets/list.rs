@@ -1,6 +1,6 @@
 //! The list of targets, one line each.
 
-use super::{expectations, last_proof};
+use super::{expectations, last_results};
 use crate::base::text::escape;
 use crate::config::matrix::{Matrix, NotBuilt, Target};
 use crate::record::Record;
@@ -18,7 +18,7 @@ fn cells(target: &Target, record: &Record) -> [String; 8] {
         if target.toolchain == target.name { "own".to_owned() } else { format!("of {}", target.toolchain) },
         target.summary.clone(),
         expectations(target),
-        last_proof(record, target),
+        last_results(record, target),
     ]
 }
 

@@ -41,8 +41,8 @@ pub fn one(target: &Target, matrix: &Matrix, record: &Record, form: Form) -> Str
 }
 
 // `built, boot pass, 2026-11-25`, or nothing.
-fn last_proof(record: &Record, target: &Target) -> String {
-    let standing = record.targets.get(target.name.as_str()).map(standing);
+fn last_results(record: &Record, target: &Target) -> String {
+    let standing = record.newest(target.name.as_str()).first().map(|results| standing(results));
     standing.map_or_else(String::new, |standing| format!("{} {}", standing.day, standing.state))
 }
 

@@ -1,14 +1,14 @@
 //! Renders everything known about one target.
 
-use super::{expectations, last_proof, quirk};
+use super::{expectations, last_results, quirk};
 use crate::base::text::escape;
 use crate::base::units;
 use crate::config::matrix::{Matrix, Target};
-use crate::record::{Outcome, Proof, Record, StageProof};
+use crate::record::{Outcome, Record, StageResult, TargetResults};
 use crate::report::style::{harmless, pad};
 use std::time::Duration;
 
-// Name and value, those that say something.
+// Name and value, without empty values.
 fn properties(target: &Target, record: &Record) -> Vec<(&'static str, String)> {
     let kernel = target.kernel.clone().unwrap_or_default();
     let pins = target.pins.iter().filter(|(_, pin)| pin.own || target.release_set.is_none());
@@ -28,7 +28,7 @@ fn properties(target: &Target, record: &Record) -> Vec<(&'static str, String)> {
         ("make target", kernel.make_target),
         ("image", kernel.image),
         ("expected", expectations(target)),
-        ("proven", last_proof(record, target)),
+        ("tested", last_results(record, target)),
     ];
     rows.into_iter().filter(|(_, value)| !value.is_empty()).collect()
 }
@@ -42,7 +42,7 @@ fn facts<'a>(target: &'a Target, matrix: &'a Matrix) -> Vec<(&'a str, &'a str, &
     given.collect()
 }
 
-fn outcome(stage: &StageProof) -> String {
+fn outcome(stage: &StageResult) -> String {
     let word = match stage.state {
         Outcome::Built => "built",
         Outcome::Pass => "pass",
@@ -67,8 +67,8 @@ fn outcome(stage: &StageProof) -> String {
     text
 }
 
-fn proof<'a>(target: &Target, record: &'a Record) -> Option<&'a Proof> {
-    record.targets.get(target.name.as_str())
+fn results<'a>(target: &Target, record: &'a Record) -> Vec<&'a TargetResults> {
+    record.newest(target.name.as_str())
 }
 
 /// Text output.
@@ -100,9 +100,9 @@ pub fn text(target: &Target, matrix: &Matrix, record: &Record) -> String {
     for (name, value, summary) in facts {
         out += &format!("  {} {}  ({summary})\n", pad(name, 14), pad(value, 12));
     }
-    if let Some(proof) = proof(target, record) {
-        out += &format!("\nlast results ({}, run {}):\n", proof.proven, proof.run);
-        for stage in &proof.stages {
+    for results in results(target, record) {
+        out += &format!("\nresults of {} ({}, run {}):\n", results.label(), results.tested, results.run);
+        for stage in &results.stages {
             out += &format!("  {} {}\n", pad(&stage.package, 12), outcome(stage));
         }
     }
@@ -136,9 +136,10 @@ pub fn markdown(target: &Target, matrix: &Matrix, record: &Record) -> String {
     for (name, value, summary) in facts {
         out += &format!("| {} | {} | {} |\n", escape(name), escape(value), escape(summary));
     }
-    if let Some(proof) = proof(target, record) {
-        out += &format!("\n## Last results, {}\n\n| | |\n|---|---|\n", escape(&proof.proven));
-        for stage in &proof.stages {
+    for results in results(target, record) {
+        let (label, tested) = (escape(&results.label()), escape(&results.tested));
+        out += &format!("\n## Results of {label}, {tested}\n\n| | |\n|---|---|\n");
+        for stage in &results.stages {
             out += &format!("| {} | {} |\n", escape(&stage.package), escape(&outcome(stage)));
         }
     }

@@ -7,7 +7,7 @@ use crate::config::matrix::Target;
 use crate::config::version_range::VersionRange;
 use std::collections::BTreeMap;
 
-/// One quirk.
+/// A quirk as rendered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quirk {
     /// `gcc --disable-multilib`
