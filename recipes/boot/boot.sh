@@ -34,7 +34,7 @@ if [ "${PROCESS:-}" = yes ]; then
 fi
 echo "$QEMU $*"
 
-# qemu stays in this step's process group where timeout can be told so: whoever ends the step ends it.
+# qemu stays in this step's process group if timeout supports it: ending the step ends qemu.
 here=
 if timeout --foreground 1 true 2> /dev/null; then here=--foreground; fi
 rm -f console.pipe

@@ -1,12 +1,12 @@
 #!/bin/sh
-# prepare.sh: makes ./initrd for boot.sh, and in ./facts.sh what it is to find:
-# the file to boot, the compiler and linker that built it and the size of its BTF. What
-# cannot be booted at all gets its account in $DEST/verdict, which boot.sh keeps.
+# prepare.sh: packs ./initrd for boot.sh, and writes to ./facts.sh the file to boot, the compiler
+# and linker that built it and the size of its BTF. A kernel that cannot be booted at all gets its
+# result in $DEST/verdict, which boot.sh keeps.
 #
-# Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
-# (further ones for programs), LINUX (a result of the linux recipe), NAME (the
-# target's), KERNEL (the image), MACHINE and DATA (readelf's words), DTS (a device
-# tree for qemu; may be empty), QEMU, PROCESS (`yes` where the kernel is a program of this machine)
+# Environment: CROSS, CROSSMILL, FILES, DEST, FLAGS (GCC's options for this target), USER_FLAGS
+# (further options for programs), LINUX (a result of the linux recipe), NAME (of the target),
+# KERNEL (the image), MACHINE and DATA (in readelf's words), DTS (a device tree for qemu; may be
+# empty), QEMU, PROCESS (`yes` where the kernel is a program of this machine)
 set -eu
 
 EVIDENCE=build.log
@@ -40,26 +40,17 @@ fi
 if ! compile -Os -static -nostdlib -Wall "$FILES/init.c" -lgcc -o init > "$DEST/build.log" 2>&1; then
   finish fail "init does not compile: $(cause "$DEST/build.log")"
 fi
-header() { "${CROSS}readelf" -h "$1" | sed -n "s/^ *$2: *//p"; }
 for file in init "$LINUX/vmlinux"; do
-  found=$(header "$file" Machine)
-  if [ -n "$MACHINE" ] && [ "$found" != "$MACHINE" ]; then
-    finish fail "${file##*/} is for \`$found\`, the target is \`$MACHINE\`"
-  fi
-  found=$(header "$file" Data | sed 's/^.*, //')
-  if [ -n "$DATA" ] && [ "$found" != "$DATA" ]; then
-    finish fail "${file##*/} is \`$found\`, the target is \`$DATA\`"
-  fi
+  if ! kind=$("$CROSSMILL" recipe elf "$file" --machine "$MACHINE" --data "$DATA"); then finish fail "$kind"; fi
 done
 # shellcheck disable=SC2046 # names of modules
-sh -eu "$FILES/initramfs.sh" init $(for name in $modules; do echo "$name.ko"; done) > initrd
+"$CROSSMILL" recipe initramfs init $(for name in $modules; do echo "$name.ko"; done) -o initrd
 
 btf=none
 if grep '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config" > /dev/null && grep '^CONFIG_SYSFS=y' "$LINUX/config" > /dev/null; then
-  # Name, type, address, offset, size: the number in brackets may hold a space.
-  size=$("${CROSS}readelf" -SW "$LINUX/vmlinux" | sed -n 's/^ *\[ *[0-9]*\] *\.BTF  *[A-Z]*  *[0-9a-f]*  *[0-9a-f]*  *\([0-9a-f]*\) .*/\1/p')
-  if [ -z "$size" ]; then finish fail "the configuration has CONFIG_DEBUG_INFO_BTF=y, vmlinux has no section .BTF"; fi
-  btf=$((0x$size))
+  if ! btf=$("$CROSSMILL" recipe elf "$LINUX/vmlinux" --section .BTF); then
+    finish fail "the configuration has CONFIG_DEBUG_INFO_BTF=y; $btf"
+  fi
 fi
 dtb=
 if [ -n "$DTS" ]; then
@@ -70,7 +61,7 @@ if [ -n "$DTS" ]; then
 fi
 # With its debug information it is larger than what some machines load.
 image=$KERNEL
-if [ "$("${CROSS}readelf" -h "$KERNEL" 2> /dev/null | sed -n 's/^ *Class: *ELF.*/ELF/p')" = ELF ]; then
+if "$CROSSMILL" recipe elf "$KERNEL" > /dev/null 2>&1; then
   image=vmlinux-stripped
   "${CROSS}objcopy" --strip-debug "$KERNEL" "$image"
 fi

@@ -29,7 +29,7 @@ fi
 vmlinux=$LINUX/vmlinux
 if [ -f "$vmlinux.debug" ]; then vmlinux=$vmlinux.debug; fi
 
-# Each command says in its verdict what is wrong; its exit code says it once more.
+# Each command reports problems in its result file; its exit code repeats that.
 "$CROSSMILL" btf check "$vmlinux" --verdict "$DEST/verdict" --json > "$DEST/check.json" || true
 if ! grep -q '^state pass' "$DEST/verdict"; then
   "$CROSSMILL" recipe result "$DEST/verdict" --evidence check.json

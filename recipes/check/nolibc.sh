@@ -3,7 +3,7 @@
 # Machines that the kernel's nolibc does not know may be known to nolibc-arch.h, which
 # lies beside this file.
 #
-# Environment: CROSS, DEST, FLAGS (how GCC is told this target), USER_FLAGS (further
+# Environment: CROSS, DEST, FLAGS (GCC's options for this target), USER_FLAGS (further
 # ones for programs), LINUX (a result of the linux recipe), NAME (the target's),
 # SO_FAR (what was proven before, for the verdict; may be missing)
 

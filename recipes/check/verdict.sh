@@ -1,4 +1,4 @@
-# verdict.sh: what check scripts have in common, read with `.`.
+# verdict.sh: functions of check scripts, read with `.`.
 #
 # Environment: DEST. EVIDENCE holds names of files below it, the most telling first;
 # a script changes it as it goes on. `seconds`, once it is set, becomes a figure.
@@ -18,7 +18,7 @@ finish() {
   exit 0
 }
 
-# cause LOG: the line that tells why a compiler failed.
+# cause LOG: the line with the cause of a compiler's failure.
 cause() {
   grep -m 1 -e 'internal compiler error' "$1" ||
     grep -m 1 -i -e error -e 'sorry, unimplemented' -e 'undefined reference' "$1" || tail -n 1 "$1"

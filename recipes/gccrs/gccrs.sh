@@ -3,14 +3,14 @@
 # with C and runs, and it takes its own metadata. The account goes to $DEST/verdict.
 #
 # features/*.rs are crates without `core`, one for each thing that Rust has;
-# their first line says what their function must give: `// NAME(ARGUMENT) = VALUE`.
-# One that gccrs says it cannot compile yet is counted and listed with what it said,
+# their first line declares the result of their function: `// NAME(ARGUMENT) = VALUE`.
+# One that gccrs reports as not supported yet is counted and listed with its message,
 # one that breaks it down fails the check. So does a wrong value, unless the second
 # line declares it for this version: `// fault VERSION: VALUE`; then the right value fails.
 #
-# Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
-# (further ones for programs), LINUX (a result of the linux recipe), NAME (the
-# target's), MACHINE (readelf's word), QEMU_USER (qemu's name of the machine),
+# Environment: CROSS, CROSSMILL, FILES, DEST, FLAGS (GCC's options for this target), USER_FLAGS
+# (further options for programs), LINUX (a result of the linux recipe), NAME (of the
+# target), MACHINE (in readelf's words), QEMU_USER (qemu's name of the machine),
 # LIMIT (seconds that a compiler may take)
 set -eu
 
@@ -49,10 +49,7 @@ for source in "$FILES"/features/*.rs; do
       state="unable $(cause said.log)"
       break
     fi
-    machine=$("${CROSS}readelf" -h "$feature-O$level.o" | sed -n 's/^ *Machine: *//p')
-    if [ -n "$MACHINE" ] && [ "$machine" != "$MACHINE" ]; then
-      finish fail "$feature-O$level.o is for \`$machine\`, the target is \`$MACHINE\`"
-    fi
+    if ! kind=$("$CROSSMILL" recipe elf "$feature-O$level.o" --machine "$MACHINE"); then finish fail "$kind"; fi
   done
   # The place is this machine's, what was said is not.
   state=$(printf '%s' "$state" | sed -e "s|$FILES/features/||")

@@ -8,7 +8,7 @@
 #
 # linked    imported, and the linker finds what the importing object asks for
 # unlinked  imported without a word, but the objects do not fit together
-# refused   the importing compiler says an error
+# refused   the importing compiler reports an error
 # crash     a compiler broke down
 # none      the exporter wrote no metadata
 #

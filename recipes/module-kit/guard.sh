@@ -1,9 +1,9 @@
 #!/bin/sh
-# guard.sh KIT MODULE COMPILER…: says `go on` on stdout if COMPILER is the one that
+# guard.sh KIT MODULE COMPILER…: prints `go on` on stdout if COMPILER is the one that
 # built the kernel of KIT; else names both on stderr. MODULE is the directory of
 # the module: the Rust compiler ($RUSTC) matters only where it has Rust code.
 #
-# MODULE_KIT_COMPILER=any goes on all the same, and says so.
+# MODULE_KIT_COMPILER=any goes on anyway, with a warning.
 set -eu
 kit=$1
 module=$2
@@ -32,10 +32,10 @@ hold() {
 
 if ! command -v sha256sum > /dev/null; then
   trouble=yes
-  echo "error: module-kit: compilers cannot be told apart: sha256sum is not installed" >&2
+  echo "error: module-kit: compilers cannot be identified: sha256sum is not installed" >&2
 elif [ -z "$(known cc1_sha256)" ]; then
   trouble=yes
-  echo "error: module-kit: $kit/module-kit.json does not say which compiler built the kernel: unpack the kit again" >&2
+  echo "error: module-kit: $kit/module-kit.json does not name the compiler that built the kernel: unpack the kit again" >&2
 else
   hold compiler cc1 "$(known gcc)" "$(known cc1_sha256)" cc "$@"
   if [ -n "$(known rust_sha256)" ] && [ -n "$(find "$module" -name '*.rs' | sed -n 1p)" ]; then
@@ -46,9 +46,9 @@ fi
 if [ -z "$trouble" ]; then
   echo "go on"
 elif [ "${MODULE_KIT_COMPILER:-}" = any ]; then
-  echo "warning: module-kit: going on, as MODULE_KIT_COMPILER=any wants it; the kernel may not take this module" >&2
+  echo "warning: module-kit: continuing because of MODULE_KIT_COMPILER=any; the kernel may refuse this module" >&2
   echo "go on"
 else
   echo "hint: put the bin directory of the toolchain $(known key | cut -c 1-12) on the PATH and take CROSS_COMPILE=$(known prefix)" >&2
-  echo "hint: who knows that the two compilers agree can say MODULE_KIT_COMPILER=any" >&2
+  echo "hint: if the two compilers are known to be compatible, set MODULE_KIT_COMPILER=any" >&2
 fi

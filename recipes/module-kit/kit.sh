@@ -1,6 +1,6 @@
 #!/bin/sh
-# kit.sh: makes in $DEST, out of the build tree it runs in (configured as the kernel
-# was, `make modules_prepare` done), what a module outside the kernel's tree is built with.
+# kit.sh: creates in $DEST, from the build tree it runs in (configured as the kernel
+# was, `make modules_prepare` done), the files that a module outside the kernel's tree is built with.
 #
 # Environment: DEST, FILES (the directory of this script), SOURCE, ARCH, CROSS_COMPILE,
 # TARGET (the target's name), LINUX (the kernel's result), KEY (of the toolchain), HOST
@@ -30,7 +30,7 @@ find "$DEST/scripts" "$DEST/include" "$DEST/arch" -name '*.s' -exec rm -f '{}' +
 # Links to files that the kit does not have.
 find "$DEST" -type l ! -exec test -e '{}' ';' -exec rm -f '{}' ';'
 
-# ARCH and CROSS_COMPILE, where the caller says nothing: after the first line, which is the license.
+# Defaults of ARCH and CROSS_COMPILE: after the first line, which is the license.
 mkdir -p "$DEST/scripts/module-kit"
 cp "$FILES/identity.sh" "$FILES/guard.sh" "$FILES/guard.mk" "$DEST/scripts/module-kit"
 {
@@ -101,7 +101,7 @@ if [ "${cc1##*/}" != cc1 ]; then refuse "${CROSS_COMPILE}gcc has no cc1: $identi
 cat "$DEST/module-kit.json"
 
 # A kit is used on other machines: nothing in it may name a place of this one.
-# Generated headers tell in comments which program of the source made them.
+# Generated headers name in comments the program of the source that generated them.
 for root in "$SOURCE" "$(cd "$SOURCE" && pwd -P)"; do
   grep -r -l -I -F -e "$root/" "$DEST" > named || true
   while read -r file; do

@@ -20,7 +20,7 @@ release=$(sed -n 's/^crossmill: version Linux version \([^ ]*\) .*/\1/p' "$log" 
 wanted="crossmill_hello: answer 49 on $release"
 loaded=$(told 'loaded: ')
 if [ -n "$(told 'refused: ')" ]; then finish fail "the kernel does not take the module ($(told 'refused: ')): $(told 'because ')"; fi
-if [ "$loaded" != "$wanted" ]; then finish fail "the module says \`${loaded:-nothing}\`, not \`$wanted\`"; fi
+if [ "$loaded" != "$wanted" ]; then finish fail "the module prints \`${loaded:-nothing}\`, not \`$wanted\`"; fi
 if [ "$(told 'parameter ')" != there ]; then finish fail "the module's parameter is not in sysfs"; fi
 done=loaded
 if grep -q '^CONFIG_MODULE_UNLOAD=y' "$LINUX/config"; then

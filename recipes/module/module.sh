@@ -1,10 +1,10 @@
 #!/bin/sh
-# module.sh: builds a module with a copy of the module kit and looks at what it says
-# of itself; then with other compilers, which must be refused before they compile.
-# The account goes to $DEST/verdict, the module beside it.
+# module.sh: builds a module with a copy of the module kit and examines its .modinfo;
+# then with other compilers, which must be refused before they compile anything.
+# The result goes to $DEST/verdict, the module beside it.
 #
-# Environment: CROSS (the toolchain's prefix), OTHER (that of the distribution's
-# cross compiler, which need not be there), LINUX, KIT (results), FILES, DEST, MACHINE
+# Environment: CROSS (the toolchain's prefix), CROSSMILL, OTHER (the prefix of the distribution's
+# cross compiler, which may be missing), LINUX, KIT (results), FILES, DEST, MACHINE
 set -eu
 
 log=$DEST/module.log
@@ -19,7 +19,7 @@ on() { grep -q "^$1=y" "$LINUX/config"; }
 rm -rf kit m other
 cp -R "$KIT" kit
 mkdir m other
-# build WORD…: fresh, with what `make -C kit M=m WORD…` says in said.log and in the log.
+# build WORD…: afresh; the output of `make -C kit M=m WORD…` goes to said.log and the log.
 build() {
   rm -rf m/* m/.[!.]*
   cp "$FILES/Kbuild" "$FILES/crossmill_hello.c" m
@@ -34,19 +34,16 @@ expected=$(manifest cc1_sha256)
 own=$("${CROSS}gcc" -print-prog-name=cc1)
 sum=$(sha256sum < "$own")
 if [ "${sum%% *}" != "$expected" ]; then
-  finish fail "the kit says that cc1 is $expected, the toolchain's is ${sum%% *}"
+  finish fail "the kit declares cc1 $expected, the toolchain's is ${sum%% *}"
 fi
 if ! build; then
   finish fail "the module was not built: $(grep -m 1 -i error said.log || tail -n 1 said.log)"
 fi
 if grep -i warning said.log > warnings; then finish fail "the module's build warns: $(sed -n 1p warnings)"; fi
 if [ ! -f m/crossmill_hello.ko ]; then finish fail "the build left no crossmill_hello.ko"; fi
-machine=$("${CROSS}readelf" -h m/crossmill_hello.ko | sed -n 's/^ *Machine: *//p')
-if [ -n "$MACHINE" ] && [ "$machine" != "$MACHINE" ]; then
-  finish fail "the module is for \`$machine\`, the target is \`$MACHINE\`"
-fi
+if ! kind=$("$CROSSMILL" recipe elf m/crossmill_hello.ko --machine "$MACHINE"); then finish fail "$kind"; fi
 
-# 2. What it says of itself: modinfo's lines, without modinfo.
+# 2. Its .modinfo section, without modinfo.
 "${CROSS}objcopy" -O binary --only-section=.modinfo m/crossmill_hello.ko modinfo
 tr '\000' '\n' < modinfo > "$DEST/modinfo.txt"
 vermagic=$(sed -n 's/^vermagic=//p' "$DEST/modinfo.txt")
@@ -65,7 +62,7 @@ tr '\000' '\n' < "$LINUX/vmlinux" > strings
 if ! grep -a -q -e "$(printf '%s' "$vermagic" | sed 's/[].[*^$\]/\\&/g')\$" strings; then
   finish fail "vermagic is \`$vermagic\`, which the kernel does not have: $(grep -a -o -e "$release [A-Za-z_].*" strings | grep -v '(' | sed -n 1p)"
 fi
-if on CONFIG_MODVERSIONS && ! "${CROSS}readelf" -SW m/crossmill_hello.ko | grep -q ' __version'; then
+if on CONFIG_MODVERSIONS && ! "${CROSS}objdump" -h m/crossmill_hello.ko | grep -q ' __version'; then
   finish fail "the module has no versions of the symbols that it uses, and the kernel has CONFIG_MODVERSIONS: it would not load it"
 fi
 for symbol in kasprintf kfree; do
@@ -95,7 +92,7 @@ refused "a compiler with another cc1" "${sum%% *}" "CC=${CROSS}gcc -B$PWD/other/
 if ! build "CC=${CROSS}gcc -B$PWD/other/" MODULE_KIT_COMPILER=any; then
   finish fail "MODULE_KIT_COMPILER=any does not go on: $(grep -m 1 -i error said.log || tail -n 1 said.log)"
 fi
-if ! grep -q 'warning: module-kit' said.log; then finish fail "MODULE_KIT_COMPILER=any goes on and says nothing"; fi
+if ! grep -q 'warning: module-kit' said.log; then finish fail "MODULE_KIT_COMPILER=any prints no warning"; fi
 system=
 if command -v "${OTHER}gcc" > path; then
   cc1=$("${OTHER}gcc" -print-prog-name=cc1)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # smoke.sh: the published toolchain under its own name, without any option that selects the target.
 #
-# Environment: PREFIX, TRIPLE, FILES, DEST, LTO (true or false), WITHOUT (parts of the check smoke that do not apply),
-# ELF_CLASS, ELF_DATA, ELF_MACHINE (readelf's words; an empty one is not compared).
+# Environment: CROSSMILL, PREFIX, TRIPLE, FILES, DEST, LTO (true or false), WITHOUT (parts of the check smoke that do not apply),
+# ELF_CLASS, ELF_DATA, ELF_MACHINE (in readelf's words; an empty one is not compared).
 set -eu
 EVIDENCE=log
 . "$FILES/check/verdict.sh"
@@ -12,14 +12,9 @@ log=$DEST/log
 
 fail() { finish fail "$1"; }
 lacks() { case " $WITHOUT " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
-header() { "$TRIPLE-readelf" -h "$1" | sed -n "s/^ *$2: *//p" | head -n 1 | sed 's/^.*, //'; }
-compare() {
-  if [ -n "$2" ] && [ "$2" != "$3" ]; then fail "$4 writes $1 \`$3\`, the target declares \`$2\`"; fi
-}
+# looks FILE TOOL: compares the file that the tool wrote with the target.
 looks() {
-  compare "ELF class" "$ELF_CLASS" "$(header "$1" Class)" "$2"
-  compare "byte order" "$ELF_DATA" "$(header "$1" Data)" "$2"
-  compare machine "$ELF_MACHINE" "$(header "$1" Machine)" "$2"
+  kind=$("$CROSSMILL" recipe elf "$1" --class "$ELF_CLASS" --data "$ELF_DATA" --machine "$ELF_MACHINE") || fail "$2 writes another kind of file: $kind"
 }
 
 machine=$("$TRIPLE-gcc" -dumpmachine)
@@ -33,7 +28,8 @@ printf '.data\n.long 1\n' > default.s
 looks as.o as
 "$TRIPLE-ld" -r as.o -o ld.o >> "$log" 2>&1 || fail "ld fails: $(cause "$log")"
 looks ld.o ld
-said="$machine, $(header default.o Class), $(header default.o Data)"
+looks default.o gcc
+said="$machine, ${kind%%, flags*}"
 
 if ! lacks link; then
   "$TRIPLE-gcc" -O2 -ffreestanding -nostdlib -static "$FILES/smoke/smoke.c" -lgcc -o program >> "$log" 2>&1 || fail "a program does not link with libgcc: $(cause "$log")"

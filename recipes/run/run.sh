@@ -1,10 +1,10 @@
 #!/bin/sh
-# run.sh: a program of the new toolchain runs. Its account goes to $DEST/verdict,
-# what it printed to $DEST/output.txt.
+# run.sh: a program of the new toolchain runs. The result goes to $DEST/verdict,
+# the program's output to $DEST/output.txt.
 #
-# Environment: CROSS, FILES, DEST, FLAGS (how GCC is told this target), USER_FLAGS
-# (further ones for programs), LINUX (a result of the linux recipe), NAME (the
-# target's), MACHINE (readelf's word), QEMU_USER (qemu's name of the machine), LEVELS (of
+# Environment: CROSS, CROSSMILL, FILES, DEST, FLAGS (GCC's options for this target), USER_FLAGS
+# (further options for programs), LINUX (a result of the linux recipe), NAME (of the
+# target), MACHINE (in readelf's words), QEMU_USER (qemu's name of the machine), LEVELS (of
 # optimisation)
 set -eu
 
@@ -23,10 +23,7 @@ for level in $LEVELS; do
     "${CROSS}gcc" $FLAGS $USER_FLAGS -static -nostdlib "run-O$level.o" -lgcc -o "run-O$level"; } > "$DEST/build.log" 2>&1; then
     finish fail "-O$level: $(cause "$DEST/build.log")"
   fi
-  machine=$("${CROSS}readelf" -h "run-O$level" | sed -n 's/^ *Machine: *//p')
-  if [ -n "$MACHINE" ] && [ "$machine" != "$MACHINE" ]; then
-    finish fail "the program is for \`$machine\`, the target is \`$MACHINE\`"
-  fi
+  if ! kind=$("$CROSSMILL" recipe elf "run-O$level" --machine "$MACHINE"); then finish fail "$kind"; fi
   for code in 42 0; do
     if timeout -k 5 60 "$emulator" "./run-O$level" "$code" second > "$DEST/output.txt" 2> stderr.txt < /dev/null; then ended=0; else ended=$?; fi
     cat stderr.txt >> "$DEST/output.txt"

@@ -2,7 +2,7 @@
 # sframe.sh: the new assembler's stack-trace data is right: for a corpus of
 # small programs, and for all of the target's kernel.
 #
-# Environment: CROSS (what the tools' names begin with), FLAGS (how GCC is told
+# Environment: CROSS (the prefix of the tools' names), FLAGS (GCC's options for
 # this target), FILES (the corpus), KERNEL (vmlinux, may be missing), CROSSMILL,
 # DEST. The account goes to $DEST/verdict.
 set -eu
@@ -19,7 +19,7 @@ if ! "${CROSS}gcc" $FLAGS -O2 -fasynchronous-unwind-tables -Wa,--gsframe-3 -c pr
   cat said >> "$log"
   finish unsupported "as: $(sed -n 's/^.*\(Error: .*\)$/\1/p; s/^.*as: //p' said | head -n 1)"
 fi
-# Without call frame information there is nothing that SFrame could say.
+# Without call frame information, SFrame has nothing to describe.
 if ! "${CROSS}readelf" -SW probe.o | grep ' \.sframe ' > /dev/null; then
   finish unsupported "the compiler gives as no call frame information (CFI), which .sframe is made from"
 fi
@@ -60,7 +60,7 @@ if "${CROSS}gcc" $FLAGS -DNESTED -Wa,--gsframe-3 -c "$FILES/asm.c" -o nested.o >
   nested=$status
 fi
 
-# --- what ld says to another version beside its own
+# --- ld and a version other than its own
 cp corpus/corpus-O2.o version-3.o
 "${CROSS}objcopy" --dump-section .sframe=section version-3.o
 printf '\002' | dd of=section bs=1 seek=2 conv=notrunc 2> /dev/null
@@ -71,7 +71,7 @@ printf '\002' | dd of=section bs=1 seek=2 conv=notrunc 2> /dev/null
   echo "exit status $status"
 } | sed "s|[^ ]*/\([^/ ]*ld: \)|\1|" > "$DEST/mixed-link.txt"
 
-# --- the check: exit code 1 is a finding, of which the account tells; others are its own failures
+# --- the check: exit code 1 means findings, which the result describes; others are failures of the check itself
 check() { # check NAME PATH…
   name=$1
   shift

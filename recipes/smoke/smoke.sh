@@ -1,38 +1,23 @@
 #!/bin/sh
 # smoke.sh: the new toolchain compiles, assembles and links, wherever it stands.
 #
-#   smoke.sh         all parts below; the account goes to $DEST/verdict
-#   smoke.sh PART    one of them, in the current directory: prints what it found,
+#   smoke.sh         all parts below; the result goes to $DEST/verdict
+#   smoke.sh PART    one of them, in the current directory: prints its findings,
 #                    or fails with a line `error: …`
 #
-# Environment: CROSS (what the tools' names begin with), PREFIX (the toolchain's
-# tree), STORE, FILES (the sources), DEST, FLAGS (how GCC is told this target),
-# LTO (true or false), WITHOUT (parts that there is nothing for), PROFILE, ELF_CLASS, ELF_DATA, ELF_MACHINE, ELF_FLAGS
-# (readelf's words; an empty one is not compared).
+# Environment: CROSS (the prefix of the tools' names), CROSSMILL, PREFIX (the toolchain's
+# tree), STORE, FILES (the sources), DEST, FLAGS (GCC's options for this target),
+# LTO (true or false), WITHOUT (parts that do not apply), PROFILE, ELF_CLASS, ELF_DATA,
+# ELF_MACHINE, ELF_FLAGS (in readelf's words; an empty one is not compared).
 set -eu
 
 die() { echo "error: $*" >&2; exit 1; }
 
-# The word of the ELF header of $1 that readelf calls $2.
-header() { "${CROSS}readelf" -h "$1" | sed -n "s/^ *$2: *//p" | head -n 1; }
-
-compare() {
-  if [ -n "$2" ] && [ "$2" != "$3" ]; then die "the program's $1 is \`$3\`, the target declares \`$2\`"; fi
-}
-
 part_link() {
   "${CROSS}gcc" $FLAGS -O2 -ffreestanding -nostdlib -static -Wall -Wextra "$FILES/smoke.c" -lgcc -o smoke
-  class=$(header smoke Class)
-  data=$(header smoke Data | sed 's/^.*, //')
-  machine=$(header smoke Machine)
-  flags=$(header smoke Flags)
-  compare "ELF class" "$ELF_CLASS" "$class"
-  compare "byte order" "$ELF_DATA" "$data"
-  compare machine "$ELF_MACHINE" "$machine"
-  # readelf explains the flags after the number.
-  compare "ELF flags" "$ELF_FLAGS" "${flags%%,*}"
+  kind=$("$CROSSMILL" recipe elf smoke --class "$ELF_CLASS" --data "$ELF_DATA" --machine "$ELF_MACHINE" --flags "$ELF_FLAGS") || die "$kind"
   "${CROSS}objdump" -d smoke | grep '<_start>:' >/dev/null || die "objdump finds no _start in the program"
-  echo "$class, $data, $machine, flags $flags"
+  echo "$kind"
 }
 
 part_libgcc() {
@@ -53,7 +38,7 @@ part_libgcc() {
 part_lto() {
   if [ "$LTO" != true ]; then echo "not built"; return; fi
   for file in a b; do "${CROSS}gcc" $FLAGS -flto -O2 -ffreestanding -c "$FILES/lto-$file.c" -o "lto-$file.o"; done
-  "${CROSS}readelf" -SW lto-b.o | grep 'gnu\.lto_' >/dev/null || die "-flto leaves no .gnu.lto_ section in an object"
+  "${CROSS}objdump" -h lto-b.o | grep 'gnu\.lto_' >/dev/null || die "-flto leaves no .gnu.lto_ section in an object"
   rm -f liblto.a
   "${CROSS}gcc-ar" rcs liblto.a lto-b.o
   "${CROSS}gcc" $FLAGS -flto -O2 -nostdlib -static lto-a.o -L. -llto -o lto
@@ -72,7 +57,7 @@ part_debug() {
 }
 
 part_tools() {
-  # Where GCC must be told this target, only it knows what as and ld are to be told.
+  # If GCC needs options for this target, only it knows those of as and ld.
   if [ -z "$FLAGS" ]; then
     assemble() { "${CROSS}as" "$@"; }
     relink() { "${CROSS}ld" -r "$@"; }

@@ -24,6 +24,7 @@ mod package;
 mod plan;
 mod prove;
 mod publish;
+mod recipe_verbs;
 mod report;
 mod source_checks;
 mod source_of;

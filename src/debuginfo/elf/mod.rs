@@ -7,7 +7,10 @@
 //! these addresses, so that tables which speak of the same function speak of
 //! the same addresses.
 
+mod header;
 mod machine;
+
+pub use header::Header;
 
 use object::read::{Object, ObjectSection, ObjectSymbol, RelocationTarget};
 use object::{Endianness, RelocationFlags, RelocationKind, SectionFlags, SectionIndex, elf};
@@ -17,7 +20,7 @@ use std::collections::BTreeMap;
 /// Where the sections of a relocatable file are laid out from. Not 0, which
 /// tools take for "discarded".
 const LAYOUT_BASE: u64 = 0x1000;
-/// What the data of one section may be unpacked to, bytes: 4 GiB, the largest
+/// Limit of the uncompressed size of a section, bytes: 4 GiB, the largest
 /// a 32-bit DWARF section can be.
 const MOST_UNPACKED: u64 = 4 << 30;
 
@@ -182,6 +185,16 @@ impl<'a> Elf<'a> {
         }
     }
 
+    /// `e_flags`
+    #[must_use]
+    pub fn header_flags(&self) -> u32 {
+        match &self.file {
+            object::File::Elf32(file) => file.elf_header().e_flags.get(file.endian()).0,
+            object::File::Elf64(file) => file.elf_header().e_flags.get(file.endian()).0,
+            _ => 0,
+        }
+    }
+
     /// Bytes of an address, 4 or 8.
     #[must_use]
     pub fn address_size(&self) -> u8 {
@@ -280,7 +293,7 @@ impl<'a> Elf<'a> {
                 RelocationKind::None => continue,
                 RelocationKind::Absolute => false,
                 RelocationKind::Relative | RelocationKind::PltRelative => true,
-                // What SFrame version 3 uses on x86-64, and `object` does not know.
+                // Used by SFrame version 3 on x86-64, and unknown to `object`.
                 _ if self.machine() == elf::EM_X86_64.0
                     && matches!(relocation.flags(), RelocationFlags::Elf { r_type } if r_type == elf::R_X86_64_PC64) =>
                 {
@@ -329,7 +342,7 @@ impl<'a> Elf<'a> {
         }
     }
 
-    // What laying out added to the addresses of symbols in this section.
+    // Offset that the layout added to the addresses of symbols in this section.
     fn shift(&self, section: Option<SectionIndex>) -> u64 {
         section.and_then(|section| self.laid_out.get(&section.0)).copied().unwrap_or(0)
     }

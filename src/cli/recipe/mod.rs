@@ -1,5 +1,8 @@
 //! `crossmill recipe`: what the scripts of check recipes leave to crossmill.
 
+mod elf;
+mod initramfs;
+
 use super::{CliError, CliResult, exit};
 use crate::base::Diagnostic;
 use crate::base::check_result::{CheckResult, Verdict};
@@ -9,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Verbs for the scripts of check recipes
 ///
-/// A check is a script; reading logs and changing result files is not a script's
-/// work. docs/checks.md describes the file that a check leaves.
+/// A check is a script that runs the new tools. Reading logs and ELF headers, writing result files
+/// and packing an initramfs is left to these. docs/checks.md describes the file that a check leaves.
 #[derive(Debug, Args)]
 pub struct Recipe {
     #[command(subcommand)]
@@ -21,6 +24,8 @@ pub struct Recipe {
 enum Verb {
     Result(ResultFile),
     BootLog(BootLog),
+    Elf(elf::ElfFacts),
+    Initramfs(initramfs::Initramfs),
 }
 
 /// Write the result file of a check, or change the one that exists
@@ -149,6 +154,8 @@ impl Recipe {
         match self.verb {
             Verb::Result(verb) => verb.run(),
             Verb::BootLog(verb) => verb.run(),
+            Verb::Elf(verb) => verb.run(),
+            Verb::Initramfs(verb) => verb.run(),
         }
     }
 }
@@ -198,7 +205,7 @@ fn share(result: &CheckResult, name: &str) -> Option<f64> {
     result.figures.iter().find(|(figure, _)| figure == name).map(|(_, share)| *share)
 }
 
-// A share that fell turns a pass into a failure. Nothing to compare with is told in the summary.
+// A share that fell turns a pass into a failure. A missing earlier result is mentioned in the summary.
 fn compare(result: &mut CheckResult, previous: Option<&CheckResult>, name: &str, points: f64, words: [&str; 2]) {
     if result.state != Verdict::Pass {
         return;
