@@ -1,4 +1,4 @@
-//! Compressed streams, told apart by their first bytes and never by a name.
+//! Compressed streams, recognised by their first bytes and never by a name.
 
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
@@ -75,7 +75,7 @@ impl<R: Read> Zstd<R> {
         Ok(false)
     }
 
-    /// The bytes of a finished frame are what its checksum says.
+    /// The bytes of a finished frame match its checksum.
     fn close(&mut self) -> io::Result<()> {
         self.in_frame = false;
         let want = self.decoder.get_checksum_from_data();

@@ -13,7 +13,7 @@ pub enum Cfa {
         /// Bytes.
         offset: i64,
     },
-    /// What stands in memory at a register and an offset.
+    /// The value in memory at a register and an offset.
     Deref {
         /// DWARF number.
         register: u32,
@@ -50,7 +50,7 @@ pub enum Place {
     Other,
 }
 
-/// One row: what holds from an address on.
+/// A row: the rules from an address on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Row {
     /// The canonical frame address.

@@ -43,7 +43,7 @@ pub enum Error {
     /// It is a directory, a pipe, …
     #[error("{path} is not a regular file")]
     Kind {
-        /// What was given.
+        /// The rejected path.
         path: PathBuf,
     },
 }

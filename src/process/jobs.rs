@@ -1,4 +1,4 @@
-//! One job server for the whole run, in GNU make's protocol.
+//! The job server of the whole run, in GNU make's protocol.
 //!
 //! A token is a byte in a pipe, and whoever runs a job holds one. Unlike the
 //! tokens of a make that started by itself, all of them are in the pipe: a
@@ -7,7 +7,7 @@
 //! the makes below do.
 //!
 //! The `jobserver` crate does the same by blocking a thread per waiter, and
-//! cannot say under which number its pipe is inherited; here waiting is a
+//! cannot choose the number under which its pipe is inherited; here waiting is a
 //! future and each child gets a file description of its own, because make 4.3
 //! sets O_NONBLOCK on the one it inherits and that would be everybody's.
 

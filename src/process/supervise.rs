@@ -309,7 +309,7 @@ impl Supervisor {
         }
     }
 
-    /// Does what is due and says how long nothing will be, unless something
+    /// Does what is due and returns the time until the next action, unless something
     /// happens.
     fn advance(&mut self, now: Instant) -> Option<Duration> {
         if self.request == Request::Kill {

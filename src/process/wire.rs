@@ -98,7 +98,7 @@ pub(super) struct Spec {
 /// The `what` of a [`Report::Failed`] for a program that the kernel refused.
 pub(super) const EXECUTING: &str = "executing it";
 
-/// One line of a supervisor's stdout.
+/// A line of a supervisor's stdout.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Report {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// The table that the driver reads, and what an entry of it says.
+/// The table that the driver reads, and the meaning of its entries.
 const TABLE: &str = "share/crossmill/targets";
 const TOOLS: &str = "tools ";
 /// The driver, in the result of its package.

@@ -62,7 +62,7 @@ impl PublicKey {
 
     /// Checks that `signature` is one of `data` by this key and returns the key's name; `what` is for messages.
     ///
-    /// A key that has expired meanwhile does not count, as nobody but its owner can say when it signed.
+    /// A key that has expired meanwhile does not count, since only its owner knows when it signed.
     pub fn verify(&self, what: &str, data: &[u8], signature: &[u8]) -> Result<String, Error> {
         match &self.kind {
             Kind::OpenPgp(_) => match signature::verify(data, signature, &self.text)? {

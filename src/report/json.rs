@@ -237,6 +237,6 @@ mod tests {
             }
         }
         let missing: Vec<_> = names.iter().filter(|name| !documented.contains(&format!("`{name}`"))).collect();
-        assert!(missing.is_empty(), "docs/json.md does not tell of {missing:?}");
+        assert!(missing.is_empty(), "docs/json.md does not describe {missing:?}");
     }
 }

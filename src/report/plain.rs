@@ -4,7 +4,7 @@ use super::failure;
 use super::style::{Style, harmless};
 use super::ticker::Ticker;
 use super::{Sink, Verbosity};
-use crate::base::units;
+use crate::base::{StageName, units};
 use crate::run::log::event::{Event, StageOutcome, Stamped, Usage};
 use crate::run::log::model::{RunModel, Stage, StagePhase};
 use std::io::Write;
@@ -126,9 +126,7 @@ impl Lines {
                 let word = if *ok { "done" } else { "failed" };
                 Some(format!("{stage}: {step} {word}{}", used(usage)))
             }
-            Event::FetchRetry { stage, source, why, next } if normal => {
-                Some(format!("{stage}: {}: {}, {}", harmless(source), harmless(why), harmless(next)))
-            }
+            Event::FetchRetry { stage, source, why, next } if normal => Some(retry(stage, source, why, next)),
             Event::FetchUsed { stage, source, cached: false, bytes } if normal => {
                 Some(format!("{stage}: {} from {}", units::bytes(*bytes), harmless(source)))
             }
@@ -182,6 +180,13 @@ impl Lines {
 fn summary(stage: &Stage) -> String {
     let summary = stage.check_result.as_ref().and_then(|check_result| check_result.summary.as_deref());
     summary.map(|summary| format!(": {}", harmless(summary))).unwrap_or_default()
+}
+
+/// Returns the line about a source that did not serve.
+pub(super) fn retry(stage: &StageName, source: &str, why: &str, next: &str) -> String {
+    // The reason usually names the URL again.
+    let why = why.replace(&format!(" `{source}`"), "");
+    format!("{stage}: {}: {}, {}", harmless(source), harmless(&why), harmless(next))
 }
 
 fn used(usage: &Usage) -> String {

@@ -78,7 +78,7 @@ impl Simulation {
         if self.unrecorded > 0 {
             let _ = writeln!(
                 out,
-                "note: of {} stages no step was ever recorded; they count as their recipes say, on every core",
+                "note: no step of {} stages was ever recorded; their recipes' costs are assumed, on every core",
                 self.unrecorded
             );
         }

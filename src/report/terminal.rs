@@ -4,6 +4,7 @@
 //! indicatif bar as a whole, at most eight times a second.
 
 use super::failure;
+use super::plain::retry;
 use super::style::{Line, Style, Tone, harmless, pad, pad_left, shorten};
 use super::table::word;
 use super::ticker::Ticker;
@@ -109,8 +110,7 @@ fn line_of(model: &RunModel, event: &Event, verbosity: Verbosity, style: Style) 
             Some(style.paint(Tone::Dim, &format!("        {stage} {step} {}", units::duration(took))))
         }
         Event::FetchRetry { stage, source, why, next } => {
-            let text = format!("{stage}: {}: {}, {}", harmless(source), harmless(why), harmless(next));
-            Some(format!("{} {text}", style.paint(Tone::Warn, "  retry")))
+            Some(format!("{} {}", style.paint(Tone::Warn, "  retry"), retry(stage, source, why, next)))
         }
         Event::Notice { stage, warning, text } => {
             let lead = if *warning { style.paint(Tone::Warn, "   warn") } else { style.paint(Tone::Dim, "   note") };

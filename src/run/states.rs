@@ -64,7 +64,7 @@ pub struct States {
 }
 
 impl States {
-    /// Works out what has to run so that every goal is there. `cached` says
+    /// Determines the stages that must run for all goals. `cached` returns
     /// whether a stage's result is there; `expected` how many seconds it takes.
     pub fn new(plan: &Plan, cached: impl Fn(StageId) -> bool, expected: impl Fn(StageId) -> f64) -> Self {
         let count = plan.stages.len();
@@ -270,7 +270,7 @@ impl States {
         useless
     }
 
-    /// Leaves only what `keep` says to be run. Answers what of it can never
+    /// Keeps only the stages that `keep` selects. Returns those that can never
     /// start, because something it needs is not there, and what that is.
     pub fn only(&mut self, keep: impl Fn(StageId) -> bool) -> Vec<(StageId, StageId)> {
         let open = |status: SchedulerState| matches!(status, SchedulerState::Waiting | SchedulerState::Ready);

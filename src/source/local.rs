@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The recorded digest of a file that is still what it was, as far as its
-/// size, time and inode tell, if the cache has it.
+/// size, time and inode identify, if the cache has it.
 pub(super) fn known(cache: &Cache, path: &Path) -> Result<Option<(Sha256, u64)>, Error> {
     let Some(record) = cache::read_json::<LocalRecord>(&cache.local(path))? else { return Ok(None) };
     let now = record_of(path, record.sha256);

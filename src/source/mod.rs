@@ -226,7 +226,7 @@ impl Fetcher {
 
     /// Fills `dest` (empty, or not there) with the tree of a fetched source:
     /// unpacked, patched with the candidate's patches and then `extra_patches`,
-    /// read-only. Blocks. `progress` is told what is read, and how much there is
+    /// read-only. Blocks. `progress` receives the number of bytes read and of all bytes
     /// to read. On a failure the caller removes `dest`; on [`Error::CorruptBlob`] and [`Error::DamagedMirror`]
     /// it calls [`forget`](Self::forget) and fetches again. An archive that grows far beyond the `declared` bytes
     /// is given up.

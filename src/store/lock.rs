@@ -29,7 +29,7 @@ impl AsFd for Lock {
 }
 
 impl Store {
-    /// Takes the lock of `key`; otherwise says who holds it.
+    /// Takes the lock of `key`; otherwise returns its holder.
     pub fn try_lock(&self, key: &Key) -> Result<Result<Lock, String>, Error> {
         let path = self.root().join("locks").join(key.to_string());
         let mut file = open_lock(&path)?;

@@ -231,7 +231,7 @@ fn a_plan_is_simulated_on_a_machine_that_does_not_exist() {
     let text = world.run(&["plan", "alpha", "gamma", "--simulate-cores", "64"]).ok().out;
     assert!(text.starts_with("11 stages on 64 cores: "), "{text}");
     assert!(text.contains("critical path:\n") && text.contains("/kernel\n"), "{text}");
-    assert!(text.contains("note: of 5 stages no step was ever recorded"), "{text}");
+    assert!(text.contains("note: no step of 5 stages was ever recorded"), "{text}");
     // Recorded steps, and the same steps for a target that was never built.
     world.run(&["build", "alpha"]).ok();
     let simulate = |args: &[&str]| {

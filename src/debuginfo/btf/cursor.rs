@@ -53,7 +53,7 @@ impl<'a> Words<'a> {
         self.endian
     }
 
-    /// One of them.
+    /// Reads one value.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<u32> {
         u32_at(self.bytes, index.checked_mul(4)?, self.endian)
@@ -85,7 +85,7 @@ impl<'a> Words<'a> {
         })
     }
 
-    /// One group of `N`.
+    /// Reads a group of `N` values.
     #[must_use]
     pub fn group<const N: usize>(&self, index: usize) -> Option<[u32; N]> {
         let start = index.checked_mul(N * 4)?;

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// Sections that hold BTF, in the order they are looked at. The first is the
-/// file's own; `.BTF.base` is what that stands on, the others stand on it.
+/// file's own; `.BTF.base` is its base, and it is the base of the others.
 const SECTIONS: [&str; 5] = [".BTF.base", ".BTF", ".BTF.inline", ".BTF_inline", ".BTF.extra"];
 /// It is not BTF, only next to it.
 const EXT: &str = ".BTF.ext";
@@ -34,7 +34,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A file that others stand on is damaged.
+    /// A base is damaged.
     #[error("{path} cannot be the base of split BTF")]
     Base {
         /// The file.
@@ -233,12 +233,12 @@ pub struct Section<'l> {
     pub name: &'static str,
     /// Its length, bytes.
     pub len: usize,
-    /// What was found.
+    /// The section found.
     pub checked: Checked<'l>,
 }
 
 /// Checks every BTF section of a file; `base` is what `.BTF`, or a raw file,
-/// stands on. Where the ELF file has no `.BTF`, its other sections stand on it too.
+/// stands on. Where the ELF file has no `.BTF`, it is the base of its other sections too.
 /// A file that is no ELF file belongs to the ELF file `about`, if that is known.
 #[must_use]
 pub fn check<'l>(loaded: &'l Loaded<'_>, base: Option<&Btf<'l>>, about: Option<&Loaded<'_>>) -> Vec<Section<'l>> {

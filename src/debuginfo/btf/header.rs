@@ -33,7 +33,7 @@ impl Span {
 /// The header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// The byte order, which the magic number tells.
+    /// The byte order, from the magic number.
     pub endian: Endian,
     /// 1.
     pub version: u8,
@@ -45,7 +45,7 @@ pub struct Header {
     pub types: Span,
     /// The strings.
     pub strings: Span,
-    /// The layout entries, where the header is long enough to say so.
+    /// The layout entries, if the header is long enough to have them.
     pub layout: Option<Span>,
 }
 
@@ -182,7 +182,7 @@ impl Layout<'_> {
 }
 
 impl LayoutEntry {
-    /// What a writer of today writes for a kind.
+    /// The layout entry that a current writer emits for a kind.
     #[must_use]
     pub fn of(kind: Kind, grammar: Grammar) -> Option<Self> {
         let shape = kind.shape(grammar)?;

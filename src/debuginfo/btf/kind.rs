@@ -1,5 +1,5 @@
 //! The kinds of types and what each carries: one table that the reader, the
-//! writer and the checker stand on.
+//! writer and the checker are based on.
 
 use std::fmt;
 
@@ -58,7 +58,7 @@ const KINDS: [Kind; 22] = [
     Kind::LocSec,
 ];
 
-/// What the third word of a type is.
+/// Meaning of the third word of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Head {
     /// A size in bytes.
@@ -69,7 +69,7 @@ pub enum Head {
     Unused,
 }
 
-/// What follows the three words of a type. Bit `n` of a mask is word `n`.
+/// Data after the three words of a type. Bit `n` of a mask is word `n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     /// The third word.
@@ -196,7 +196,7 @@ impl Kind {
         }
     }
 
-    /// What a type of this kind carries; nothing for a kind that is not known.
+    /// Data of a type of this kind; `None` for an unknown kind.
     #[must_use]
     pub fn shape(self, grammar: Grammar) -> Option<Shape> {
         let shape = Shape::new;
@@ -230,7 +230,7 @@ impl Kind {
         matches!(self, Self::LocParam | Self::LocProto | Self::LocSec)
     }
 
-    /// Returns whether it says something about another type and changes nothing else of it.
+    /// Returns whether it only qualifies another type.
     #[must_use]
     pub fn is_modifier(self) -> bool {
         matches!(self, Self::Typedef | Self::Volatile | Self::Const | Self::Restrict | Self::TypeTag)

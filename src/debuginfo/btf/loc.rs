@@ -12,7 +12,7 @@ pub mod flags {
     pub const ADDR: u32 = 4;
     /// `{register}` or a pair of them, in DWARF's numbers.
     pub const REG: u32 = 8;
-    /// What the register points at.
+    /// Whether the value is at the address in the register.
     pub const DEREF: u32 = 0x10;
     /// `{register, low}` or `{register, low, high}`: an offset is added.
     pub const OFFSET: u32 = 0x20;
@@ -24,7 +24,7 @@ pub mod flags {
 
 /// Flags of a LOC_PARAM, form (ii).
 pub mod old_flags {
-    /// What the register points at.
+    /// Whether the value is at the address in the register.
     pub const DEREF: u16 = 1;
     /// The next entry of the LOC_PROTO is of the same parameter.
     pub const CONTINUE: u16 = 2;
@@ -37,7 +37,7 @@ pub struct LocParam<'a> {
     pub size: u32,
     /// [`flags`]
     pub flags: u32,
-    /// What the flags say they are.
+    /// The interpretation of the words by the flags.
     pub values: Words<'a>,
 }
 
@@ -96,7 +96,7 @@ pub struct OldLocParam {
     pub place: OldPlace,
 }
 
-/// What the eight bytes of a form (ii) LOC_PARAM are.
+/// Interpretation of the eight bytes of a form (ii) LOC_PARAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OldPlace {
     /// The value itself.

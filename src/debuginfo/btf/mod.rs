@@ -1,5 +1,5 @@
 //! BTF, the kernel's description of its own types and functions: reading,
-//! writing, checking; and the three kinds of *inline BTF*, which say where
+//! writing, checking; and the three kinds of *inline BTF*, which describe where
 //! functions were inlined and where their parameters are to be found there.
 //!
 //! ```text
@@ -7,10 +7,10 @@
 //!          └ name, info, size or type; then data whose length the kind decides
 //! ```
 //!
-//! *Split* BTF stands on a base: its type ids and string offsets go on where
+//! *Split* BTF extends a base: its type ids and string offsets go on where
 //! the base's end. A base may be split itself (kernel, module, inline).
 //!
-//! What is not in the bytes has to be found out. Two things differ between
+//! Two properties are not recorded in the bytes. They differ between
 //! releases, and [`Grammar`] names the two combinations that exist:
 //!
 //! - the info word has 16 bits of count and 5 of kind, or 24 and 7. What the
@@ -19,8 +19,8 @@
 //! - the three kinds have other shapes in the older series, which only knew the
 //!   narrow word.
 //!
-//! [`Btf::open`] says how it decides. Nothing here recurses, and nothing is
-//! allocated before it is held against the bytes that are there.
+//! [`Btf::open`] documents how it decides. Nothing here recurses, and nothing is
+//! allocated before it is checked against the remaining bytes.
 
 mod cursor;
 pub mod file;
@@ -83,7 +83,7 @@ pub enum Error {
     /// Another magic number.
     #[error("magic number {magic:#06x} is not that of BTF (0xeb9f)")]
     Magic {
-        /// What stands there, read as little-endian.
+        /// The value read, as little-endian.
         magic: u16,
     },
     /// A header of the April 2025 form of inline BTF.
@@ -92,13 +92,13 @@ pub enum Error {
     /// A version that is not known.
     #[error("version {version} is not known, only 1 is")]
     Version {
-        /// What stands there.
+        /// The value read.
         version: u8,
     },
     /// A header shorter than any, or longer than the file.
     #[error("header length {len} does not fit: at least 24 and at most the {have} bytes there are")]
     HeaderLength {
-        /// What stands there.
+        /// The value read.
         len: u32,
         /// Bytes of the file.
         have: usize,
@@ -124,7 +124,7 @@ pub enum Error {
     /// Types or strings of base and split file are more than 32 bits can number.
     #[error("base and split file together have more types or strings than 32 bits can number")]
     TooMany,
-    /// A kind that is not known and that no layout entry tells the size of.
+    /// An unknown kind whose size no layout entry gives.
     #[error("type {id} has the unknown kind {kind}, and no layout section defines its size")]
     Kind {
         /// The type's id.

@@ -21,7 +21,7 @@ struct Part<'a> {
     header: Header,
     types: &'a [u8],
     strings: &'a [u8],
-    // What begins behind the last NUL has no end.
+    // A string that begins behind the last NUL has no end.
     ended: usize,
     layout: Layout<'a>,
     walk: Walk,
@@ -44,13 +44,13 @@ pub struct Type<'a> {
     pub vlen: u32,
     /// The top bit of the info word.
     pub kind_flag: bool,
-    /// The third word: what [`super::Shape::head`] says.
+    /// The third word, interpreted by [`super::Shape::head`].
     pub size_or_type: u32,
     /// The info word.
     pub info: u32,
     /// Where it begins in its file's type section.
     pub offset: u32,
-    /// What follows the three words.
+    /// The data after the three words.
     pub data: Words<'a>,
     /// How its file is written.
     pub grammar: Grammar,
@@ -107,7 +107,7 @@ impl<'a> Btf<'a> {
         self.parts.last().expect("a chain is made with its own part")
     }
 
-    /// What this file stands on.
+    /// The base of this file.
     #[must_use]
     pub fn base(&self) -> Option<Self> {
         let (_, parts) = self.parts.split_last().expect("a chain is made with its own part");
@@ -356,7 +356,7 @@ impl Source<'_> {
         let kind = Kind::from_number(number);
         let data = match kind.shape(grammar) {
             Some(shape) => shape.data_len(vlen),
-            // Kind 0 is never a type, whatever a layout says.
+            // Kind 0 is never a type, even if a layout describes it.
             None if number == 0 => return Err(Error::Kind { id, kind: number, offset }),
             None => match self.layout.entry(number) {
                 Some(entry) => entry.data_len(vlen),

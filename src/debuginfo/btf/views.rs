@@ -1,4 +1,4 @@
-//! What the data of each kind says. A view of another kind is empty or nothing.
+//! The data of each kind, interpreted. A view of another kind is empty or `None`.
 
 use super::{Grammar, loc};
 use super::{Kind, LocParam, LocSite, OldLocParam, OldLocSite, Type, Words};
@@ -17,9 +17,9 @@ pub struct Int {
 /// An ARRAY's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Array {
-    /// What it holds.
+    /// The type of its elements.
     pub element: u32,
-    /// What it is indexed by.
+    /// The type of its index.
     pub index: u32,
     /// How many.
     pub len: u32,
@@ -94,7 +94,7 @@ impl<'a> Type<'a> {
         data.groups().map(move |words| member(words, flag))
     }
 
-    /// One member of a STRUCT or UNION.
+    /// A member of a STRUCT or UNION.
     #[must_use]
     pub fn member(&self, index: usize) -> Option<Member> {
         let data = self.data_if(matches!(self.kind, Kind::Struct | Kind::Union));

@@ -1,7 +1,7 @@
 //! Writing BTF: types are collected with provisional ids, then sorted, numbered
 //! again and written in one pass.
 //!
-//! What comes out is always in the wide grammar's form (iii) unless a test asks
+//! The output is always in the wide grammar's form (iii) unless a test asks
 //! for the narrow one; the header has 24 bytes, or 32 and a layout section, which
 //! stands between types and strings because it must be aligned and the strings
 //! end anywhere.
@@ -233,7 +233,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Copies all own types of a file and its strings with their offsets, so that
-    /// writing it as pushed gives the same types again. It must stand on this
+    /// writing it as pushed gives the same types again. It must have this
     /// builder's base, and nothing may have been added before.
     pub fn copy(&mut self, btf: &Btf<'_>) -> Result<(), WriteError> {
         self.strings = btf.strings().to_vec();
@@ -290,7 +290,7 @@ impl<'a> Builder<'a> {
         let sections: Vec<(u32, Vec<LocSite>)> = std::mem::take(&mut self.sections).into_iter().collect();
         let own = self.records.len();
         for (index, (name, sites)) in sections.iter().enumerate() {
-            // Several, where the count would not fit; `start` tells which section it is.
+            // Several, where the count would not fit; `start` identifies the section.
             for chunk in sites.chunks(self.most_sites as usize) {
                 let vlen = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
                 let (name, kind) = (*name, Kind::LocSec);

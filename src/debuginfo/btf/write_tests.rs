@@ -141,7 +141,7 @@ fn build(base: &Btf<'_>, sites: &[Site], header_32: bool) -> Vec<u8> {
     builder.finish().unwrap()
 }
 
-// What a file says of each site, without ids.
+// The sites of a file, without ids.
 fn messages(btf: &Btf<'_>) -> Vec<String> {
     let mut messages = Vec::new();
     for section in btf.types().filter(|found| found.kind == Kind::LocSec) {

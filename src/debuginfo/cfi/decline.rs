@@ -1,4 +1,4 @@
-//! What in a function's call-frame directives entitles the assembler to write
+//! Call-frame directives of a function for which the assembler may write
 //! no SFrame entry for it ("no SFrame FDE emitted; …").
 //!
 //! Source: `gas/gen-sframe.c` of binutils 2.46 and 2.47, earlier versions
@@ -46,7 +46,7 @@ pub enum Reason {
     RaColumn,
     /// More rows than an entry can count.
     Rows,
-    /// FP is saved and the return address is not, which the rows of aarch64 cannot say.
+    /// FP is saved and the return address is not, which the rows of aarch64 cannot express.
     FpWithoutRa,
     /// An instruction that no rule is known for.
     Unknown,

@@ -21,7 +21,7 @@ const MOST_KEPT: usize = 1 << 20;
 pub struct Step {
     /// Bytes from the start of the function.
     pub start: u64,
-    /// What holds.
+    /// The rules of the row.
     pub row: Row,
     /// The registers whose rule was last set by `DW_CFA_restore`; none in rows of SFrame.
     pub restored: Restored,
@@ -46,7 +46,7 @@ struct State {
     restored: Restored,
 }
 
-/// What a CIE leaves for each of its functions.
+/// State after a CIE's instructions, with which each of its functions begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Initial {
     state: State,
@@ -151,7 +151,7 @@ impl Evaluator {
         }
     }
 
-    // What can only be said of a whole row.
+    // Properties of a whole row.
     fn judge(&mut self) {
         let State { cfa, fp, ra, .. } = self.state;
         if let Cfa::Offset { offset, .. } | Cfa::Deref { offset, .. } = cfa {
@@ -247,7 +247,7 @@ impl Evaluator {
     }
 
     // An instruction that no directive but `.cfi_escape` writes. The assembler reads few of them, and one in each
-    // directive only: of two in a row nobody can tell whether they were one directive.
+    // directive only: two in a row may have been one directive.
     fn escape(&mut self, is_read: bool) {
         if !is_read || !self.reads_escapes || self.after_escape {
             self.reasons.add(Reason::Escape);

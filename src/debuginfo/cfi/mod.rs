@@ -90,11 +90,11 @@ pub struct Section<'a> {
     pub big: bool,
     /// Bytes of an address, 4 or 8.
     pub address_size: u8,
-    /// What the registers are.
+    /// Register numbers of the architecture.
     pub abi: Abi,
 }
 
-/// What functions have in common.
+/// Rules shared by functions.
 #[derive(Debug, Clone)]
 pub struct Cie<'a> {
     code_align: u64,
@@ -128,7 +128,7 @@ pub struct Fde<'a> {
 }
 
 impl Fde<'_> {
-    /// One past its last byte; the end of the address space where it would leave that.
+    /// End address (exclusive); the end of the address space where it would leave that.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.start.saturating_add(self.len)
@@ -175,7 +175,7 @@ impl<'a> Frames<'a> {
     }
 }
 
-// One entry, behind its length, and the bytes of its identifier.
+// An entry without its length, and the bytes of its identifier.
 fn split<'a>(rest: &mut Slice<'a>) -> Result<Option<(Slice<'a>, u8)>, Error> {
     let (length, format) = rest.read_initial_length()?;
     if length == 0 {

@@ -1,4 +1,4 @@
-//! What the base BTF has, found by name and by shape, so that a type of DWARF
+//! Types of the base BTF, found by name and by shape, so that a type of DWARF
 //! becomes the base's type where the base has it.
 
 use crate::debuginfo::btf::{Btf, Kind, Type};
@@ -96,7 +96,7 @@ impl<'b> BaseTypes<'b> {
         self.named.get(&kind).and_then(|names| names.get(name)).map_or(&[], Vec::as_slice)
     }
 
-    /// One of this kind, name and size.
+    /// Returns a type of this kind, name and size.
     #[must_use]
     pub fn sized(&self, kind: Kind, name: &[u8], size: u32) -> Option<u32> {
         let fits = |id: &&u32| self.type_by_id(**id).is_some_and(|found| found.size_or_type == size);
@@ -109,7 +109,7 @@ impl<'b> BaseTypes<'b> {
         self.arrays.get(&(element, len)).copied()
     }
 
-    /// What arrays are indexed by.
+    /// The index type of arrays.
     #[must_use]
     pub fn index_type(&self) -> Option<u32> {
         self.index_type
@@ -125,7 +125,7 @@ impl<'b> BaseTypes<'b> {
         self.btf.as_ref()?.type_by_id(id)
     }
 
-    /// Returns the FUNC of this name whose prototype says the same as `params` (ids of the base;
+    /// Returns the FUNC of this name whose prototype equals `params` (ids of the base;
     /// nothing for a type it does not have) and `variadic`.
     #[must_use]
     pub fn function(&self, name: &[u8], returns: Option<u32>, params: &[Option<u32>], variadic: bool) -> Option<u32> {
@@ -153,7 +153,7 @@ impl<'b> BaseTypes<'b> {
     }
 
     // The same names and kinds all the way down. Several types of one name and size
-    // are one sense: which of them a file means is not always to be told.
+    // are one sense: which of them a file means is not always known.
     fn is_same_sense(&self, ours: u32, theirs: u32) -> bool {
         let (mut ours, mut theirs) = (ours, theirs);
         // A chain longer than this is no type of a C program.

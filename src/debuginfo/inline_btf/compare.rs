@@ -20,7 +20,7 @@ pub struct ReadSite<'b> {
     pub params: Vec<Option<LocParam>>,
 }
 
-/// What is wrong with single sites, a few of each kind in words.
+/// Differences of single sites, a few of each kind in words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     /// Sites of the BTF.
@@ -57,7 +57,7 @@ pub struct ReadingCount {
 const EXAMPLES: usize = 4;
 
 impl Comparison {
-    /// Returns whether both say the same.
+    /// Returns whether both agree.
     #[must_use]
     pub fn is_equal(&self) -> bool {
         self.equal == self.in_btf && self.equal == self.in_dwarf && self.unreadable == 0

@@ -177,7 +177,7 @@ impl<'d, E: Endianity + Send + Sync> Debug<'d, E> {
         (offset < start(header) + header.length_including_self() as u64).then_some(index)
     }
 
-    /// Returns a unit with what its root says, without its line table. Its language beside it.
+    /// Returns a unit with the attributes of its root and its language, without its line table.
     pub fn unit(&self, header: &UnitHeader<Slice<'d, E>>) -> Result<(Unit<'d, E>, Option<DwLang>), gimli::Error> {
         let abbreviations = self.dwarf.abbreviations(header)?;
         let encoding = header.encoding();

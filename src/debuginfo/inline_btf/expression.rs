@@ -9,7 +9,7 @@ const MOST_LOOKED_AT: usize = 64;
 /// The longest expression that has a place in inline BTF: two registers, each with its piece.
 const MOST_TRANSLATED: usize = 4;
 
-/// What a translation needs to know beside the expression.
+/// Context of a translation.
 #[derive(Debug, Clone, Copy)]
 pub struct Want {
     /// Address size, format and version of the unit.
@@ -47,7 +47,7 @@ fn skip_nops<R: Reader>(rest: &mut R) {
     }
 }
 
-// What inline BTF can say; nothing where it cannot.
+// The expression as inline BTF; `None` if it cannot be represented.
 fn pattern<R: Reader>(
     operations: &[Operation<R>],
     want: Want,

@@ -36,7 +36,7 @@ pub enum Error {
         /// Why.
         source: inline::Error,
     },
-    /// The BTF it is to stand on.
+    /// Its base BTF.
     #[error(transparent)]
     Btf(#[from] btf::Error),
     /// It cannot be written.
@@ -47,7 +47,7 @@ pub enum Error {
         /// Why.
         source: WriteError,
     },
-    /// What was given is no BTF.
+    /// The given file is no BTF.
     #[error("cannot read the inline BTF")]
     Given {
         /// Why.

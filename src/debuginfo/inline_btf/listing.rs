@@ -35,17 +35,17 @@ pub struct ListedSite {
     pub address: u64,
     /// Where it is in its section.
     pub section: (String, u64),
-    /// What it was inlined into.
+    /// The function that it was inlined into.
     pub caller: String,
     /// The function whose code it is in.
     pub function: String,
     /// Index of the unit, and of the file in its line table.
     pub file: (u32, u32),
-    /// The line of the call; 0 where it is not told.
+    /// The line of the call; 0 if unknown.
     pub line: u32,
     /// How many ranges it has, the lowest address and the one after the highest.
     pub extent: (u32, u64, u64),
-    /// What is remarkable about it.
+    /// Its remarkable properties.
     pub traits: Traits,
     /// Where each parameter is, with its size and whether it is signed.
     pub params: Vec<Result<(Location, LocParam), Missing>>,

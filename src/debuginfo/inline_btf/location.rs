@@ -4,7 +4,7 @@
 pub use crate::debuginfo::btf::flags::{self as flag, FRAME_BASE};
 use std::fmt;
 
-/// Where a value is. What DWARF can say beyond this has no place in inline BTF.
+/// Location of a value. Inline BTF has no encoding for DWARF's other locations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Location {
     /// It is this number (its lowest bytes).
@@ -21,7 +21,7 @@ pub enum Location {
     Memory(u32, i64),
 }
 
-/// Why a value cannot be told.
+/// Why a value is unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Missing {
@@ -40,7 +40,7 @@ pub enum Missing {
     EntryValue,
     /// A pointer to something that is not in memory.
     ImplicitPointer,
-    /// What the caller's caller passed.
+    /// A value that the caller's caller passed.
     ParameterRef,
     /// Pieces that are not two registers.
     Pieces,
@@ -166,7 +166,7 @@ impl LocParam {
             return Err(Missing::Size);
         }
         let make = |flags, values: &[u32]| Self::new(size, flags, values).ok_or(Missing::Size);
-        // One word only where readers that extend its sign and readers that do so
+        // A single word only if readers that extend its sign and readers that do so
         // for SIGNED alone agree.
         let with_offset = |register: u32, offset: i64, flags: u32| {
             let flags = flags | flag::OFFSET | if offset < 0 { flag::SIGNED } else { 0 };
@@ -205,7 +205,7 @@ impl LocParam {
         used.and_then(|used| Self::new(size, flags, used)).ok_or(Missing::Size)
     }
 
-    /// What it says, the reverse of [`LocParam::encode`]; nothing where the
+    /// Decodes it, the reverse of [`LocParam::encode`]; `None` if the
     /// flags and values are no allowed set.
     #[must_use]
     pub fn decode(&self, base: u64) -> Option<Location> {

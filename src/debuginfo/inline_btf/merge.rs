@@ -1,4 +1,4 @@
-//! All units' sites as one: functions told apart by name and prototype,
+//! Merges the sites of all units: functions are distinguished by name and prototype,
 //! locations and prototypes of locations each once, sites in sections.
 
 use super::base_types::BaseTypes;
@@ -62,7 +62,7 @@ impl Places {
 pub struct Called<'d> {
     /// Its name.
     pub name: &'d [u8],
-    /// What it returns.
+    /// Its return type.
     pub returns: TypeRef,
     /// Its parameters.
     pub params: Vec<(&'d [u8], TypeRef)>,
@@ -131,7 +131,7 @@ impl Availability {
 /// How often each reason was met, and how many parameters there were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Parameters whose value can be told.
+    /// Parameters whose value is available.
     pub available: u64,
     missing: [u64; Missing::ALL.len()],
 }
@@ -177,7 +177,7 @@ pub struct Merged<'d> {
     pub copies: Vec<(u32, Copy)>,
     /// The locations.
     pub locations: IndexSet<LocParam>,
-    /// One number a parameter: 0, or 1 + the index of its location.
+    /// A number for each parameter: 0, or 1 + the index of its location.
     pub protos: IndexSet<Box<[u32]>>,
     /// Types that the base does not have.
     pub extras: IndexSet<Extra<'d>>,
@@ -189,7 +189,7 @@ pub struct Merged<'d> {
     pub histogram: Histogram,
     /// Parameters of sites that no parameter of their function corresponds to.
     pub strangers: u64,
-    /// Parameters of functions whose type could not be told at all.
+    /// Parameters of functions whose type is unknown.
     pub unknown_types: u64,
 }
 
@@ -286,7 +286,7 @@ impl<'d> Merged<'d> {
         TypeRef::extra(index).unwrap_or(TypeRef::VOID)
     }
 
-    // Takes a unit's extra types that are wanted, and what they stand on. The map is
+    // Takes a unit's extra types that are wanted, and those that they refer to. The map is
     // from the unit's index to the number among all.
     fn carry_over(&mut self, extras: &[Extra<'d>], wanted: impl Iterator<Item = TypeRef>) -> Vec<Option<TypeRef>> {
         let mut needed = vec![false; extras.len()];
@@ -296,7 +296,7 @@ impl<'d> Merged<'d> {
             }
         };
         wanted.for_each(|id| mark(id, &mut needed));
-        // What a type refers to comes before it.
+        // A type comes after those that it refers to.
         for (index, extra) in extras.iter().enumerate().rev() {
             if needed.get(index).copied().unwrap_or(false) {
                 extra.references().for_each(|id| mark(id, &mut needed));

@@ -9,7 +9,7 @@
 //! compare   BTF read again, compared with the sites
 //! ```
 //!
-//! What is kept of a unit is its functions, parameters and sites; nothing is
+//! Only a unit's functions, parameters and sites are kept; nothing is
 //! kept of its other entries, and no text is copied. Nothing recurses over the
 //! file, lists are looked at a bounded number of times in all, and of an
 //! expression a bounded part.
@@ -45,18 +45,18 @@ use rayon::prelude::*;
 use resolve::{Functions, UnitSites, World};
 use unit::{Owner, Scan};
 
-/// What to take.
+/// Selection of sites and locations.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Rust units too, which kernels leave out of their BTF.
     pub with_rust: bool,
-    /// What becomes of locations for an empty range at the site's address.
+    /// Treatment of locations for an empty range at the site's address.
     pub empty_ranges: EmptyRanges,
     /// Locations of parameters at the entry of functions too, which only probes need.
     pub entry_locations: bool,
 }
 
-/// What becomes of a location that holds for an empty range at a site's address, which compilers write
+/// Treatment of a location for an empty range at a site's address, which compilers write
 /// for what holds between two views of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EmptyRanges {
@@ -91,11 +91,11 @@ pub struct Extraction<'d> {
     pub sites: Vec<UnitSites<'d>>,
     /// All of them as one.
     pub merged: Merged<'d>,
-    /// What could not be read: a unit's offset and why.
+    /// Units that could not be read: offset and reason.
     pub damage: Vec<(u64, String)>,
 }
 
-/// What is told while units are read, from several threads.
+/// Progress while units are read, reported from several threads.
 pub trait Watch: Sync {
     /// So many of so many bytes are done.
     fn progress(&self, _done: u64, _total: u64) {}
@@ -227,7 +227,7 @@ impl<'d> Extraction<'d> {
         }
     }
 
-    /// What the unit says of a site.
+    /// A site as recorded in the unit.
     #[must_use]
     pub fn raw(&self, entry: &merge::Entry) -> Option<&unit::Site> {
         let scan = self.scans.get(entry.unit as usize)?;
@@ -240,7 +240,7 @@ impl<'d> Extraction<'d> {
         self.sites.get(entry.unit as usize)?.sites.get(entry.site as usize)
     }
 
-    /// What became of a site's parameters.
+    /// Resolved parameters of a site.
     #[must_use]
     pub fn outcomes(&self, entry: &merge::Entry) -> &[resolve::Outcome] {
         let unit = self.sites.get(entry.unit as usize);
@@ -248,7 +248,7 @@ impl<'d> Extraction<'d> {
     }
 }
 
-/// What a site is in.
+/// Container of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Caller<'d> {
     /// The function it was inlined into, which may be inlined itself.
@@ -257,7 +257,7 @@ pub struct Caller<'d> {
     pub function: &'d [u8],
 }
 
-/// Names of files of line tables, for those who tell people where a call is.
+/// File names of line tables, to report the location of a call.
 pub fn file_names(elf: &Elf<'_>, sections: &Sections<'_>, wanted: &[(u32, u32)]) -> Result<Vec<Option<String>>, Error> {
     fn names<E: Endianity + Send + Sync>(
         sections: &Sections<'_>,

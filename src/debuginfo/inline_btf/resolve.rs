@@ -1,4 +1,4 @@
-//! From what a unit says of its sites to functions and locations, once every
+//! Resolves a unit's sites to functions and locations, once every
 //! unit has been scanned: an origin may be in another unit.
 
 use super::dwarf::Debug;
@@ -27,7 +27,7 @@ pub struct Callee<'d> {
     pub abstracted: FunctionRef,
 }
 
-/// Whether a parameter's value can be told: a location of the unit's, or why not.
+/// Availability of a parameter's value: a location of the unit's, or why there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Index of the location.

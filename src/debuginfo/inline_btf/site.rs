@@ -1,4 +1,4 @@
-//! What one unit says: functions, sites, and what the sites say of their
+//! Contents of a unit: functions, sites, and what the sites record about their
 //! parameters. Plain data, small enough to keep half a million of.
 
 use super::location::Missing;
@@ -15,9 +15,9 @@ pub enum Skip {
     NoAddress,
     /// Its address is 0: the linker dropped it.
     ZeroAddress,
-    /// It does not say which function it is of.
+    /// It does not name its function.
     NoOrigin,
-    /// What it refers to is no function of this file.
+    /// It refers to no function of this file.
     OriginMissing,
     /// Its origins refer to each other in a circle.
     OriginLoop,
@@ -88,7 +88,7 @@ impl Skip {
 pub struct Skipped([u64; Skip::ALL.len()]);
 
 impl Skipped {
-    /// One more.
+    /// Counts one more.
     pub fn add(&mut self, reason: Skip) {
         self.add_many(reason, 1);
     }
@@ -125,7 +125,7 @@ impl Skipped {
 pub struct Function<'d> {
     /// Where it is.
     pub die: Die,
-    /// What it is an instance of, or 0.
+    /// Offset of its abstract instance, or 0.
     pub origin: Die,
     /// `origin` came from DW_AT_specification: parameters are not mapped through it.
     pub specified: bool,
@@ -133,7 +133,7 @@ pub struct Function<'d> {
     pub name: &'d [u8],
     /// The name of its symbol, where that differs (C++, Rust); empty where it has none.
     pub linkage_name: &'d [u8],
-    /// What it returns.
+    /// Its return type.
     pub returns: TypeRef,
     pub(super) returns_die: Die,
     pub(super) first_param: u32,
@@ -169,7 +169,7 @@ pub enum FrameBase {
 pub struct Param<'d> {
     /// Where it is.
     pub die: Die,
-    /// What it is an instance of, or 0.
+    /// Offset of its abstract instance, or 0.
     pub origin: Die,
     /// Its name; empty where it has none.
     pub name: &'d [u8],
@@ -192,7 +192,7 @@ pub struct Extent {
     pub ranges: u32,
 }
 
-/// What a site or function is in.
+/// Container of a site or function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// Nothing.
@@ -216,7 +216,7 @@ pub struct Site {
     pub has_entry: bool,
     /// Its code.
     pub extent: Extent,
-    /// What it was inlined into.
+    /// The function or site that it was inlined into.
     pub owner: Owner,
     /// DW_AT_call_file, or 0.
     pub file: u32,
@@ -226,7 +226,7 @@ pub struct Site {
     pub(super) param_count: u32,
 }
 
-/// What a site says of one parameter.
+/// A parameter of a site.
 #[derive(Debug, Clone, Copy)]
 pub struct SiteParam<'d> {
     /// The function's parameter.
@@ -244,7 +244,7 @@ pub enum Place<'d> {
     Value(u64),
     /// It is these bytes.
     Block(&'d [u8]),
-    /// Where this expression says.
+    /// At the location that this expression gives.
     Expression(&'d [u8]),
     /// The same for a short one, which is nearly every one: the file's page is not needed again.
     Short(ShortExpression),

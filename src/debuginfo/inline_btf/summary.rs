@@ -1,4 +1,4 @@
-//! What people who trace a kernel ask of its inlining, in numbers.
+//! Figures about a kernel's inlining for people who trace it.
 
 use super::Extraction;
 use super::location::Missing;
@@ -84,7 +84,7 @@ pub struct Summary {
     pub functions_within_copy: u64,
     /// Sites by section.
     pub sections: Vec<(String, u64)>,
-    /// Types of parameters that could not be told at all.
+    /// Unknown types of parameters.
     pub unknown_types: u64,
     /// Units that could not be read to their end.
     pub damaged_units: u64,
@@ -123,7 +123,7 @@ pub struct FunctionFigures {
     pub own_copy: u64,
 }
 
-/// What is remarkable about a site.
+/// A remarkable property of a site.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Traits {
     /// It has more than one range.
@@ -191,7 +191,7 @@ fn of_unit(scan: &Scan<'_>) -> Vec<bool> {
 }
 
 impl Extraction<'_> {
-    /// What is remarkable about a site.
+    /// A remarkable property of a site.
     #[must_use]
     pub fn traits(&self, entry: &Entry, interleaving: &Interleaving) -> Traits {
         let Some(site) = self.raw(entry) else { return Traits::default() };
@@ -251,7 +251,7 @@ impl Extraction<'_> {
         (found, functions)
     }
 
-    // What needs no look at single sites; the other fields are 0.
+    // Figures that do not depend on single sites; the other fields are 0.
     fn totals(&self) -> Summary {
         let merged = &self.merged;
         let Availability { all, partial, lack_one, none } = merged.availability;

@@ -87,7 +87,7 @@ impl<'d> Extra<'d> {
     }
 }
 
-/// What a parameter's type is.
+/// The type of a parameter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The type in BTF.
@@ -98,7 +98,7 @@ pub struct Facts {
     pub signed: bool,
 }
 
-/// What a type entry says.
+/// A decoded type entry.
 #[derive(Debug, Clone, Copy)]
 struct Entry<'d> {
     tag: DwTag,
@@ -146,12 +146,12 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
     }
 
     // Function types are followed once: `inner` types of a function type that are
-    // function types themselves become void. So the depth is two, whatever the file says.
+    // function types themselves become void. So the depth is two for every file.
     fn resolve(&mut self, offset: u64, here: &gimli::Unit<Slice<'d, E>>, outer: bool) -> Facts {
         let mut chain: Vec<(u64, Entry<'d>)> = Vec::new();
         let mut at = offset;
         let mut seen = HashSet::new();
-        // What was simplified for lack of depth is not what others are to get.
+        // A type that was simplified for lack of depth must not be shared.
         let mut simplified = false;
         let mut facts = loop {
             if let Some(facts) = self.facts.get(&at) {
@@ -362,7 +362,7 @@ impl<'a, 'd, E: Endianity + Send + Sync> Types<'a, 'd, E> {
     }
 }
 
-// What says something about the type it refers to.
+// Qualifiers of the type that they refer to.
 fn is_link(tag: DwTag) -> bool {
     matches!(
         tag,

@@ -1,5 +1,5 @@
-//! One pass over the entries of one unit: its functions, its sites and what
-//! the sites say of their parameters. Everything else is stepped over.
+//! A single pass over the entries of a unit: its functions, its sites and what
+//! the sites record about their parameters. Everything else is skipped.
 
 use super::attribute::{constant, is_c, is_type, number, sibling, widened};
 use super::base_types::BaseTypes;
@@ -13,7 +13,7 @@ use super::{EmptyRanges, Options};
 use gimli::{Abbreviation, AttributeValue, Encoding, Endianity, EntriesRaw, UnitHeader, UnitOffset, constants as dw};
 use std::collections::HashMap;
 
-/// What a unit has.
+/// Contents of a unit.
 #[derive(Debug)]
 pub struct Scan<'d> {
     /// Where its entries begin and end in `.debug_info`.
@@ -80,7 +80,7 @@ impl<'d> Scan<'d> {
         self.params.get(start..start.saturating_add(function.param_count as usize)).unwrap_or_default()
     }
 
-    /// What a site says of its parameters.
+    /// Parameters of a site.
     #[must_use]
     pub fn params_at(&self, site: &Site) -> &[SiteParam<'d>] {
         let start = site.first_param as usize;
@@ -167,7 +167,7 @@ struct Pass<'p, 'd, E: Endianity> {
     debug: &'p Debug<'d, E>,
     unit: &'p Unit<'d, E>,
     found: Scan<'d>,
-    // What entries here are directly below, and the nearest function or site around them.
+    // The direct parent of the entries here, and the nearest function or site around them.
     scopes: Vec<(Scope, Owner)>,
     spent: i64,
     options: Options,
@@ -363,7 +363,7 @@ impl<'p, 'd, E: Endianity + Send + Sync> Pass<'p, 'd, E> {
             }
             Err(reason) => {
                 self.found.skipped.add(reason);
-                // What is inlined into it is still inlined into what it is in.
+                // Functions inlined into it are inlined into its container too.
                 Ok((Scope::Other, owner))
             }
         }

@@ -9,7 +9,7 @@ use super::types::{Extra, TypeRef};
 use crate::debuginfo::btf::{Btf, Builder, Endian, Kind, LocSite, Param, WriteError, is_identifier};
 use serde::Serialize;
 
-/// What was written.
+/// The written sections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Written {
     /// Sites.
@@ -107,7 +107,7 @@ fn resolve(id: TypeRef, types: &[u32]) -> u32 {
     }
 }
 
-// What a type stands on comes before it, so one pass is enough.
+// Types come after those that they refer to, so one pass is enough.
 fn extras(merged: &Merged<'_>, builder: &mut Builder<'_>, written: &mut Written) -> Vec<u32> {
     let mut ids: Vec<u32> = Vec::with_capacity(merged.extras.len());
     for extra in &merged.extras {

@@ -14,7 +14,7 @@ impl<'a> Bytes<'a> {
         Self { data, big }
     }
 
-    /// What stands at `at` and behind.
+    /// Returns the bytes from `at` on.
     #[must_use]
     pub fn from(self, at: usize) -> Option<&'a [u8]> {
         self.data.get(at..)

@@ -168,7 +168,7 @@ impl Fre {
         }
     }
 
-    /// What the row says.
+    /// The decoded row.
     #[must_use]
     pub fn decode(&self, entry: &Entry, abi: Abi, version: u8, fixed: Fixed) -> Row {
         if self.count() == 0 {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// How many findings of one rule are kept; the rest are counted.
 const MOST_KEPT: u64 = 100;
 
-/// What was found.
+/// A finding.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     kept: Vec<Finding>,

@@ -194,7 +194,7 @@ impl Abi {
         if self == Self::Amd64 { -8 } else { 0 }
     }
 
-    /// Returns whether rows say where the return address is.
+    /// Returns whether rows have the location of the return address.
     #[must_use]
     pub fn tracks_ra(self) -> bool {
         self != Self::Amd64

@@ -35,20 +35,20 @@ use bytes::Bytes;
 pub const SHT_GNU_SFRAME: u32 = 0x6fff_fff4;
 /// `PT_GNU_SFRAME`
 pub const PT_GNU_SFRAME: u32 = 0x6474_e554;
-/// A PLT of version 1 says not after how many bytes its rows repeat; amd64's entries have these.
+/// A PLT of version 1 does not record after how many bytes its rows repeat; amd64's entries have these.
 const V1_REPEAT: u64 = 16;
 
-/// What start addresses count from.
+/// Base of start addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addressing {
     /// The address of the table's header.
     pub address: u64,
     /// Whether the file is relocatable: start addresses then count from their
-    /// fields whatever the flag says, as that is what their relocations do.
+    /// fields regardless of the flag, because of their relocations.
     pub relocatable: bool,
 }
 
-/// One SFrame table: a header and what belongs to it.
+/// An SFrame table: a header with its functions and rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Table<'a> {
     bytes: Bytes<'a>,
@@ -103,7 +103,7 @@ impl<'a> Table<'a> {
         self.header.fre_area().1
     }
 
-    /// What follows the table in its section: with a linker that does not know SFrame, the next one.
+    /// Data after the table in its section: with a linker that does not know SFrame, the next one.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
         usize::try_from(self.size()).ok().and_then(|at| self.bytes.from(at)).unwrap_or_default()
@@ -186,7 +186,7 @@ impl<'a> Table<'a> {
         Fres::new(self.bytes, entry, self.size())
     }
 
-    /// What a row says.
+    /// A decoded row.
     #[must_use]
     pub fn decode(&self, entry: &Entry, fre: &Fre) -> Row {
         let fixed = Fixed { ra: self.header.fixed_ra, fp: self.header.fixed_fp };
@@ -211,13 +211,13 @@ impl<'a> Table<'a> {
         Ok(self.entry(index)?.filter(|entry| entry.contains(pc)))
     }
 
-    /// What holds at `pc`: `None` where no function has it, or no row yet.
+    /// Returns the row at `pc`: `None` if no function contains it, or no row begins before it.
     pub fn row_at(&self, pc: u64) -> Result<Option<Row>, Error> {
         let Some(entry) = self.function_at(pc)? else { return Ok(None) };
         self.row_in(&entry, pc.wrapping_sub(entry.start))
     }
 
-    /// What holds at an offset into a function.
+    /// Returns the row at an offset into a function.
     pub fn row_in(&self, entry: &Entry, offset: u64) -> Result<Option<Row>, Error> {
         if entry.fres == 0 && self.header.version == 3 && !entry.is_flexible() {
             return Ok(Some(Row::OUTERMOST));

@@ -123,7 +123,7 @@ fn repeating_rows_are_found_by_the_rest_of_the_division() {
     assert_eq!([0, 10, 11, 15, 16, 27, 63].map(cfa), [8, 8, 16, 16, 8, 16, 16]);
 }
 
-// What is done to a table, and the code it must lead to.
+// Damage to a table, and the rule that must report it.
 type Mistake = (&'static Rule, fn(&mut Spec));
 type Damage = (&'static Rule, fn(&mut Vec<u8>));
 

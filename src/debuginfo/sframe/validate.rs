@@ -1,4 +1,4 @@
-//! Whether a section is as the format says: headers, function tables, and what
+//! Validates a section: headers, function tables, and what
 //! the ELF file around them must be. Rows are in `validate_rows`.
 
 use super::findings::Findings;
@@ -8,7 +8,7 @@ use super::validate_rows::{Rows, row_error};
 use super::{Addressing, Entry, SHT_GNU_SFRAME, Table, Tables};
 use crate::base::rule::{Finding, Rule};
 
-/// What the ELF file says of the section.
+/// Facts about the section from the ELF file.
 #[derive(Debug, Clone, Copy)]
 pub struct Container<'a> {
     /// `.sframe`
@@ -29,7 +29,7 @@ pub struct Container<'a> {
     pub relocations: &'a [(u64, Relocation)],
 }
 
-/// What a relocation does.
+/// Effect of a relocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relocation {
     /// It was applied.
@@ -41,7 +41,7 @@ pub enum Relocation {
 }
 
 impl Container<'_> {
-    /// Returns whether a start field, given by its offset in the section, says where a function is.
+    /// Returns whether a start field, given by its offset in the section, is relocated to a function.
     #[must_use]
     pub fn is_placed(&self, field: u64) -> bool {
         !self.relocatable || self.relocation(field) == Some(Relocation::Applied)
@@ -52,7 +52,7 @@ impl Container<'_> {
         self.relocations.get(index).map(|(_, relocation)| *relocation)
     }
 
-    /// What tables of the section count their addresses from.
+    /// Base of the addresses in the section's tables.
     #[must_use]
     pub fn addressing(&self) -> Addressing {
         Addressing { address: self.address, relocatable: self.relocatable }
@@ -71,12 +71,12 @@ impl Container<'_> {
     }
 }
 
-/// What was counted on the way.
+/// Counts collected during validation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Rows that were read.
     pub fres: u64,
-    /// Rows that say what the row before them says.
+    /// Rows that equal the row before them.
     pub duplicates: u64,
     /// Functions of the type MASK.
     pub masked: u64,
@@ -197,7 +197,7 @@ impl Check<'_, '_> {
         self.header();
         let header = *self.table.header();
         // Start and end in the FRE area of each function's rows. The FDE table is in
-        // the section, so this is not larger than what is there.
+        // the section, so this is not larger than the section.
         let mut areas: Vec<(u64, u64)> = Vec::with_capacity(header.fdes as usize);
         let mut ranges: Vec<(u64, u64, u64)> = Vec::with_capacity(header.fdes as usize);
         let mut last: Option<u64> = None;

@@ -1,4 +1,4 @@
-//! Whether the rows of a function are as the format says.
+//! Validates the rows of a function.
 
 use super::findings::Findings;
 use super::header::{Abi, Error};
@@ -18,7 +18,7 @@ pub(super) fn row_error(error: Error) -> &'static Rule {
     }
 }
 
-/// One function's rows.
+/// The rows of a function.
 pub(super) struct Rows<'f, 'a> {
     pub(super) table: &'f Table<'a>,
     pub(super) entry: &'f Entry,
@@ -36,7 +36,7 @@ impl Rows<'_, '_> {
         while let Some(fre) = fres.next() {
             let fre = match fre {
                 Ok(fre) => fre,
-                // The function's finding says it already.
+                // The function has a finding about it already.
                 Err(Error::FreType { .. }) => break,
                 Err(error) => {
                     let (at, start) = (self.offset + fres.position(), self.entry.start);

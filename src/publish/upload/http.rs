@@ -22,7 +22,7 @@ pub struct Server {
     token: Option<String>,
 }
 
-/// Makes ring the provider of TLS; an error only says that there is one already.
+/// Makes ring the provider of TLS; an error only means that there is one already.
 pub(super) fn use_ring() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -30,7 +30,7 @@ pub fn types(btf: &Btf<'_>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"\n]}\n")
 }
 
-/// `wide`, `narrow`, or `either` where nothing in the file tells.
+/// `wide`, `narrow`, or `either` if nothing in the file decides.
 #[must_use]
 pub fn grammar(btf: &Btf<'_>) -> &'static str {
     match btf.grammar() {

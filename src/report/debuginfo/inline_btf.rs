@@ -31,7 +31,7 @@ fn per_site(bytes: u64, sites: u64) -> String {
     summary::share(bytes, sites).map(|bytes| format!("{bytes:.1} a site")).unwrap_or_default()
 }
 
-/// Lines of a name, a number and what more there is to say, aligned.
+/// Aligned lines of a name, a number and a remark.
 #[derive(Debug, Default)]
 struct Lines(Vec<(String, String, String)>);
 

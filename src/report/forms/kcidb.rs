@@ -1,7 +1,7 @@
 //! KCIDB v5.3 (<https://kcidb.dev>): a checkout for each kernel version, a build for each kernel, a test for each
 //! check of its target; an issue for each known failure and for each failure of the surroundings.
 //!
-//! The states differ in what they say of the kernel: FAIL is its fault; ERROR is a build or a check that broke; MISS
+//! The states differ in their meaning for the kernel: FAIL is its fault; ERROR is a build or a check that broke; MISS
 //! did not run because something before it failed; SKIP does not apply.
 
 use super::{Error, Report};

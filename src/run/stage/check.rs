@@ -80,7 +80,7 @@ pub fn failure(name: &str, step: Option<&JobStep>, check_result: &CheckResult) -
     let evidence = check_result.evidence.first().cloned().unwrap_or_default();
     Failure {
         step: step.map(|step| step.name.clone()).unwrap_or_default(),
-        ended: check_result.why.clone().unwrap_or_else(|| "it says `fail`".to_owned()),
+        ended: check_result.why.clone().unwrap_or_else(|| "its result is `fail`, without a reason".to_owned()),
         class: Class::Other,
         excerpt: excerpt(check_result, &evidence),
         log: evidence,

@@ -1,4 +1,4 @@
-//! Header, sections, layout entries, string section: what is there before any type.
+//! Rules for the header, sections, layout entries and the string section.
 
 use super::rules;
 use super::{Findings, Say};
@@ -105,7 +105,7 @@ fn layout(btf: &Btf<'_>, findings: &mut Findings) {
     }
     for kind in Kind::all() {
         let expected = LayoutEntry::of(*kind, btf.grammar());
-        // Which form inline kinds have is not told where the file has none.
+        // A file without inline kinds does not show their form.
         let other = LayoutEntry::of(*kind, Grammar::Narrow);
         let (Some(entry), Some(expected)) = (layout.entry(kind.number()), expected) else { continue };
         let is_other = !btf.has_inline_kinds() && Some(entry) == other;

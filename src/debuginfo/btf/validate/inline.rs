@@ -112,7 +112,7 @@ fn proto<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
 fn section_size(found: &Type<'_>, btf: &Btf<'_>, sizes: Option<&Sizes<'_>>) -> Option<Option<u64>> {
     let sizes = sizes?;
     let name = btf.name(found.name_off)?;
-    // The series' header says `inline.text`, its tests `.text`.
+    // The patch series' header uses `inline.text`, its tests `.text`.
     let plain = name.strip_prefix(b"inline").filter(|rest| rest.starts_with(b".")).unwrap_or(name);
     Some(sizes.get(name).or_else(|| sizes.get(plain)).copied())
 }

@@ -1,4 +1,4 @@
-//! What needs the sizes of other types: members, elements, variables, parameters.
+//! Rules that need the sizes of other types: members, elements, variables, parameters.
 
 use super::resolve::Resolver;
 use super::types::is_extern;
@@ -110,7 +110,7 @@ fn one_member<'a>(
     sized(found, member.type_id, "a member's type", resolver, reporter);
     let resolved = resolver.resolve(member.type_id);
     let (Some(size), Some(end)) = (resolved.size, reporter.btf.type_by_id(resolved.end)) else { return };
-    // Bits of an integer that has fewer than its bytes: the old way to say bit field.
+    // Bits of an integer that has fewer than its bytes: the old encoding of a bit field.
     let int = end.int().filter(|int| u64::from(int.bits) != size * 8 || int.offset != 0);
     let whole = size.saturating_mul(8);
     let (start, bits, is_field) = match (member.bit_size, int) {

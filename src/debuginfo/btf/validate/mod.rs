@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 /// How many findings of one rule are kept; the others are counted.
 const MOST_KEPT: u64 = 20;
 
-/// What is known besides the bytes.
+/// Information that is not in the bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
     /// Sections of the ELF file that LOCSECs are about: name and size in bytes.
@@ -33,7 +33,7 @@ pub struct Context {
     pub pointer: Option<u8>,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Default)]
 pub struct Findings {
     kept: Vec<Finding>,
@@ -95,7 +95,7 @@ impl Findings {
 pub struct Checked<'a> {
     /// The file as far as it could be read; nothing where not even its header could.
     pub btf: Option<Btf<'a>>,
-    /// What was found.
+    /// The findings.
     pub findings: Findings,
     /// Whether it is the obsolete form (i).
     pub is_obsolete: bool,
@@ -150,7 +150,7 @@ impl Say for Finding {
     }
 }
 
-/// What a finding is about: `[12] FUNC 'f'`.
+/// The subject of a finding: `[12] FUNC 'f'`.
 fn subject(btf: &Btf<'_>, found: &super::Type<'_>) -> String {
     match found.name_off {
         0 => format!("[{}] {}", found.id, found.kind),

@@ -2,7 +2,7 @@
 
 use crate::debuginfo::btf::{Btf, Kind};
 
-/// What a type comes to.
+/// A resolved type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Resolved {
     /// Bytes; nothing where it has none. Saturates.
@@ -97,7 +97,7 @@ impl<'a, 'b> Resolver<'a, 'b> {
     }
 }
 
-// Not told anywhere; but `long` has the size of a pointer in every kernel.
+// Not recorded anywhere; but `long` has the size of a pointer in every kernel.
 fn pointer_size(btf: &Btf<'_>) -> u64 {
     let long = btf.all_types().find(|found| {
         found.kind == Kind::Int

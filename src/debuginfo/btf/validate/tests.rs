@@ -198,7 +198,7 @@ proptest! {
     }
 }
 
-// Larger ones say nothing more.
+// Larger ones add nothing.
 const MOST_BYTES: usize = 1 << 16;
 
 /// With `CROSSMILL_UPDATE_CORPUS` set it writes what is missing.

@@ -1,4 +1,4 @@
-//! What can be said of each type by itself: its words, its names, the ids it holds.
+//! Rules that concern a type by itself: its words, its names, the ids in it.
 
 use super::{Findings, Reporter, rules};
 use crate::debuginfo::btf::{Btf, Grammar, Head, Kind, LONGEST_NAME, MAX_NAME_OFFSET, MAX_TYPE, Type, is_identifier};
@@ -55,7 +55,7 @@ fn may_have_flag(found: &Type<'_>) -> bool {
     use Kind::{DeclTag, Enum, Enum64, Fwd, Struct, TypeTag, Union};
     match found.kind {
         Struct | Union | Enum | Enum64 | Fwd | DeclTag | TypeTag | Kind::Other(_) => true,
-        // Form (ii) says so that it is a constant; form (iii) has a rule of its own.
+        // In form (ii) that means a constant; form (iii) has a rule of its own.
         kind => kind.is_inline(),
     }
 }
@@ -125,7 +125,7 @@ fn name<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
     named(found, found.name_off, naming(found.kind), "", reporter);
 }
 
-// Checks one name; `what` says whose, where it is not the type's own.
+// Checks a name; `what` names its owner if that is not the type itself.
 fn named<'a>(found: &Type<'a>, offset: u32, naming: Naming, what: &str, reporter: &mut Reporter<'_, 'a, '_>) {
     let Some(text) = reporter.btf.name(offset).or(if offset == 0 { Some(b"") } else { None }) else {
         reporter.add(found, &rules::NAME_OFFSET, |btf| {

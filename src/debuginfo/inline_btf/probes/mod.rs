@@ -27,7 +27,7 @@ pub use stored::{StoredError, of_btf};
 
 use super::location::{Location, Missing};
 
-/// What kind of value an argument is.
+/// Kind of an argument's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// A signed integer or enumeration.
@@ -101,7 +101,7 @@ pub struct Call {
     pub address: u64,
     /// The section it is in, where that is known.
     pub section: Option<String>,
-    /// What is entered there.
+    /// The function entered there.
     pub origin: Origin,
     /// The frame base.
     pub frame: Frame,

@@ -5,7 +5,7 @@ use super::{Call, Class, Fetch, Frame, Function, Image, Origin};
 use crate::debuginfo::inline_btf::location::{FRAME_BASE, Location};
 use std::collections::HashSet;
 
-/// What is wanted of the definitions.
+/// Requirements on the definitions.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'r> {
     /// The tracer.

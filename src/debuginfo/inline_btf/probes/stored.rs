@@ -22,7 +22,7 @@ pub enum StoredError {
     /// An entry refers to what it must not.
     #[error("a site of inline BTF cannot be read: {what}")]
     Damaged {
-        /// What is wrong.
+        /// The problem.
         what: &'static str,
     },
 }

@@ -115,14 +115,14 @@ pub(super) fn cross(elf: &Elf<'_>, view: &View<'_>, loaded: &Loaded<'_>, finding
     (cross, covered)
 }
 
-// What has no SFrame function is lost if its object has others.
+// A function without an SFrame function is missing if its object has others.
 fn judge_lost(lost: &[u64], sframe: &[SframeFunction], elf: &Elf<'_>, cross: &mut Cross, findings: &mut Findings) {
     if lost.is_empty() {
         return;
     }
     let units = Units::of(elf);
     let bare = units.bare(lost, sframe.iter().map(|sframe| sframe.start));
-    // A relocatable file is one object, unless its units say otherwise.
+    // A relocatable file is one object, unless its units show otherwise.
     let is_unknown = |start: &u64| !elf.is_relocatable() && !units.has(*start);
     cross.in_units_without_sframe = bare.len() as u64;
     cross.unknown_unit = lost.iter().filter(|start| is_unknown(start)).count() as u64;
@@ -158,7 +158,7 @@ fn covered_bytes(sframe: &[SframeFunction]) -> u64 {
 struct Rows<'r> {
     sframe: &'r [Step],
     dwarf: &'r [Step],
-    /// What the CIE defines.
+    /// Rules that the CIE defines.
     initial: Option<Row>,
     abi: Abi,
 }
@@ -230,7 +230,7 @@ impl<'p, 'l> Part<'p, 'l> {
             self.say(&rules::RANGE, dwarf.fde.start, || format!("SFrame has no bytes, DWARF {bytes} bytes"));
             return;
         }
-        // The version decides what the assembler could say; without a function any table's.
+        // The version decides what the assembler could express; without a function, that of any table.
         let table = found.first().map_or(0, |sframe| sframe.table);
         let Some(table) = self.tables.get(table) else { return };
         let version = table.table.header().version;
@@ -289,7 +289,7 @@ impl<'p, 'l> Part<'p, 'l> {
                 format!("SFrame {from:#x} and {size} bytes, DWARF {start:#x} and {} bytes", end - start)
             });
         }
-        // One that begins elsewhere describes another function.
+        // An entry that begins elsewhere describes another function.
         if first.start != start {
             return;
         }

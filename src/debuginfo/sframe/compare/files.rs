@@ -53,7 +53,7 @@ pub enum Error {
     /// Nothing to look at.
     #[error("no ELF file in {paths}")]
     Nothing {
-        /// What was named.
+        /// The file as named.
         paths: String,
     },
 }
@@ -73,7 +73,7 @@ impl From<Error> for Diagnostic {
     }
 }
 
-/// What came of it.
+/// Its result.
 #[derive(Debug, Default)]
 pub struct ScanResult {
     /// Of every ELF file and member, in the order of names.

@@ -12,11 +12,11 @@ pub(super) struct Pair {
     pub(super) start: u64,
     pub(super) sframe: Option<Row>,
     pub(super) dwarf: Option<Row>,
-    /// What DWARF restored to the rules of the CIE.
+    /// Registers that DWARF restored to the rules of the CIE.
     pub(super) restored: Restored,
 }
 
-/// What the judgement of a range needs to know about its function.
+/// Facts about a function that the comparison of a range needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Function {
     pub(super) abi: Abi,

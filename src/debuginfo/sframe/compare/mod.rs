@@ -22,7 +22,7 @@ use crate::debuginfo::sframe::{Abi, Findings, Statistics, rules};
 use load::{Loaded, View};
 use std::collections::BTreeMap;
 
-/// What was found in one file, or one member of an archive.
+/// Findings of a file, or a member of an archive.
 #[derive(Debug, Default)]
 pub struct Report {
     /// The file, or `archive(member)`.
@@ -33,11 +33,11 @@ pub struct Report {
     pub cross: Option<Cross>,
     /// Bytes of its sections.
     pub bytes: Bytes,
-    /// What is wrong.
+    /// The problem.
     pub findings: Findings,
 }
 
-/// One table.
+/// A table.
 #[derive(Debug, Clone)]
 pub struct TableFacts {
     /// `.sframe`
@@ -201,7 +201,7 @@ fn compare(elf: &Elf<'_>, view: &View<'_>, loaded: &Loaded<'_>, statistics: Stat
     report.cross = described.then_some(cross);
 }
 
-// Findings carry addresses; names are looked up only where there is something to say.
+// Findings carry addresses; names are looked up only for findings.
 fn name_functions(elf: &Elf<'_>, findings: &mut Findings) {
     let is_address = |subject: &Option<String>| subject.as_ref().is_some_and(|subject| subject.starts_with("0x"));
     if !findings.kept().iter().any(|finding| is_address(&finding.subject)) {

@@ -6,7 +6,7 @@ use crate::debuginfo::cfi::{Evaluator, Reason};
 use crate::debuginfo::elf::{self, Elf};
 use crate::debuginfo::frame::{Named, Row};
 
-/// One function in both tables.
+/// A function in both tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sides {
     /// Its name.
@@ -23,7 +23,7 @@ pub struct Sides {
     pub segments: Vec<Segment>,
 }
 
-/// What holds from a place on.
+/// The rules from an address on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
     /// Bytes from the start of the function.

@@ -96,7 +96,7 @@ fn a_function_that_only_dwarf_has_is_lost() {
         let fewer = changed(&fixture(name), ".sframe", |bytes| bytes[8] -= 1);
         let report = examine("x", &fewer).unwrap();
         let cross = report.cross.as_ref().unwrap();
-        // Of a linked file without debug information nobody can tell which object the function is of.
+        // Of a linked file without debug information the object of the function is unknown.
         assert_eq!((cross.missing_fdes, cross.unknown_unit), (lost, 1 - lost), "{name}");
         let found = report.findings.kept().iter().find(|finding| finding.rule == rule).unwrap();
         assert!(found.subject.as_ref().unwrap().starts_with("long at 0x"), "{found}");

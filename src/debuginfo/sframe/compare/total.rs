@@ -79,7 +79,7 @@ impl Total {
     }
 }
 
-/// What a check says of itself.
+/// Summary of a check.
 #[must_use]
 pub fn check_result(total: &Total, reports: &[Report], deny_warnings: bool) -> CheckResult {
     let good = total.is_good(deny_warnings);

@@ -1,4 +1,4 @@
-//! Which compilation unit an address is of: what tells a function whose entry is missing from one whose object
+//! The compilation unit of an address. It distinguishes a function whose entry is missing from one whose object
 //! never had SFrame data. `.debug_info` has the ranges of every unit; `.debug_aranges` is not written by clang, and
 //! serves where the former cannot be read.
 
