@@ -121,7 +121,7 @@ fn cpio_unpacks_the_initramfs() {
     let bytes = fs_err::read(dir.path().join("a")).unwrap();
     assert_eq!(bytes, fs_err::read(dir.path().join("b")).unwrap());
     let cpio = |args: &[&str]| {
-        let input = std::fs::File::open(dir.path().join("a")).unwrap();
+        let input = fs_err::File::open(dir.path().join("a")).unwrap().into_parts().0;
         let output = Command::new("cpio").args(args).stdin(input).current_dir(dir.path()).env("TZ", "UTC").output();
         let output = output.expect("cpio is among the tools that ci/test installs");
         assert!(output.status.success(), "{output:?}");
