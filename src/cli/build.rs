@@ -2,11 +2,14 @@
 
 use super::options::{NetworkArgs, Select};
 use super::{CliError, CliResult, exit};
+use crate::base::text::harmless;
 use crate::base::{Diagnostic, PackageName, units};
 use crate::plan::Request;
 use crate::report::{self, Verbosity};
+use crate::run::execute::Answer;
 use crate::run::{self, Finished, Goal, IsolationMode, Session};
 use clap::Args;
+use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -184,7 +187,8 @@ pub(super) fn execute(
     ccache: bool,
 ) -> Result<Finished, CliError> {
     let sink = report::for_stderr(running.verbosity());
-    let finished = run::execute(session, request, goal, running.options(ccache), sink)?;
+    let mut ask = |lines: &[String]| ask(session, request, running, lines);
+    let finished = run::execute(session, request, goal, running.options(ccache), sink, &mut ask)?;
     errln!("\n{}", report::table::text(&finished.model, report::Style::of(&std::io::stderr())));
     if let Err(error) = &finished.log {
         errln!(
@@ -194,6 +198,34 @@ pub(super) fn execute(
         );
     }
     Ok(finished)
+}
+
+// A person is asked before hours of building; CI and scripts get the checks' names as warnings.
+fn ask(session: &Session, request: &Request, running: &Running, skipped: &[String]) -> Answer {
+    let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    if running.quiet || ci || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Answer::Skip;
+    }
+    for line in skipped {
+        errln!("{}", harmless(line));
+    }
+    loop {
+        errln!("install the tools (i), continue without these checks (c), or quit (q)?");
+        let mut answer = String::new();
+        match std::io::stdin().read_line(&mut answer) {
+            Ok(0) | Err(_) => return Answer::Cancel,
+            Ok(_) => {}
+        }
+        match answer.trim() {
+            "i" | "install" => match super::doctor::install_for(session, request) {
+                Ok(()) => return Answer::Installed,
+                Err(error) => error.print(),
+            },
+            "c" | "continue" => return Answer::Skip,
+            "q" | "quit" => return Answer::Cancel,
+            _ => {}
+        }
+    }
 }
 
 /// Returns the exit code of a run; one whose event log could not be written is not a success.

@@ -4,8 +4,10 @@ use super::options::Select;
 use super::{CliError, CliResult, exit};
 use crate::base::Diagnostic;
 use crate::host::tools::{self, HostReport};
+use crate::plan::Request;
 use crate::process::Tool;
 use crate::report::doctor as report;
+use crate::run::Session;
 use clap::Args;
 
 /// Check that this machine has every tool and library that a build needs
@@ -48,6 +50,12 @@ impl Doctor {
         super::print(&text)?;
         Ok(if host_report.is_good() { exit::DONE } else { exit::HOST })
     }
+}
+
+/// Installs the tools that a request needs and this machine lacks.
+pub(super) fn install_for(session: &Session, request: &Request) -> Result<(), CliError> {
+    let names = session.tools_for(request)?;
+    install(&tools::examine(&session.config.host_tools, &names, &session.machine()))
 }
 
 fn install(host_report: &HostReport) -> Result<(), CliError> {

@@ -185,7 +185,7 @@ impl From<crate::run::Error> for CliError {
         let exit = match &error {
             crate::run::Error::Usage(problems) => return problems.clone().into(),
             crate::run::Error::MissingTools(problem) => return Self::new(exit::HOST, (**problem).clone()),
-            crate::run::Error::CompilerLauncher(_) => exit::HOST,
+            crate::run::Error::CompilerLauncher(_) | crate::run::Error::Cancelled => exit::HOST,
             crate::run::Error::Store(_) => exit::STORE,
             crate::run::Error::Source(_) => exit::SOURCE,
             crate::run::Error::NoExec { .. } | crate::run::Error::Bundle { .. } => exit::STORE,
@@ -216,17 +216,24 @@ pub fn main() -> ExitCode {
         run(cli.command)
     });
     ExitCode::from(outcome.unwrap_or_else(|trouble| {
-        for (index, diagnostic) in trouble.diagnostics.iter().take(MOST_PRINTED).enumerate() {
+        trouble.print();
+        trouble.exit
+    }))
+}
+
+impl CliError {
+    /// Prints at most a screen of its messages to stderr.
+    fn print(&self) {
+        for (index, diagnostic) in self.diagnostics.iter().take(MOST_PRINTED).enumerate() {
             if index > 0 {
                 errln!();
             }
             errln!("{diagnostic}");
         }
-        if trouble.diagnostics.len() > MOST_PRINTED {
-            errln!("\n… and {} more like these", trouble.diagnostics.len() - MOST_PRINTED);
+        if self.diagnostics.len() > MOST_PRINTED {
+            errln!("\n… and {} more like these", self.diagnostics.len() - MOST_PRINTED);
         }
-        trouble.exit
-    }))
+    }
 }
 
 /// Returns the answer to a spelling that has a new name.

@@ -61,13 +61,26 @@ pub struct Finished {
     pub dir: Option<PathBuf>,
 }
 
-/// Plans and runs a request. Every event goes to `sink` as it happens.
+/// The answer to the question whether to run without the checks that lack tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Run without them.
+    Skip,
+    /// Tools were installed: examine the machine again.
+    Installed,
+    /// Run nothing.
+    Cancel,
+}
+
+/// Plans and runs a request. Every event goes to `sink` as it happens. `ask` gets the checks that would be skipped,
+/// as lines of text, before anything is started.
 pub fn execute(
     session: &Session,
     request: &Request,
     goal: Goal,
     options: RunOptions,
     sink: Box<dyn Sink + Send>,
+    ask: &mut dyn FnMut(&[String]) -> Answer,
 ) -> Result<Finished, Error> {
     let began = std::time::Instant::now();
     let store = session.store()?;
@@ -75,10 +88,18 @@ pub fn execute(
     let _in_use = if options.disk_budget.is_some() { Some(store.use_alone()?) } else { store.use_it()? };
     let preflight = Preflight::of(session, request, goal, store.clone())?;
     let host_tools = &session.config.host_tools;
-    let skips = match goal {
-        Goal::Fetch => BTreeMap::new(),
-        Goal::Build | Goal::Check => {
-            required_tools::require(host_tools, &session.machine(), &preflight.plan, &preflight.states)?
+    let skips = loop {
+        let skips = match goal {
+            Goal::Fetch => BTreeMap::new(),
+            Goal::Build | Goal::Check => {
+                required_tools::require(host_tools, &session.machine(), &preflight.plan, &preflight.states)?
+            }
+        };
+        let lines = skipped_checks(&skips, &request.profile);
+        match if lines.is_empty() { Answer::Skip } else { ask(&lines) } {
+            Answer::Skip => break skips,
+            Answer::Installed => {}
+            Answer::Cancel => return Err(Error::Cancelled),
         }
     };
     let (emitter, events) = Emitter::new();

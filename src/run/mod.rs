@@ -125,6 +125,9 @@ pub enum Error {
     /// A task ended in a panic, which is a defect.
     #[error("internal error: a task panicked: {0}")]
     Defect(String),
+    /// The user decided not to run without checks that lack tools.
+    #[error("cancelled: nothing was started")]
+    Cancelled,
 }
 
 fn first(problems: &[Diagnostic]) -> &str {
@@ -162,6 +165,7 @@ impl Diagnose for Error {
             Self::DiskBudget { .. } => vec!["nothing was started; give more, or build fewer packages".into()],
             Self::NoExec { .. } => vec!["choose another with `--store DIR`, or mount it with `exec`".into()],
             Self::NotIsolated { .. } => vec!["`--isolation auto` uses what there is and records it".into()],
+            Self::Cancelled => vec!["`crossmill doctor --install` installs the tools that checks need".into()],
             Self::Defect(_) => vec!["please report it; the next run carries on where this one stopped".into()],
         }
     }

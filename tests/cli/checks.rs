@@ -231,6 +231,60 @@ fn a_missing_tool_skips_the_check_and_no_build() {
     assert!(ran.err.contains("alpha/proof: unknown host tool `emulater`"), "{}", ran.err);
 }
 
+// Runs `crossmill build alpha` on a terminal, with `answers` typed.
+fn on_a_terminal(world: &World, answers: &str, ci: bool) -> (Option<i32>, String) {
+    let inner = world.command(&[]);
+    let mut command = std::process::Command::new("script");
+    command.env_clear().current_dir(world.path(""));
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if ci {
+        command.env("CI", "true");
+    }
+    let program = inner.get_program().to_str().unwrap();
+    command.args(["-qec", &format!("{program} build alpha --color never"), "/dev/null"]);
+    let mut child = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut keyboard, answers.as_bytes()).unwrap();
+    // The keyboard stays: its end would be Ctrl-D.
+    let output = child.wait_with_output().unwrap();
+    drop(keyboard);
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn a_person_is_asked_before_checks_are_skipped_and_ci_is_not() {
+    let world = world(&say("pass"));
+    world.edit("data/targets.toml", "arch = \"alpha\"", "arch = \"alpha\"\n[target.alpha.facts]\nwants = \"emulator\"");
+    let path = format!("PATH = \"{}:/usr/local/bin:/usr/bin:/bin\"", world.path("tools").display());
+    world.edit("data/targets.toml", "PATH = \"/usr/local/bin:/usr/bin:/bin\"", &path);
+    let manager = format!(
+        "[tool.emulator]\nprogram = \"no-such-emulator\"\nwhy = \"runs it\"\npackages = {{ own = [\"emu\"] }}\n\
+         [manager.own]\nprogram = \"sh\"\ninstall = [\"sh\", \"{}\"]\n[manager.apt]",
+        world.path("install.sh").display()
+    );
+    world.edit("data/recipes/host-tools.toml", "[manager.apt]", &manager);
+    let question = "install the tools (i), continue without these checks (c), or quit (q)?";
+    let (code, text) = on_a_terminal(&world, "what\nq\n", false);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("alpha/proof will be skipped: `emulator` is not installed"), "{text}");
+    assert_eq!(text.matches(question).count(), 2, "{text}");
+    assert!(text.contains("error: cancelled: nothing was started") && world.counts().is_empty(), "{text}");
+    // A manager that fails is reported, and the question is repeated.
+    world.write("install.sh", "echo no network; exit 1\n");
+    let (code, text) = on_a_terminal(&world, "i\nq\n", false);
+    assert!(code == Some(3) && text.contains("no network") && text.matches(question).count() == 2, "{text}");
+    let (code, text) = on_a_terminal(&world, "", true);
+    assert!(code == Some(0) && !text.contains(question), "{text}");
+    assert_eq!((world.count("proof"), world.count("alpha/kernel configure")), (0, 1));
+    world.write(
+        "install.sh",
+        "mkdir -p tools && printf '#!/bin/sh\\n' > tools/no-such-emulator && chmod +x tools/no-such-emulator\n",
+    );
+    let (code, text) = on_a_terminal(&world, "i\n", false);
+    assert!(code == Some(0) && text.matches(question).count() == 1, "{text}");
+    assert_eq!(world.count("proof"), 1, "{text}");
+}
+
 #[test]
 fn check_runs_checks_alone_on_what_is_built() {
     let world = world(&say("pass"));
