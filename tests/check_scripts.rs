@@ -30,6 +30,11 @@ fn a_module_that_is_not_loaded_is_explained() {
 }
 
 #[test]
+fn a_trace_without_the_arguments_of_a_call_is_explained() {
+    run("probes/run.sh");
+}
+
+#[test]
 fn new_warnings_are_named_and_old_ones_are_not() {
     run("warnings/run.sh");
 }
