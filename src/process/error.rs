@@ -126,7 +126,7 @@ pub enum Error {
         limit: Duration,
     },
     /// Processes of an earlier run that do not end.
-    #[error("processes of an earlier run still work in `{work}` and cannot be killed: {pids:?}")]
+    #[error("processes of an earlier run still work in `{work}` and cannot be killed: {}", numbers(.pids))]
     Remains {
         /// The directory.
         work: PathBuf,
@@ -182,4 +182,8 @@ impl Diagnose for Error {
         };
         vec![hint]
     }
+}
+
+fn numbers(pids: &[i32]) -> String {
+    pids.iter().map(i32::to_string).collect::<Vec<_>>().join(", ")
 }
