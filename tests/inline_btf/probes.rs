@@ -335,3 +335,63 @@ fn gdb_prints_the_true_values() {
         assert!(compared >= 12, "{compared} values with {optimisation}\n{shown}{}", text(&output.stderr));
     }
 }
+
+// How often gdb stops at the probes of each function, while main() calls it as often as `expected`.
+#[test]
+fn a_call_is_counted_once() {
+    let flags = ["-O2", "-g", "-no-pie", "-fcf-protection=none"];
+    let (dir, _) = compile(Path::new("gcc"), "own.c", &flags);
+    let of = |name: &str, more: &[&str]| {
+        let all = [&["inline-btf", "probes", "program", name, "--format", "gdb", "--best-effort"], more].concat();
+        let output = crossmill(dir.path()).args(all).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        output
+    };
+    let places = |name: &str| {
+        let json: serde_json::Value = serde_json::from_slice(&of(name, &["--json"]).stdout).unwrap();
+        let function = &json["functions"][0];
+        let word = |value: &serde_json::Value, key: &str| value[key].as_str().unwrap().to_owned();
+        let probes = function["probes"].as_array().unwrap();
+        let mut probes: Vec<String> =
+            probes.iter().map(|probe| format!("{} {}", word(probe, "kind"), word(probe, "symbol"))).collect();
+        probes.sort();
+        let left_out = function["left_out"].as_array().unwrap().iter().map(|left| word(left, "why"));
+        (probes, left_out.collect::<Vec<_>>())
+    };
+    // A GCC that splits none of them off would test nothing.
+    let symbols = std::process::Command::new("nm").arg("program").current_dir(dir.path()).output().unwrap();
+    assert!(text(&symbols.stdout).contains("split.part.0"), "{}", text(&symbols.stdout));
+    assert_eq!(places("guarded"), (vec!["copy guarded".to_owned()], vec!["own-copy".to_owned()]));
+    assert_eq!(places("split"), (vec!["copy split".to_owned(), "site inlines".to_owned()], vec![]));
+    assert_eq!(places("twin"), (vec!["copy twin".to_owned(), "site inlines_twin".to_owned()], vec![]));
+    assert_eq!(places("field"), (vec!["site fields".to_owned()], vec!["same-address".to_owned()]));
+    // The arguments of a copy that DWARF does not describe are not known.
+    let all = ["inline-btf", "probes", "program", "twin", "--format", "gdb"];
+    let output = crossmill(dir.path()).args(all).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("refused: twin at twin+0x0: value: "), "{}", text(&output.stderr));
+    // The report counts no part as a copy.
+    let report = ["inline-btf", "report", "program", "--function", "split", "--json"];
+    let output = crossmill(dir.path()).args(report).output().unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let address = json["functions"][0]["copy_address"].as_str().unwrap().trim_start_matches("0x").to_owned();
+    assert!(
+        text(&symbols.stdout).contains(&format!("{address:0>16} T split\n")),
+        "{address}\n{}",
+        text(&symbols.stdout)
+    );
+
+    if std::process::Command::new("gdb").arg("--version").output().is_err() {
+        assert!(std::env::var_os("CROSSMILL_TEST_ALL").is_none(), "gdb is not installed");
+        eprintln!("SKIPPED: gdb is not installed");
+        return;
+    }
+    for (name, expected) in [("guarded", 2), ("split", 2), ("twin", 2)] {
+        fs_err::write(dir.path().join("script"), text(&of(name, &[]).stdout) + "run\n").unwrap();
+        let gdb = ["-nx", "-batch", "-iex", "set debuginfod enabled off", "-x", "script", "program"];
+        let output = std::process::Command::new("gdb").args(gdb).current_dir(dir.path()).output().unwrap();
+        let shown = text(&output.stdout);
+        let stops = shown.lines().filter(|line| line.split([' ', '_']).next() == Some(name)).count();
+        assert_eq!(stops, expected, "{name}: {shown}{}", text(&output.stderr));
+    }
+}

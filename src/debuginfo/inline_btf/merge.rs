@@ -9,7 +9,7 @@ use super::unit::{Scan, Skip, Skipped};
 use crate::debuginfo::btf::Kind;
 use crate::debuginfo::elf::Elf;
 use indexmap::{IndexMap, IndexSet};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A section that holds sites.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,8 +194,14 @@ pub struct Merged<'d> {
 }
 
 impl<'d> Merged<'d> {
-    /// Merges the units in their order.
-    pub fn new(scans: &[Scan<'d>], sites: &[UnitSites<'d>], known: &BaseTypes<'_>, places: Places) -> Self {
+    /// Merges the units in their order. What begins at an address of `parts` is no copy of a function.
+    pub fn new(
+        scans: &[Scan<'d>],
+        sites: &[UnitSites<'d>],
+        known: &BaseTypes<'_>,
+        places: Places,
+        parts: &HashSet<u64>,
+    ) -> Self {
         let mut merged = Self { places, ..Self::default() };
         for (scan, unit) in scans.iter().zip(sites) {
             merged.seen += scan.seen;
@@ -209,7 +215,7 @@ impl<'d> Merged<'d> {
             merged.add(index as u32, scans, unit, &numbers, &mut proto);
         }
         for unit in sites {
-            for copy in &unit.copies {
+            for copy in unit.copies.iter().filter(|copy| !parts.contains(&copy.address)) {
                 let Some(number) = numbers.get(&copy.abstracted) else { continue };
                 if let Some(called) = merged.called.get_mut(*number as usize) {
                     called.copies += 1;

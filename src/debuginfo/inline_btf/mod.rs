@@ -43,6 +43,7 @@ use gimli::{BigEndian, Endianity, LittleEndian, Section as _};
 use object::Endianness;
 use rayon::prelude::*;
 use resolve::{Functions, UnitSites, World};
+use std::collections::HashSet;
 use unit::{Owner, Scan};
 
 /// Selection of sites and locations.
@@ -165,11 +166,18 @@ fn run<'d, E: Endianity + Send + Sync>(
     for scan in &mut scans {
         scan.site_params = Vec::new();
     }
-    let merged = Merged::new(&scans, &sites, known, places);
+    let merged = Merged::new(&scans, &sites, known, places, &split_off_parts(elf));
     for scan in &mut scans {
         scan.extras = Vec::new();
     }
     Ok(Extraction { scans, sites, merged, damage })
+}
+
+// Addresses of parts that GCC split off functions, such as `name.part.0`. In DWARF they look like copies of the
+// functions, but who calls a function never enters it there.
+fn split_off_parts(elf: &Elf<'_>) -> HashSet<u64> {
+    let parts = elf.functions().into_iter().filter(|function| function.name.contains(".part."));
+    parts.map(|function| function.address).collect()
 }
 
 // The debug information of a skeleton unit is in another file: its calls would be counted as none.

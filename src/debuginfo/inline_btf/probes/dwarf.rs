@@ -1,7 +1,7 @@
 //! The calls of a function, from DWARF.
 
 use super::frame::Frames;
-use super::{Call, Class, Fetch, Frame, Function, Origin, Parameter};
+use super::{Call, Class, Fetch, Frame, Function, Image, Origin, Parameter};
 use crate::debuginfo::btf::{Btf, Kind, Type};
 use crate::debuginfo::inline_btf::Extraction;
 use crate::debuginfo::inline_btf::location::{FRAME_BASE, LocParam, Location, Missing};
@@ -11,6 +11,7 @@ use crate::debuginfo::inline_btf::summary::Interleaving;
 use crate::debuginfo::inline_btf::types::{Extra, TypeRef};
 use crate::debuginfo::inline_btf::unit::{FrameBase, Owner};
 use indexmap::IndexSet;
+use std::collections::HashSet;
 
 /// Types that may refer to each other before the last is reached.
 const LONGEST_CHAIN: usize = 64;
@@ -22,6 +23,7 @@ pub fn of_extraction(
     name: &[u8],
     base: Option<&Btf<'_>>,
     frames: &Frames<'_>,
+    image: &Image,
 ) -> Vec<Function> {
     let interleaving = Interleaving::of(&found.scans);
     let wanted = found.merged.called.iter().enumerate().filter(|(_, called)| called.name == name);
@@ -37,7 +39,34 @@ pub fn of_extraction(
         calls.sort_by_key(|call| call.address);
         Some(Function { name: text(name), params: parameters(called, base, &found.merged.extras), calls })
     });
-    functions.collect()
+    let mut functions: Vec<Function> = functions.collect();
+    if let Some(first) = functions.first_mut() {
+        let params = first.params.len();
+        first.calls.extend(undescribed(found, name, image).map(|address| Call {
+            address,
+            section: None,
+            origin: Origin::Copy,
+            frame: Frame::Unknown("not needed"),
+            args: vec![Err(Missing::NotMentioned); params],
+        }));
+        first.calls.sort_by_key(|call| call.address);
+    }
+    functions
+}
+
+// Copies that DWARF does not describe: GCC makes one function of two with equal code, and keeps both symbols.
+fn undescribed<'n>(found: &'n Extraction<'_>, name: &'n [u8], image: &'n Image) -> impl Iterator<Item = u64> + 'n {
+    let functions = Functions { scans: &found.scans };
+    let described = found.scans.iter().enumerate().flat_map(move |(unit, scan)| {
+        let all = scan.functions.iter().enumerate().filter(|(_, function)| function.has_code);
+        let named = all.filter(move |(index, _)| {
+            functions.name(FunctionRef { unit: unit as u32, function: *index as u32 }) == name
+        });
+        named.map(|(_, function)| function.address)
+    });
+    let described: HashSet<u64> = described.collect();
+    let symbols = std::str::from_utf8(name).into_iter().flat_map(|name| image.addresses_of(name));
+    symbols.filter(move |address| !described.contains(address))
 }
 
 fn text(bytes: &[u8]) -> String {

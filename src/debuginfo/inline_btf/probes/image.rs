@@ -255,6 +255,16 @@ impl Image {
         self.counts.get(name) == Some(&1)
     }
 
+    /// Returns a part that the compiler split off a function, whose name no other symbol has.
+    #[must_use]
+    pub fn part_of(&self, name: &str) -> Option<&Symbol> {
+        let is_part = |symbol: &&Symbol| {
+            let rest = symbol.name.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(".part.")) && self.is_unique(&symbol.name)
+        };
+        self.symbols.iter().find(is_part)
+    }
+
     /// Returns the addresses of the functions of a name.
     pub fn addresses_of<'n>(&'n self, name: &'n str) -> impl Iterator<Item = u64> + 'n {
         self.symbols.iter().filter(move |symbol| symbol.name == name).map(|symbol| symbol.address)

@@ -16,11 +16,20 @@ pub fn breakpoint(probe: &Probe, image: &Image) -> String {
             values.push_str(&format!(", (unsigned long){expression}"));
         }
     }
+    let (symbol, offset) = place(probe, image);
     format!(
-        "break *((unsigned long)&'{}'{})\ncommands\nsilent\nprintf \"{words}\\n\"{values}\ncontinue\nend\n",
-        probe.symbol,
-        plus(probe.offset.cast_signed())
+        "break *((unsigned long)&'{symbol}'{})\ncommands\nsilent\nprintf \"{words}\\n\"{values}\ncontinue\nend\n",
+        plus(offset)
     )
+}
+
+// In DWARF a split-off part has the name of its function, and gdb may take either. The part's own name is in the
+// symbol table alone.
+fn place<'p>(probe: &'p Probe, image: &'p Image) -> (&'p str, i64) {
+    match image.part_of(&probe.symbol) {
+        Some(part) => (&part.name, probe.address.wrapping_sub(part.address).cast_signed()),
+        None => (&probe.symbol, probe.offset.cast_signed()),
+    }
 }
 
 fn expressions(value: &Value, image: &Image) -> Vec<(String, String)> {
