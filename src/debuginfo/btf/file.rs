@@ -2,7 +2,7 @@
 
 use crate::base::rule::{Finding, Severity};
 use crate::base::{Diagnose, Diagnostic};
-use crate::debuginfo::btf::validate::{Checked, Context, rules, validate};
+use crate::debuginfo::btf::validate::{Checked, CheckedExt, Context, ExtCounts, rules, validate, validate_ext};
 use crate::debuginfo::btf::{self, Btf};
 use crate::debuginfo::elf::{self, Elf};
 use crate::debuginfo::input::Input;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Sections that hold BTF, in the order they are looked at. The first is the
 /// file's own; `.BTF.base` is its base, and it is the base of the others.
 const SECTIONS: [&str; 5] = [".BTF.base", ".BTF", ".BTF.inline", ".BTF_inline", ".BTF.extra"];
-/// It is not BTF, only next to it.
+/// Not BTF itself: what a BPF object says of its instructions, in the types and strings of `.BTF`.
 const EXT: &str = ".BTF.ext";
 /// How a section is called whose file has none: detached or raw BTF.
 const RAW: &str = "";
@@ -117,8 +117,8 @@ pub struct Loaded<'i> {
     pub elf_sections: Option<Vec<(String, u64)>>,
     /// Bytes of a pointer of the ELF file.
     pub pointer: Option<u8>,
-    /// Bytes of `.BTF.ext`, where there is one.
-    pub ext: Option<u64>,
+    /// `.BTF.ext`, where there is one.
+    pub ext: Option<Cow<'i, [u8]>>,
 }
 
 impl<'i> Loaded<'i> {
@@ -138,7 +138,8 @@ impl<'i> Loaded<'i> {
                 loaded.sections.push((name, data.bytes));
             }
         }
-        loaded.ext = elf.section(EXT).map(|section| section.size);
+        // As it is: its relocations count from the sections that its records are about.
+        loaded.ext = elf.section(EXT).map(|section| elf.data_as_stored(section)).transpose().map_err(fail)?;
         loaded.pointer = Some(elf.address_size());
         let allocated = elf.sections().iter().filter(|section| section.is_allocated());
         loaded.elf_sections = Some(allocated.map(|section| (section.name.clone(), section.size)).collect());
@@ -229,6 +230,8 @@ pub fn sound_chain<'l>(bases: &'l [Loaded<'_>]) -> Result<Option<Btf<'l>>, Error
 /// A section that was checked.
 #[derive(Debug)]
 pub struct Section<'l> {
+    /// The records of `.BTF.ext`; `None` for BTF.
+    pub ext: Option<Option<ExtCounts>>,
     /// Its name; empty for a file that is BTF as it stands.
     pub name: &'static str,
     /// Its length, bytes.
@@ -262,7 +265,12 @@ pub fn check<'l>(loaded: &'l Loaded<'_>, base: Option<&Btf<'l>>, about: Option<&
             ".BTF" => main.clone_from(&checked.btf),
             _ => {}
         }
-        done.push(Section { name, len: bytes.len(), checked });
+        done.push(Section { ext: None, name, len: bytes.len(), checked });
+    }
+    if let Some(bytes) = &loaded.ext {
+        let CheckedExt { counts, findings } = validate_ext(bytes, main.as_ref(), &context);
+        let checked = Checked { btf: None, findings, is_obsolete: false };
+        done.push(Section { ext: Some(counts), name: EXT, len: bytes.len(), checked });
     }
     done
 }

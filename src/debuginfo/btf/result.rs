@@ -18,7 +18,7 @@ pub struct File<'l> {
 /// Returns whether some file has no BTF at all.
 #[must_use]
 pub fn lacks_btf(files: &[File<'_>]) -> bool {
-    files.iter().any(|file| file.sections.is_empty())
+    files.iter().any(|file| file.sections.iter().all(|section| section.ext.is_some()))
 }
 
 /// Returns the form of inline BTF that a section has, if any.

@@ -259,18 +259,25 @@ impl<'a> Elf<'a> {
 
     /// Returns the section's data, decompressed and relocated.
     pub fn data(&self, section: &Section) -> Result<Data<'a>, Error> {
+        let mut bytes = self.data_as_stored(section)?;
+        let mut unapplied = Vec::new();
+        if self.is_relocatable() {
+            let fail = |error: object::Error| Error::Section { section: section.name.clone(), why: error.to_string() };
+            let found = self.file.section_by_index(section.index).map_err(fail)?;
+            self.relocate(&found, section, &mut bytes, &mut unapplied);
+        }
+        Ok(Data { bytes, unapplied })
+    }
+
+    /// Returns the section's data, decompressed but not relocated.
+    pub fn data_as_stored(&self, section: &Section) -> Result<Cow<'a, [u8]>, Error> {
         let fail = |why: String| Error::Section { section: section.name.clone(), why };
         let found = self.file.section_by_index(section.index).map_err(|error| fail(error.to_string()))?;
         let compressed = found.compressed_data().map_err(|error| fail(error.to_string()))?;
         if compressed.uncompressed_size > MOST_UNPACKED {
             return Err(fail(format!("it claims {} bytes uncompressed", compressed.uncompressed_size)));
         }
-        let mut bytes = compressed.decompress().map_err(|error| fail(error.to_string()))?;
-        let mut unapplied = Vec::new();
-        if self.is_relocatable() {
-            self.relocate(&found, section, &mut bytes, &mut unapplied);
-        }
-        Ok(Data { bytes, unapplied })
+        compressed.decompress().map_err(|error| fail(error.to_string()))
     }
 
     /// Returns the data of the first section of this name; nothing where there is none.

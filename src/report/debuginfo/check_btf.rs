@@ -13,8 +13,18 @@ use std::fmt::Write as _;
 /// The schema version of the JSON output.
 pub const SCHEMA: u32 = 1;
 
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
 // `32,559 types, 547,614 bytes of strings, little-endian`
 fn facts(section: &Section<'_>) -> String {
+    if let Some(ext) = &section.ext {
+        return ext.map_or("not readable".to_owned(), |of| {
+            let (functions, lines) = (counted(of.functions, "function"), counted(of.lines, "line"));
+            format!("{functions}, {lines}, {}", counted(of.relocations, "CO-RE relocation"))
+        });
+    }
     let Some(btf) = &section.checked.btf else {
         return if section.checked.is_obsolete {
             "obsolete form (i), not decoded".into()
@@ -46,16 +56,12 @@ fn label(file: &File<'_>, section: &Section<'_>) -> String {
 pub fn text(files: &[File<'_>], style: Style) -> String {
     let mut out = String::new();
     for file in files {
-        if file.sections.is_empty() {
+        if file.sections.iter().all(|section| section.ext.is_some()) {
             let path = harmless(&file.loaded.path.display().to_string());
             let _ = writeln!(out, "{path}: {}", style.paint(Tone::Warn, "no BTF section"));
         }
         for section in &file.sections {
             section_text(&mut out, file, section, style);
-        }
-        if let Some(len) = file.loaded.ext {
-            let path = harmless(&file.loaded.path.display().to_string());
-            let _ = writeln!(out, "{path} .BTF.ext: {len} bytes, not checked");
         }
     }
     let errors = total(files, |section| section.checked.findings.errors());
@@ -101,7 +107,7 @@ fn section_json(section: &Section<'_>) -> Value {
     let mut value = json!({
         "name": if section.name.is_empty() { None } else { Some(section.name) },
         "bytes": section.len,
-        "readable": section.checked.btf.is_some(),
+        "readable": section.checked.btf.is_some() || section.ext.is_some_and(|ext| ext.is_some()),
         "inline_form": form(section),
         "errors": findings.errors(),
         "warnings": findings.warnings(),
@@ -109,7 +115,12 @@ fn section_json(section: &Section<'_>) -> Value {
         "counts": findings.counts().map(|(code, count)| (code.to_owned(), json!(count))).collect::<Map<_, _>>(),
 
     });
-    let (Some(object), Some(btf)) = (value.as_object_mut(), &section.checked.btf) else { return value };
+    let Some(object) = value.as_object_mut() else { return value };
+    if let Some(of) = section.ext.flatten() {
+        let counts = [("functions", of.functions), ("lines", of.lines), ("relocations", of.relocations)];
+        object.extend(counts.map(|(name, count)| (name.to_owned(), json!(count))));
+    }
+    let Some(btf) = &section.checked.btf else { return value };
     let kinds = counts(btf).into_iter().map(|(kind, count)| (kind.to_string(), json!(count)));
     object.extend([
         ("endian".to_owned(), json!(if btf.endian() == Endian::Little { "little" } else { "big" })),
@@ -133,7 +144,7 @@ pub fn json(files: &[File<'_>], worst: Severity) -> serde_json::Result<String> {
         .map(|file| {
             json!({
                 "path": file.loaded.path.display().to_string(),
-                "ext_bytes": file.loaded.ext,
+                "ext_bytes": file.loaded.ext.as_ref().map(|bytes| bytes.len()),
                 "sections": file.sections.iter().map(section_json).collect::<Vec<_>>(),
             })
         })

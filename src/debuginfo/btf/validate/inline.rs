@@ -2,7 +2,8 @@
 
 use super::{Context, Findings, Reporter, rules};
 use crate::debuginfo::btf::{
-    Btf, Grammar, Kind, LocParam, LocSite, OldLocSite, OldPlace, Type, flags, is_identifier, old_flags,
+    Btf, Grammar, Kind, LocParam, LocSite, OldLocSite, OldPlace, Type, elf_section_name, flags, is_identifier,
+    old_flags,
 };
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -112,9 +113,7 @@ fn proto<'a>(found: &Type<'a>, reporter: &mut Reporter<'_, 'a, '_>) {
 fn section_size(found: &Type<'_>, btf: &Btf<'_>, sizes: Option<&Sizes<'_>>) -> Option<Option<u64>> {
     let sizes = sizes?;
     let name = btf.name(found.name_off)?;
-    // The patch series' header uses `inline.text`, its tests `.text`.
-    let plain = name.strip_prefix(b"inline").filter(|rest| rest.starts_with(b".")).unwrap_or(name);
-    Some(sizes.get(name).or_else(|| sizes.get(plain)).copied())
+    Some(sizes.get(name).or_else(|| sizes.get(elf_section_name(name))).copied())
 }
 
 fn sites<'a>(found: &Type<'a>, sizes: Option<&Sizes<'_>>, reporter: &mut Reporter<'_, 'a, '_>) {

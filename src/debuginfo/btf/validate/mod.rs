@@ -4,6 +4,7 @@
 //! else's making costs time and memory in proportion to its length, no more.
 
 mod cycles;
+mod ext;
 mod file;
 mod inline;
 mod members;
@@ -14,7 +15,11 @@ mod types;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod ext_tests;
+#[cfg(test)]
 mod tests;
+
+pub use ext::{CheckedExt, ExtCounts, validate_ext};
 
 use super::{Btf, Error};
 use crate::base::rule::{Finding, Rule, Severity};

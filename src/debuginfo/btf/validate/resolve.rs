@@ -1,6 +1,6 @@
 //! Sizes, and what is behind modifiers. Each type is resolved once.
 
-use crate::debuginfo::btf::{Btf, Kind};
+use crate::debuginfo::btf::{Btf, Kind, pointer_size};
 
 /// A resolved type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) struct Resolver<'a, 'b> {
 
 impl<'a, 'b> Resolver<'a, 'b> {
     pub fn new(btf: &'b Btf<'a>, pointer: Option<u8>) -> Self {
-        let pointer = pointer.map_or_else(|| pointer_size(btf), u64::from);
+        let pointer = u64::from(pointer.unwrap_or_else(|| pointer_size(btf)));
         let count = usize::try_from(btf.next_id()).unwrap_or(usize::MAX);
         Self { btf, states: vec![State::New; count], pointer }
     }
@@ -95,13 +95,4 @@ impl<'a, 'b> Resolver<'a, 'b> {
             _ => None,
         }
     }
-}
-
-// Not recorded anywhere; but `long` has the size of a pointer in every kernel.
-fn pointer_size(btf: &Btf<'_>) -> u64 {
-    let long = btf.all_types().find(|found| {
-        found.kind == Kind::Int
-            && matches!(btf.name(found.name_off), Some(b"long" | b"long int" | b"long unsigned int" | b"unsigned long"))
-    });
-    long.map_or(8, |found| u64::from(found.size_or_type))
 }

@@ -8,6 +8,7 @@ const HEADER: &str = "kernel/bpf/btf.c, btf_check_sec_info and btf_parse_hdr";
 const LAYOUT: &str = "kernel series that adds the layout section: kinds can be skipped without being known";
 const INLINE: &str = "2026 kernel series on inline BTF, form (iii)";
 const OLD: &str = "RFC of October 2025 on inline BTF, form (ii)";
+const EXT: &str = "Documentation/bpf/btf.rst and libbpf's loader of .BTF.ext";
 const OURS: &str = "beyond what kernels check";
 
 rules! {
@@ -234,6 +235,40 @@ rules! {
     OLD_SITE_NAME "BT081" Error "site of the older form has no name"
         "A site of form (ii) has the name of its function, which must be an identifier."
         OLD;
+    EXT_HEADER "BT090" Error "header of .BTF.ext is not readable"
+        "The header is that of BTF with the offsets and lengths of func_info, line_info and (from 32 bytes on) core_relo. \
+         Its byte order is that of .BTF."
+        EXT;
+    EXT_TABLES "BT091" Error "tables of .BTF.ext overlap or are outside of it"
+        "func_info, line_info and core_relo lie inside the section, at multiples of 4, and do not overlap."
+        EXT;
+    EXT_RECORD "BT092" Error "invalid record size in .BTF.ext"
+        "A table begins with the size of its records: a multiple of 4, at least 8 for func_info and 16 for line_info and \
+         core_relo."
+        EXT;
+    EXT_TRUNCATED "BT093" Error "records of .BTF.ext extend past their table"
+        "For each ELF section a table has the name, the number of records, at least 1, and the records."
+        EXT;
+    EXT_SECTION "BT094" Error "records of .BTF.ext are about no section of the file"
+        "The name is the offset of a string of .BTF, and the ELF file has a section of that name: the code that the records \
+         are about."
+        EXT;
+    EXT_OFFSET "BT095" Error "record of .BTF.ext is about no instruction"
+        "The offset is in bytes from the start of the ELF section, a multiple of 8, and inside the section."
+        EXT;
+    EXT_ORDER "BT096" Error "records of .BTF.ext are not in order"
+        "Offsets of func_info and line_info rise strictly within a section; kernels refuse a program otherwise."
+        EXT;
+    EXT_FUNCTION "BT097" Error "func_info does not refer to a function"
+        "The type of a record of func_info is a FUNC of .BTF."
+        EXT;
+    EXT_LINE "BT098" Error "line_info has text outside the strings"
+        "File name and source line are offsets of strings of .BTF."
+        EXT;
+    EXT_RELOCATION "BT099" Error "invalid CO-RE relocation"
+        "A record of core_relo has a type, a kind from 0 to 12, and an access string: numbers separated by colons that \
+         select members and elements (kinds 0 to 5), an enumerator (10 and 11), or `0` for the type itself."
+        EXT;
 }
 
 #[cfg(test)]
