@@ -49,6 +49,7 @@ fn btf() {
     let dir = root().join("tests/fixtures/btf");
     for file in ["program.btf", "kinds-big.btf", "inline-new-little.btf", "inline-old-big.btf", "module.btf"] {
         follows("btf-check", &dir, &["btf", "check", file]);
+        follows("btf-dump", &dir, &["btf", "dump", file]);
     }
     follows("btf-check", &dir, &["btf", "check", "module.btf", "--base", "program.btf"]);
 }
@@ -81,6 +82,9 @@ fn inline_btf() {
     let value = follows("inline-btf-check", dir, &with(&["inline-btf", "check", "program", "out.btf"]));
     assert_eq!(value["state"], "pass");
     follows("inline-btf-check", dir, &with(&["inline-btf", "check", "program"]));
+    let whole = root().join("tests/fixtures/btf/inline-new-little.btf");
+    let split = ["inline-btf", "split", whole.to_str().unwrap(), "-o", "main.btf", "--inline", "inline.btf"];
+    assert_eq!(follows("inline-btf-split", dir, &split)["sites"], 3);
     follows("inline-btf-report", dir, &with(&["inline-btf", "report", "program"]));
     follows("inline-btf-report", dir, &["inline-btf", "report", "program"]);
     let args = with(&["inline-btf", "report", "program", "--function", "constant"]);

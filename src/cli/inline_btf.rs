@@ -5,6 +5,7 @@ mod generate;
 mod into;
 mod probes;
 mod report;
+mod split;
 mod tools;
 
 use super::{CliError, CliResult, exit, renamed};
@@ -33,6 +34,7 @@ enum What {
     Check(check::CheckInline),
     Report(report::Report),
     Probes(probes::Probes),
+    Split(split::Split),
 }
 
 impl InlineBtf {
@@ -42,6 +44,7 @@ impl InlineBtf {
             What::Check(command) => command.run(),
             What::Report(command) => command.run(),
             What::Probes(command) => command.run(),
+            What::Split(command) => command.run(),
         }
     }
 }

@@ -8,6 +8,8 @@ mod body;
 mod cli;
 mod corpus;
 mod dump;
+mod ext;
+mod header;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -4,7 +4,7 @@ use crate::{assemble, sites, with};
 use crossmill::debuginfo::btf::Endian;
 use crossmill::debuginfo::elf::Elf;
 use crossmill::debuginfo::inline_btf::unit::Skip;
-use crossmill::debuginfo::inline_btf::write::write;
+use crossmill::debuginfo::inline_btf::write::{SectionNames, write};
 use crossmill::debuginfo::inline_btf::{
     self as inline, BaseTypes, Error, Location as L, Missing as M, Options, Sections,
 };
@@ -51,7 +51,7 @@ fn survive(bytes: &[u8]) {
     assert!(found.merged.adds_up(), "{:?}", found.merged);
     let _ = found.summary();
     let _ = found.sites_of(b"take");
-    let _ = write(&found.merged, None, Endian::Little).unwrap();
+    let _ = write(&found.merged, None, Endian::Little, SectionNames::default()).unwrap();
 }
 
 // Where the debug sections are in the file: their bytes, and the word in the section header that has their size.

@@ -19,6 +19,7 @@ mod names;
 mod probes;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod run;
+mod split;
 mod stored;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod tracee;
@@ -30,7 +31,7 @@ use crossmill::debuginfo::btf::{Btf, Endian};
 use crossmill::debuginfo::elf::Elf;
 use crossmill::debuginfo::inline_btf::compare::compare;
 use crossmill::debuginfo::inline_btf::listing::SitesOf;
-use crossmill::debuginfo::inline_btf::write::write;
+use crossmill::debuginfo::inline_btf::write::{SectionNames, write};
 use crossmill::debuginfo::inline_btf::{self as inline, BaseTypes, Extraction, Location, Missing, Options, Sections};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -56,7 +57,7 @@ fn with<T>(bytes: &[u8], options: Options, look: impl FnOnce(&Elf<'_>, &Extracti
     let sections = Sections::load(&elf).unwrap();
     let found = inline::extract(&elf, &sections, &BaseTypes::default(), options, &()).unwrap();
     assert!(found.merged.adds_up(), "{:?}", found.merged);
-    let (written, _) = write(&found.merged, None, Endian::Little).unwrap();
+    let (written, _) = write(&found.merged, None, Endian::Little, SectionNames::default()).unwrap();
     let sizes = elf.sections().iter().filter(|section| section.is_allocated());
     let sizes = sizes.map(|section| (section.name.clone(), section.size)).collect();
     let checked = validate(&written, None, &Context { sections: Some(sizes), pointer: Some(8) });

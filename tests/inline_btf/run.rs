@@ -5,7 +5,7 @@ use crate::compile;
 use crate::tracee::{Tracee, peek, register};
 use crossmill::debuginfo::btf::{Btf, Endian, Kind, LocParam, flags};
 use crossmill::debuginfo::elf::Elf;
-use crossmill::debuginfo::inline_btf::write::write;
+use crossmill::debuginfo::inline_btf::write::{SectionNames, write};
 use crossmill::debuginfo::inline_btf::{self as inline, BaseTypes, EmptyRanges, Options, Sections};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ fn check(optimisation: &str, options: Options) -> (u32, u32) {
     let elf = Elf::parse(&bytes).unwrap();
     let sections = Sections::load(&elf).unwrap();
     let found = inline::extract(&elf, &sections, &BaseTypes::default(), options, &()).unwrap();
-    let (written, _) = write(&found.merged, None, Endian::Little).unwrap();
+    let (written, _) = write(&found.merged, None, Endian::Little, SectionNames::default()).unwrap();
     let sites = read_sites(&written, &elf);
     assert!(sites.len() >= 10, "{sites:#?}");
     let record = elf.functions().into_iter().find(|function| function.name == "record").unwrap().address;

@@ -3,7 +3,7 @@
 use super::{Subject, conclude, extract, open};
 use crate::base::Diagnostic;
 use crate::cli::{CliError, CliResult, print};
-use crate::debuginfo::btf::Btf;
+use crate::debuginfo::btf::{self as format, Btf};
 use crate::debuginfo::inline_btf::compare::OtherReading;
 use crate::debuginfo::inline_btf::file::{File, OWN_SECTIONS, Verified, result};
 use crate::debuginfo::inline_btf::{EmptyRanges, Extraction, Options};
@@ -14,12 +14,13 @@ use std::path::PathBuf;
 
 /// Compare inline BTF with DWARF, site by site
 ///
-/// Without INLINE the file's own sections are compared: .BTF.inline or .BTF.extra, as a kernel's build writes them.
+/// Without INLINE the file's own sections are compared: .BTF.inline or .BTF.extra, as a kernel's build writes them, and
+/// .BTF if it has the kinds of inline BTF, as pahole writes them before they are split.
 #[derive(Debug, Args)]
 pub struct CheckInline {
     #[command(flatten)]
     subject: Subject,
-    /// A file of inline BTF
+    /// A file of inline BTF; or of BTF that has the kinds of inline BTF among its types
     inline: Option<PathBuf>,
     /// Write the result to FILE; a file without inline BTF is then `unsupported`, not a failure
     #[arg(long, value_name = "FILE")]
@@ -44,7 +45,11 @@ impl CheckInline {
         let verify = |others: &[OtherReading<'_, '_>]| match (&given, &self.inline) {
             (Some(input), Some(path)) => {
                 let name = path.display().to_string();
-                vec![(name, file.verify(input.bytes(), Some(&base), &found, others))]
+                let bytes = input.bytes();
+                let own_base = base.base();
+                // BTF that is not split begins with the empty string; what a module's is based on is the base's base.
+                let based_on = if format::is_standalone(bytes) { own_base.as_ref() } else { Some(&base) };
+                vec![(name, file.verify(bytes, based_on, &found, others))]
             }
             _ => own(&file, &base, &found, others),
         };
@@ -80,5 +85,11 @@ pub fn own<'l>(
     others: &[OtherReading<'_, '_>],
 ) -> Vec<(String, Verified<'l>)> {
     let sections = OWN_SECTIONS.iter().filter_map(|name| Some((*name, file.btf.section(name)?)));
-    sections.map(|(name, bytes)| (name.to_owned(), file.verify(bytes, Some(base), found, others))).collect()
+    let mut verified: Vec<_> =
+        sections.map(|(name, bytes)| (name.to_owned(), file.verify(bytes, Some(base), found, others))).collect();
+    // As pahole writes them, before they are split.
+    if let Some(bytes) = file.btf.section(".BTF").filter(|_| base.has_inline_kinds()) {
+        verified.insert(0, (".BTF".to_owned(), file.verify(bytes, base.base().as_ref(), found, others)));
+    }
+    verified
 }

@@ -7,9 +7,11 @@ use crate::cli::{CliError, CliResult, print, renamed};
 use crate::debuginfo::btf::file::Loaded;
 use crate::debuginfo::inline_btf::file::File;
 use crate::debuginfo::inline_btf::generation::Generation;
+use crate::debuginfo::inline_btf::write::SectionNames;
 use crate::report::Style;
 use crate::report::debuginfo::inline_btf as report;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -30,6 +32,10 @@ pub struct Generate {
     /// The objcopy of the file's toolchain, for `--into`
     #[arg(long, value_name = "PROGRAM", default_value = "objcopy")]
     objcopy: String,
+    /// Names of LOCSECs, which are unsettled upstream: `elf` (`.text`) or `inline` (`inline.text`); readers here take both
+    #[arg(long, value_name = "NAMES", value_parser = PossibleValuesParser::new(SectionNames::ALL.map(|(word, _)| word)),
+          default_value = "elf")]
+    section_names: String,
     /// Fail if a smaller share of sites has every parameter available: a number from 0 to 1
     #[arg(long, value_name = "SHARE", value_parser = share)]
     min_complete: Option<f64>,
@@ -66,7 +72,7 @@ impl Generate {
     fn generate(&self, file: &File<'_>, bases: &[Loaded<'_>], inputs: &Inputs, started: Instant) -> CliResult {
         let Some(base) = file.main_btf(bases)? else { return self.without_btf() };
         let found = extract(file, Some(&base), self.subject.options())?;
-        let (bytes, written) = file.write(&found, Some(&base))?;
+        let (bytes, written) = file.write(&found, Some(&base), self.names())?;
         let verified = file.verify(&bytes, Some(&base), &found, &[]);
         if let Some(path) = &self.output {
             files::write_atomic(path, &bytes)?;
@@ -91,6 +97,11 @@ impl Generate {
         };
         print(&text)?;
         conclude(&generation.result(), self.verdict.as_deref())
+    }
+
+    fn names(&self) -> SectionNames {
+        let names = SectionNames::ALL.into_iter().find(|(word, _)| *word == self.section_names);
+        names.map(|(_, names)| names).unwrap_or_default()
     }
 
     fn without_btf(&self) -> CliResult {

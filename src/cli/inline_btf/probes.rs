@@ -6,7 +6,7 @@ use super::{Subject, extract, open};
 use crate::base::{Diagnostic, suggest};
 use crate::cli::{CliError, CliResult, exit, print};
 use crate::debuginfo::btf::validate::{Context, validate};
-use crate::debuginfo::btf::{Btf, Kind};
+use crate::debuginfo::btf::{Btf, Kind, is_standalone};
 use crate::debuginfo::elf::Elf;
 use crate::debuginfo::inline_btf::file::{Error, File};
 use crate::debuginfo::inline_btf::probes::{self as probes, Format, Frames, Function, Image, Request};
@@ -134,8 +134,8 @@ impl Probes {
         accepts(&image, format, path)?;
         let bases = inputs.bases()?;
         let base = file.main_btf(&bases)?;
-        let stored =
-            self.inline.is_some() || (file.debug.info().is_empty() && file.btf.section(".BTF.inline").is_some());
+        let has_inline = file.btf.section(".BTF.inline").is_some() || base.as_ref().is_some_and(Btf::has_inline_kinds);
+        let stored = self.inline.is_some() || (file.debug.info().is_empty() && has_inline);
         let functions = if stored {
             let given = self.inline.as_ref().map(|path| open(path)).transpose()?;
             let btf = self.inline_btf(&file, given.as_ref(), base.as_ref())?;
@@ -162,7 +162,7 @@ impl Probes {
         let frames = Frames::load(&file.elf).map_err(|source| Error::Elf { path: file.path.clone(), source })?;
         let mut functions = Vec::new();
         for name in unique(names) {
-            let of_name = probes::of_extraction(&found, name.as_bytes(), base, &frames);
+            let of_name = probes::of_extraction(&found, name.as_bytes(), base, &frames, image);
             if of_name.is_empty() {
                 let known = found.merged.called.iter().map(|called| String::from_utf8_lossy(called.name));
                 return Err(not_inlined(name, &file.path.display().to_string(), image, known));
@@ -182,12 +182,16 @@ impl Probes {
             let message = format!("{} has no .BTF section, which inline BTF needs as its base", file.path.display());
             return Err(Diagnostic::new(message).hint("give it with `--base`").into());
         };
-        let (bytes, name) = match (given, &self.inline) {
-            (Some(input), Some(path)) => (input.bytes(), path.display().to_string()),
-            _ => (file.btf.section(".BTF.inline").unwrap_or_default(), format!("{}: .BTF.inline", file.path.display())),
+        let (bytes, name) = match (given, &self.inline, file.btf.section(".BTF.inline")) {
+            (Some(input), Some(path), _) => (input.bytes(), path.display().to_string()),
+            (_, _, Some(bytes)) => (bytes, format!("{}: .BTF.inline", file.path.display())),
+            // The kinds are among the other types, as pahole writes them; `main_btf` has checked them.
+            _ => return Ok(base.clone()),
         };
         let context = Context { sections: file.btf.elf_sections.clone(), pointer: file.btf.pointer };
-        sound(bytes, base, &context, &name, &file.path.display().to_string())
+        let own_base = base.base();
+        let based_on = if is_standalone(bytes) { own_base.as_ref() } else { Some(base) };
+        sound(bytes, based_on, &context, &name, &file.path.display().to_string())
     }
 
     // A definition for another build would read other registers at other places.
@@ -300,9 +304,15 @@ fn of_btf(
 }
 
 // Inline BTF that follows the rules on its base.
-fn sound<'l>(bytes: &'l [u8], base: &Btf<'l>, context: &Context, name: &str, path: &str) -> Result<Btf<'l>, CliError> {
+fn sound<'l>(
+    bytes: &'l [u8],
+    base: Option<&Btf<'l>>,
+    context: &Context,
+    name: &str,
+    path: &str,
+) -> Result<Btf<'l>, CliError> {
     use crate::base::rule::Severity;
-    let checked = validate(bytes, Some(base), context);
+    let checked = validate(bytes, base, context);
     let error = checked.findings.list().iter().find(|finding| finding.rule.severity == Severity::Error);
     if let Some(error) = error {
         let problem = Diagnostic::new(format!("{name} is not inline BTF of {path}: {error}"));

@@ -4,6 +4,7 @@ use super::{Subject, extract};
 use crate::base::{Diagnostic, suggest};
 use crate::cli::{CliError, CliResult, exit, print};
 use crate::debuginfo::inline_btf::file::{Error, File};
+use crate::debuginfo::inline_btf::write::SectionNames;
 use crate::debuginfo::inline_btf::{self as inline, Extraction, Machine};
 use crate::report::Style;
 use crate::report::debuginfo::inline_btf as report;
@@ -37,7 +38,7 @@ impl Report {
         }
         let size = match &base {
             Some(base) => {
-                let (bytes, written) = file.write(&found, Some(base))?;
+                let (bytes, written) = file.write(&found, Some(base), SectionNames::default())?;
                 Some(report::Size { compressed: report::compressed(&bytes)?, written })
             }
             None => None,

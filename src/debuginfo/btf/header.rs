@@ -101,6 +101,13 @@ impl Header {
     }
 }
 
+/// Returns whether these bytes are BTF that is not split: its strings begin with the empty one.
+#[must_use]
+pub fn is_standalone(bytes: &[u8]) -> bool {
+    let strings = Header::parse(bytes).and_then(|header| header.string_bytes(bytes));
+    strings.is_ok_and(|strings| strings.first() == Some(&0))
+}
+
 /// Returns whether these bytes are the `.BTF.inline` of April 2025, form (i): a header like BTF's
 /// with two tables that are neither types nor strings.
 ///

@@ -87,6 +87,13 @@ pub struct LocSite {
     pub loc_proto: u32,
 }
 
+/// Returns the name of the ELF section that a LOCSEC is about: the series' header calls it `inline.text`, its tests
+/// `.text`.
+#[must_use]
+pub fn elf_section_name(name: &[u8]) -> &[u8] {
+    name.strip_prefix(b"inline").filter(|rest| rest.starts_with(b".")).unwrap_or(name)
+}
+
 /// Where a parameter is, form (ii).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OldLocParam {

@@ -22,7 +22,9 @@
 //! [`Btf::open`] documents how it decides. Nothing here recurses, and nothing is
 //! allocated before it is checked against the remaining bytes.
 
+mod c_layout;
 mod cursor;
+pub mod equivalent;
 pub mod file;
 mod header;
 mod index;
@@ -31,6 +33,7 @@ mod loc;
 mod output;
 mod read;
 pub mod result;
+pub mod split;
 mod strings;
 pub mod validate;
 mod views;
@@ -43,11 +46,12 @@ mod sample;
 #[cfg(test)]
 mod write_tests;
 
+pub use c_layout::{CLayout, Laid, pointer_size};
 pub use cursor::Words;
-pub use header::{Header, Layout, LayoutEntry, Span, is_obsolete_inline};
+pub use header::{Header, Layout, LayoutEntry, Span, is_obsolete_inline, is_standalone};
 pub use index::{FuncIndex, NameIndex};
 pub use kind::{Grammar, Head, Kind, Shape};
-pub use loc::{LocParam, LocSite, OldLocParam, OldLocSite, OldPlace, flags, old_flags};
+pub use loc::{LocParam, LocSite, OldLocParam, OldLocSite, OldPlace, elf_section_name, flags, old_flags};
 pub use object::Endianness as Endian;
 pub use read::{Btf, Type};
 pub use strings::is_identifier;

@@ -6,7 +6,7 @@
 use super::EmptyRanges;
 use super::location::{LocParam, Location, Machine, Shown, flag};
 use super::merge::{Entry, Merged};
-use crate::debuginfo::btf::{Btf, Grammar, Kind, OldPlace, Type, old_flags};
+use crate::debuginfo::btf::{Btf, Grammar, Kind, OldPlace, Type, elf_section_name, old_flags};
 use serde::Serialize;
 
 /// A site as BTF has it.
@@ -221,16 +221,8 @@ fn difference(btf: &[Option<LocParam>], dwarf: &[Option<LocParam>], base: u64) -
 }
 
 fn section_start(merged: &Merged<'_>, name: &[u8]) -> Option<u64> {
-    let name = String::from_utf8_lossy(name);
-    let plain = plain_section(&name);
-    merged.places.all.iter().find(|place| place.name == plain).map(|place| place.address)
-}
-
-/// Returns the ELF section that a LOCSEC is named after: `inline.text` is the name in the series' header comment,
-/// `.text` that in its tests.
-#[must_use]
-pub fn plain_section(name: &str) -> &str {
-    name.strip_prefix("inline").filter(|rest| rest.starts_with('.')).unwrap_or(name)
+    let named = |name: &[u8]| merged.places.all.iter().find(|place| place.name.as_bytes() == name);
+    named(name).or_else(|| named(elf_section_name(name))).map(|place| place.address)
 }
 
 fn read_site<'b>(btf: &Btf<'b>, func: u32, proto: u32, pc: u64) -> Option<ReadSite<'b>> {

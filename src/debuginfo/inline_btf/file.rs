@@ -9,7 +9,7 @@ use crate::debuginfo::btf::validate::{Checked, Context, validate};
 use crate::debuginfo::btf::{self as format, Btf, WriteError};
 use crate::debuginfo::elf::{self, Elf};
 use crate::debuginfo::inline_btf::compare::{Comparison, OtherReading, compare};
-use crate::debuginfo::inline_btf::write::{Written, write};
+use crate::debuginfo::inline_btf::write::{SectionNames, Written, write};
 use crate::debuginfo::inline_btf::{self as inline, BaseTypes, Extraction, Options, Sections, Watch};
 use crate::debuginfo::input::Input;
 use std::path::{Path, PathBuf};
@@ -147,10 +147,15 @@ impl<'i> File<'i> {
     }
 
     /// Writes sites as inline BTF on a base.
-    pub fn write(&self, found: &Extraction<'_>, base: Option<&Btf<'_>>) -> Result<(Vec<u8>, Written), Error> {
+    pub fn write(
+        &self,
+        found: &Extraction<'_>,
+        base: Option<&Btf<'_>>,
+        names: SectionNames,
+    ) -> Result<(Vec<u8>, Written), Error> {
         let endian = base.map_or(self.elf.endian(), Btf::endian);
-        let written =
-            write(&found.merged, base, endian).map_err(|source| Error::Write { path: self.path.clone(), source })?;
+        let written = write(&found.merged, base, endian, names)
+            .map_err(|source| Error::Write { path: self.path.clone(), source })?;
         // Short names stand among the entries, so that writing them brought back much of it.
         self.input.forget(self.debug.info());
         Ok(written)

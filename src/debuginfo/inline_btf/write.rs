@@ -32,8 +32,35 @@ pub struct Written {
     pub bytes: u64,
 }
 
+/// How LOCSECs are named, which is unsettled upstream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SectionNames {
+    /// As the ELF section: `.text`.
+    #[default]
+    Elf,
+    /// With `inline` before it: `inline.text`. A section whose name does not begin with a dot keeps it.
+    Inline,
+}
+
+impl SectionNames {
+    /// All, by their names on the command line.
+    pub const ALL: [(&'static str, Self); 2] = [("elf", Self::Elf), ("inline", Self::Inline)];
+
+    fn of(self, section: &str) -> String {
+        match self {
+            Self::Inline if section.starts_with('.') => format!("inline{section}"),
+            _ => section.to_owned(),
+        }
+    }
+}
+
 /// Writes the sites. Without a base the file stands alone, and every type is its own.
-pub fn write(merged: &Merged<'_>, base: Option<&Btf<'_>>, endian: Endian) -> Result<(Vec<u8>, Written), WriteError> {
+pub fn write(
+    merged: &Merged<'_>,
+    base: Option<&Btf<'_>>,
+    endian: Endian,
+    names: SectionNames,
+) -> Result<(Vec<u8>, Written), WriteError> {
     let mut builder = Builder::new(base, endian, true);
     let mut written = Written::default();
     let types = extras(merged, &mut builder, &mut written);
@@ -72,7 +99,7 @@ pub fn write(merged: &Merged<'_>, base: Option<&Btf<'_>>, endian: Endian) -> Res
     for (place, sites) in merged.places.all.iter().zip(sections).filter(|(_, sites)| !sites.is_empty()) {
         written.sites += sites.len() as u64;
         written.sections += 1;
-        builder.locsec(&place.name, sites);
+        builder.locsec(names.of(&place.name), sites);
     }
     let bytes = builder.finish()?;
     written.bytes = bytes.len() as u64;

@@ -4,12 +4,14 @@
 mod generation;
 mod listing;
 mod probes;
+mod split;
 mod verified;
 mod whole;
 
 pub use generation::{json as generation_json, text as generation_text};
 pub use listing::Listing;
 pub use probes::{probes_json, probes_notes, probes_text};
+pub use split::{json as split_json, text as split_text};
 pub use verified::{json as verified_json, text as verified_text};
 pub use whole::{Size, Whole, compressed};
 

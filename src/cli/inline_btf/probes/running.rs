@@ -36,7 +36,7 @@ pub fn read(command: &Probes, format: Format) -> Result<Found, CliError> {
         base = Btf::parse(input.bytes(), Some(&base)).map_err(fail)?;
     }
     let context = Context { sections: None, pointer: Some(image.address_size()) };
-    let btf = sound(sites.bytes(), &base, &context, &inline.display().to_string(), shown)?;
+    let btf = sound(sites.bytes(), Some(&base), &context, &inline.display().to_string(), shown)?;
     let functions = of_btf(&btf, &command.names, &image, shown)?;
     Ok((image, functions))
 }

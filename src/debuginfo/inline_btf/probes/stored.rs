@@ -2,8 +2,8 @@
 
 use super::dwarf::class_of;
 use super::{Call, Class, Fetch, Frame, Function, Image, Origin, Parameter};
-use crate::debuginfo::btf::{Btf, Grammar, Kind};
-use crate::debuginfo::inline_btf::compare::{plain_section, read_proto};
+use crate::debuginfo::btf::{Btf, Grammar, Kind, elf_section_name};
+use crate::debuginfo::inline_btf::compare::read_proto;
 use crate::debuginfo::inline_btf::location::Missing;
 use std::collections::{BTreeMap, HashMap};
 
@@ -36,7 +36,7 @@ pub fn of_btf(btf: &Btf<'_>, name: &str, image: &Image) -> Result<Vec<Function>,
     let mut wanted: HashMap<u32, bool> = HashMap::new();
     for section in btf.types().filter(|found| found.kind == Kind::LocSec) {
         let written = btf.text(section.name_off).into_owned();
-        let plain = plain_section(&written);
+        let plain = String::from_utf8_lossy(elf_section_name(written.as_bytes())).into_owned();
         for site in section.loc_sites() {
             let is_wanted = *wanted.entry(site.func).or_insert_with(|| {
                 let func = btf.type_by_id(site.func).filter(|found| found.kind == Kind::Func);
@@ -45,7 +45,7 @@ pub fn of_btf(btf: &Btf<'_>, name: &str, image: &Image) -> Result<Vec<Function>,
             if !is_wanted {
                 continue;
             }
-            let start = image.section_start(plain).ok_or_else(|| StoredError::Section { section: written.clone() })?;
+            let start = image.section_start(&plain).ok_or_else(|| StoredError::Section { section: written.clone() })?;
             let address = start.wrapping_add(u64::from(site.offset));
             let function = match found.entry(site.func) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -55,7 +55,7 @@ pub fn of_btf(btf: &Btf<'_>, name: &str, image: &Image) -> Result<Vec<Function>,
                     calls: Vec::new(),
                 }),
             };
-            let call = call(btf, image, name, plain, address, site.loc_proto, function.params.len())?;
+            let call = call(btf, image, name, &plain, address, site.loc_proto, function.params.len())?;
             function.calls.push(call);
         }
     }
