@@ -6,11 +6,11 @@ use super::session::Session;
 use super::states::{SchedulerState, States};
 use super::{Error, Goal};
 use crate::base::StageName;
-use crate::plan::graph::Stage;
 use crate::plan::{Plan, Request, StageId, Work};
 use crate::source::Fetcher;
 use crate::store::history::{StageTime, Times};
 use crate::store::{self, Store};
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// The one examination of the store that `plan` prints and a run starts from.
@@ -62,40 +62,28 @@ impl Survey {
         let is_unpack = |id: &StageId| matches!(plan.stage(*id).work, Work::Unpack(_));
         let (unpacks, others): (Vec<_>, Vec<_>) = plan.ids().filter(|id| known[id.0 as usize]).partition(is_unpack);
         let mut needed = BTreeSet::new();
-        for id in others {
-            survey.look(plan, id, |stage| match &stage.work {
-                Work::Fetch(source) => {
-                    let set = plan.source(*source);
-                    let chosen = set.chosen.as_ref().and_then(|chosen| set.candidates.get(chosen.candidate));
-                    let Some(candidate) = chosen else { return Ok(false) };
-                    Ok(fetcher.cached(std::slice::from_ref(candidate))?.is_some())
-                }
-                _ => Ok(store.find(&stage.key)?.is_some()),
-            })?;
+        // Some dozen system calls a result: most of the time of a run that has nothing to do.
+        let found: Vec<Result<bool, Error>> =
+            others.par_iter().map(|id| is_finished(plan, *id, store, fetcher)).collect();
+        for (id, found) in others.into_iter().zip(found) {
+            survey.note(plan, id, found)?;
         }
         // A stage whose key is not known yet may need its source as well.
         let missing = plan.ids().filter(|id| !survey.is_there(*id));
         needed.extend(missing.filter_map(|id| plan.stage(id).job()?.source));
         for id in unpacks {
             let compare = needed.contains(&id);
-            survey.look(plan, id, |stage| match compare {
-                true => Ok(store.check_source(&stage.key, false)?),
-                false => Ok(store.has_source(&stage.key)?),
-            })?;
+            let key = &plan.stage(id).key;
+            let found = if compare { store.check_source(key, false) } else { store.has_source(key) };
+            survey.note(plan, id, found.map_err(Error::from))?;
         }
         Ok(survey)
     }
 
-    fn look(
-        &mut self,
-        plan: &Plan,
-        id: StageId,
-        is_there: impl FnOnce(&Stage) -> Result<bool, Error>,
-    ) -> Result<(), Error> {
-        let stage = plan.stage(id);
-        self.there[id.0 as usize] = match is_there(stage) {
+    fn note(&mut self, plan: &Plan, id: StageId, found: Result<bool, Error>) -> Result<(), Error> {
+        self.there[id.0 as usize] = match found {
             Err(Error::Store(error @ store::Error::Corrupt { .. })) => {
-                self.damaged.push((stage.name.clone(), error.to_string()));
+                self.damaged.push((plan.stage(id).name.clone(), error.to_string()));
                 false
             }
             other => other?,
@@ -107,6 +95,16 @@ impl Survey {
     pub fn is_there(&self, id: StageId) -> bool {
         self.there[id.0 as usize]
     }
+}
+
+// Whether the result of a stage that unpacks nothing exists.
+fn is_finished(plan: &Plan, id: StageId, store: &Store, fetcher: &Fetcher) -> Result<bool, Error> {
+    let stage = plan.stage(id);
+    let Work::Fetch(source) = &stage.work else { return Ok(store.find(&stage.key)?.is_some()) };
+    let set = plan.source(*source);
+    let chosen = set.chosen.as_ref().and_then(|chosen| set.candidates.get(chosen.candidate));
+    let Some(candidate) = chosen else { return Ok(false) };
+    Ok(fetcher.cached(std::slice::from_ref(candidate))?.is_some())
 }
 
 pub(super) fn kind(work: &Work) -> Kind {
