@@ -121,3 +121,106 @@ fn the_kernel_kills_a_step_of_a_control_group_for_want_of_memory() {
     assert!(ran.err.contains("build failed: exit code 3 (out of memory)"), "{}", ran.err);
     assert!(ran.out.contains("\"class\": \"out-of-memory\""), "{}", ran.out);
 }
+
+/// A program that fails in each way, its class, and how the failure is reported. Where it is not a step that fails, the
+/// script is empty.
+const PROVOKED: [(&str, &str, &str); 6] = [
+    (
+        "compile-error",
+        "printf 'all:\\\\n\\\\tgcc -c x.c\\\\n' > M; printf 'int f(void) { return x; }\\\\n' > x.c; make -f M",
+        "build failed: exit code 2 (compile error)",
+    ),
+    (
+        "link-error",
+        "printf 'int main(void) { return f(); }\\\\n' > x.c; gcc -w x.c -o x",
+        "build failed: exit code 1 (link error)",
+    ),
+    (
+        "missing-tool",
+        "printf 'all:\\\\n\\\\tflex-2.99 scan.l\\\\n' > M; make -f M",
+        "build failed: exit code 2 (missing tool)",
+    ),
+    // The test of a compiler that every configure script begins with.
+    (
+        "configure",
+        "printf 'int main(void) { return 0; }\\\\n' > conftest.c; \
+         if ! gcc -Wl,--no-such-option conftest.c 2> config.log; then \
+         echo 'configure: error: C compiler cannot create executables' >&2; exit 77; fi",
+        "build failed: exit code 77 (configure)",
+    ),
+    (
+        "network",
+        "python3 -c 'import urllib.request as r; r.urlopen(\\\"http://127.0.0.1:9/\\\")'",
+        "build failed: exit code 1 (network)",
+    ),
+    ("other", "exit 3", "build failed: exit code 3"),
+];
+
+#[test]
+fn what_programs_fail_with_is_recognised() {
+    for (class, script, printed) in PROVOKED {
+        let world = World::new();
+        world.edit("data/recipes/tool.toml", "run = [\"make\"]", &format!("script = \"{script}\""));
+        let ran = world.run(&["build", "alpha", "--json"]);
+        assert_eq!(ran.code, Some(1), "{class}: {}", ran.err);
+        assert!(ran.err.contains(printed), "{class}: {}", ran.err);
+        assert!(ran.out.contains(&format!("\"class\": \"{class}\"")), "{class}: {}", ran.out);
+    }
+}
+
+#[test]
+fn a_patch_that_does_not_apply_is_recognised() {
+    let world = World::new();
+    let patch = "why\n\n--- a/configure\n+++ b/configure\n@@ -1,2 +1,2 @@\n-#!/bin/zsh\n-set -k\n+#!/bin/sh\n+set -e\n";
+    world.write("data/recipes/fix.diff", patch);
+    let kernel = fs_err::read_to_string(world.path("data/recipes/kernel.toml")).unwrap();
+    world.write(
+        "data/recipes/kernel.toml",
+        &format!("{kernel}[[patch]]\nfile = \"fix.diff\"\nwhy = \"a test wants it\"\n"),
+    );
+    let ran = world.run(&["build", "alpha", "--json"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert!(ran.err.contains("fix.diff` does not apply: ") && ran.err.contains("Hunk #1 FAILED"), "{}", ran.err);
+    assert!(ran.out.contains("\"class\": \"patch\""), "{}", ran.out);
+}
+
+#[test]
+fn a_disk_that_is_full_is_recognised() {
+    let world = World::new();
+    let write = "script = \"head -c 30000000 /dev/zero > object.o || { rm object.o; exit 1; }\"";
+    world.edit("data/recipes/tool.toml", "run = [\"make\"]", write);
+    let plain = world.command(&["build", "alpha", "--isolation", "off", "--ignore-space", "--json"]);
+    // Sources and build trees are on a small file system.
+    let mut command = std::process::Command::new("unshare");
+    command.env_clear();
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    command.arg("mkdir -p store && mount -t tmpfs -o size=8m none store && exec \"$@\"").arg("sh");
+    command.arg(plain.get_program()).args(plain.get_args());
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(plain.get_current_dir().unwrap());
+    let ran = world.ran(command);
+    assert!(ran.err.contains("build failed: exit code 1 (disk full)"), "{}", ran.err);
+    assert!(ran.out.contains("\"class\": \"no-space\""), "{}", ran.out);
+}
+
+#[test]
+fn the_table_of_provocations_has_every_class_and_only_tests_that_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs_err::read_to_string(root.join(path)).unwrap();
+    let (docs, tests) = (read("docs/reports.md"), read("tests/cli/classes.rs") + &read("tests/buildlog.rs"));
+    let table = docs.split_once("\n| class | provoked by |").unwrap().1;
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    let classes: Vec<&str> = rows.iter().map(|row| row.split('`').nth(1).unwrap()).collect();
+    let all = crossmill::run::build_log::Class::ALL;
+    for class in all {
+        let own: Vec<&&str> =
+            rows.iter().zip(&classes).filter(|(_, of)| **of == class.as_str()).map(|(row, _)| row).collect();
+        assert!(!own.is_empty(), "{} is not in the table", class.as_str());
+        for row in own {
+            assert!(row.contains(&format!("({})", class.words())) || class.as_str() == "other", "{row}");
+            let test = row.split('`').nth_back(3).unwrap();
+            assert!(tests.contains(&format!("fn {test}()")), "no test `{test}`: {row}");
+        }
+    }
+    assert!(classes.iter().all(|class| all.iter().any(|known| known.as_str() == *class)), "{classes:?}");
+}
