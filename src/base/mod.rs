@@ -10,6 +10,7 @@ pub mod files;
 pub mod isolation;
 pub mod name;
 pub mod rule;
+pub mod secret;
 pub mod stage_name;
 pub mod suggest;
 pub mod text;

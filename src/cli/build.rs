@@ -186,6 +186,8 @@ pub(super) fn execute(
     running: &Running,
     ccache: bool,
 ) -> Result<Finished, CliError> {
+    // Those of the configuration, beside those that the command line has.
+    super::credentials::mask();
     let sink = report::for_stderr(running.verbosity());
     let mut ask = |lines: &[String]| ask(session, request, running, lines);
     let finished = run::execute(session, request, goal, running.options(ccache), sink, &mut ask)?;

@@ -1,14 +1,16 @@
 //! `crossmill ci`.
 
 use super::options::Select;
+use super::service::JobFile;
 use super::{CliError, CliResult, exit, print};
-use crate::base::{Diagnostic, TargetName, units};
+use crate::base::{Diagnostic, TargetName, secret, units};
 use crate::plan::Request;
 use crate::report::ci_jobs::{self, Job, MOST_BYTES, MOST_JOBS, Service};
 use crate::run::preflight::Preflight;
 use crate::run::shards::{Group, Part, Shard, divide};
 use crate::run::{Goal, Session};
 use clap::Args;
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -35,6 +37,9 @@ pub struct Ci {
     /// The time budget of each job of GitLab or Buildkite (2h45m)
     #[arg(long, value_name = "TIME", value_parser = units::parse_duration)]
     time_budget: Option<Duration>,
+    /// Append them as `NAME=…` to the outputs of this step of GitHub Actions ($GITHUB_OUTPUT) instead
+    #[arg(long, value_name = "NAME", value_parser = output_name)]
+    output: Option<String>,
     /// The disk budget of each job of GitLab or Buildkite (12GiB)
     #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes)]
     disk_budget: Option<u64>,
@@ -47,6 +52,12 @@ impl Ci {
         if count.get() > MOST_JOBS {
             return Err(CliError::usage(format!("{count} jobs are more than the {MOST_JOBS} that a service takes")));
         }
+        if self.output.is_some() && self.service != Service::Github {
+            return Err(CliError::usage(
+                "`--output` is for `crossmill ci github`: other services have no outputs of a step",
+            ));
+        }
+        let command = self.command()?;
         let session = self.select.session()?;
         let request = self.select.request(&session, true)?;
         let preflight = Preflight::of(&session, &request, Goal::Build, session.store()?)?;
@@ -77,19 +88,22 @@ impl Ci {
                 );
             }
         }
-        let text = ci_jobs::text(self.service, &jobs, &self.command());
+        let text = ci_jobs::text(self.service, &jobs, &command);
         if text.len() > MOST_BYTES {
             return Err(CliError::usage(format!(
                 "the jobs take {} bytes, and a service takes {MOST_BYTES}",
                 text.len()
             )));
         }
-        print(&text)?;
+        match &self.output {
+            Some(name) => JobFile::Output.append(&format!("{name}={text}"))?,
+            None => print(&text)?,
+        }
         Ok(exit::DONE)
     }
 
-    // The command that a job runs, without its targets.
-    fn command(&self) -> String {
+    // The command that a job runs, without its targets. Jobs are files that many people read.
+    fn command(&self) -> Result<String, CliError> {
         let mut command = command(&self.select);
         if let Some(time) = self.time_budget {
             command += &format!(" --time-budget {}s", time.as_secs());
@@ -97,7 +111,12 @@ impl Ci {
         if let Some(bytes) = self.disk_budget {
             command += &format!(" --disk-budget {bytes}");
         }
-        command
+        if matches!(secret::redact(&command), Cow::Owned(_)) {
+            let problem = Diagnostic::new("the command of the jobs would contain a password or a token");
+            let hint = "leave it out of the URL: git reads it from a credential helper";
+            return Err(CliError::new(exit::USAGE, problem.hint(hint)));
+        }
+        Ok(command)
     }
 }
 
@@ -131,6 +150,16 @@ pub(super) fn groups(session: &Session, request: &Request, preflight: &Preflight
         }
     }
     Groups { groups: groups.into_iter().map(|(_, group)| group).collect(), every_job }
+}
+
+fn output_name(text: &str) -> Result<String, String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_valid = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && text.chars().all(is_name);
+    if is_valid {
+        Ok(text.to_owned())
+    } else {
+        Err("the name of an output has letters, digits, `_` and `-`".to_owned())
+    }
 }
 
 fn command(select: &Select) -> String {

@@ -9,6 +9,7 @@ mod build;
 mod check;
 mod ci;
 mod completions;
+mod credentials;
 mod doctor;
 mod env;
 mod help;
@@ -24,11 +25,12 @@ mod record;
 mod report;
 mod run_log;
 mod runs;
+mod service;
 mod sframe;
 mod store;
 mod targets;
 
-use crate::base::{Diagnose, Diagnostic};
+use crate::base::{Diagnose, Diagnostic, secret};
 use crate::report::style::{self, Color};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use output::{print, stream};
@@ -116,6 +118,22 @@ enum Command {
     Runs(runs::Runs),
     Completions(completions::Completions),
     Store(store::StoreCommand),
+}
+
+impl Command {
+    // Whether it contacts a server or starts programs whose output goes to the log of a job.
+    fn uses_credentials(&self) -> bool {
+        matches!(
+            self,
+            Self::Build(_)
+                | Self::Check(_)
+                | Self::Fetch(_)
+                | Self::Package(_)
+                | Self::Publish(_)
+                | Self::Install(_)
+                | Self::Upgrade(_)
+        )
+    }
 }
 
 /// An error that ends a command: the message and the exit code.
@@ -207,6 +225,7 @@ pub fn main() -> ExitCode {
     if args.next().is_some_and(|arg| arg == "__supervise") {
         return crate::process::supervise::supervise_main(args);
     }
+    credentials::of_process();
     let outcome = parse().and_then(|cli| {
         style::choose(cli.color);
         if let Some(directory) = &cli.directory {
@@ -247,11 +266,24 @@ fn parse() -> Result<Cli, CliError> {
     if let Some((old, new)) = first.as_deref().and_then(|word| Some((word, help::renamed(word)?))) {
         return Err(renamed(&format!("crossmill {old}"), &format!("crossmill {new}")));
     }
-    let matches = help::grouped(Cli::command()).get_matches();
-    Cli::from_arg_matches(&matches).map_err(|error| error.exit())
+    let matches = help::grouped(Cli::command()).try_get_matches().map_err(refused)?;
+    Cli::from_arg_matches(&matches).map_err(refused)
+}
+
+// clap quotes the arguments that it refuses.
+fn refused(error: clap::Error) -> CliError {
+    let text = error.render().to_string();
+    if matches!(secret::redact(&text), std::borrow::Cow::Borrowed(_)) {
+        error.exit();
+    }
+    let message = text.trim_start_matches("error: ").trim_end();
+    CliError { diagnostics: vec![Diagnostic::new(message)], exit: exit::USAGE }
 }
 
 fn run(command: Command) -> CliResult {
+    if command.uses_credentials() {
+        credentials::mask();
+    }
     match command {
         Command::Btf(command) => command.run(),
         Command::Build(command) => command.run(),

@@ -134,14 +134,16 @@ impl PathArgs {
     }
 
     fn session_with(&self, network: &NetworkArgs) -> Result<Session, CliError> {
-        Ok(Session::open(Setup {
+        let session = Session::open(Setup {
             store: self.store.clone(),
             data: self.data.clone(),
             overlays: self.config.clone(),
             recipes: self.recipes.clone(),
             offline: network.offline,
             debian_mirror: network.debian_mirror.clone(),
-        })?)
+        })?;
+        super::credentials::of_config(&session.config);
+        Ok(session)
     }
 }
 

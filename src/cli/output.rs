@@ -2,6 +2,7 @@
 //! command: `println!` and `eprintln!` would panic there.
 
 use super::CliError;
+use crate::base::secret;
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 
@@ -14,10 +15,14 @@ macro_rules! errln {
 /// Prints a line to stderr.
 ///
 /// Nobody can be informed of an error on stderr, so there is none: a full disk
-/// below `2>log` or a closed pipe changes no exit code.
+/// below `2>log` or a closed pipe changes no exit code. Secrets are hidden.
 pub fn message(text: Arguments<'_>) {
-    let mut out = io::stderr().lock();
-    let _ = out.write_fmt(format_args!("{text}\n"));
+    raw(&format!("{}\n", secret::redact(&text.to_string())));
+}
+
+/// Writes to stderr what may contain a secret: a command for the log of a CI service.
+pub fn raw(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 /// Prints data to stdout, piece by piece.
@@ -33,7 +38,7 @@ pub fn stream(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()
     }
 }
 
-/// Prints data to stdout.
+/// Prints data to stdout. Secrets are hidden.
 pub fn print(text: &str) -> Result<(), CliError> {
-    stream(|out| out.write_all(text.as_bytes()))
+    stream(|out| out.write_all(secret::redact(text).as_bytes()))
 }

@@ -2,8 +2,9 @@
 
 use super::options::PathArgs;
 use super::run_log::{self, FoundRun};
+use super::service::JobFile;
 use super::{CliError, CliResult, exit, print};
-use crate::base::{Diagnostic, suggest};
+use crate::base::{Diagnostic, secret, suggest};
 use crate::config::Config;
 use crate::config::recipe::Per;
 use crate::report::{self, forms};
@@ -29,6 +30,9 @@ pub struct ReportCommand {
     /// Write it to this file instead of stdout
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Append the Markdown form to the summary of this job of GitHub Actions ($GITHUB_STEP_SUMMARY)
+    #[arg(long, conflicts_with_all = ["format", "output"])]
+    ci_summary: bool,
     #[command(flatten)]
     paths: PathArgs,
 }
@@ -136,13 +140,16 @@ impl ReportCommand {
             is_kernel: &|package| is_kernel(&session.config, package),
             exit_code: exit::of,
         };
-        if self.format == forms::Format::Kcidb && !report.has_kernel() {
+        let format = if self.ci_summary { forms::Format::Markdown } else { self.format };
+        if format == forms::Format::Kcidb && !report.has_kernel() {
             errln!("warning: run {} builds no kernel: its KCIDB report has no build and no test", found.name);
         }
         let text =
-            report.render(self.format).map_err(|error| CliError::new(exit::FAILED, Diagnostic::from_error(&error)))?;
+            report.render(format).map_err(|error| CliError::new(exit::FAILED, Diagnostic::from_error(&error)))?;
+        let text = secret::redact(&text);
         match self.output {
-            Some(path) => fs_err::write(path, text)?,
+            _ if self.ci_summary => JobFile::Summary.append(&text)?,
+            Some(path) => fs_err::write(path, text.as_bytes())?,
             None => print(&text)?,
         }
         Ok(exit::DONE)

@@ -3,7 +3,7 @@
 //! Every candidate has its own pin, because a distributor's repacked archive has a digest different
 //! from the publisher's.
 
-use crate::base::Sha256;
+use crate::base::{Sha256, secret};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -109,13 +109,13 @@ pub enum PatchFrom {
 }
 
 impl SourceSpec {
-    /// Returns the candidate's name in the summary: `https://…`, `debian:pool/…`, a path, `git+…`.
+    /// Returns the candidate's name in the summary: `https://…`, `debian:pool/…`, a path, `git+…`. It has no credentials.
     pub fn label(&self) -> String {
         match &self.from {
-            Origin::Url(url) => url.clone(),
+            Origin::Url(url) => secret::redact(url).into_owned(),
             Origin::Debian(path) => format!("debian:{path}"),
             Origin::Local(path) => path.display().to_string(),
-            Origin::Git { url, rev } => format!("git+{url}#{rev}"),
+            Origin::Git { url, rev } => format!("git+{}#{rev}", secret::redact(url)),
         }
     }
 }

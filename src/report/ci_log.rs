@@ -26,6 +26,40 @@ impl Service {
     }
 }
 
+impl std::fmt::Display for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Github => "GitHub Actions",
+            Self::Gitlab => "GitLab CI",
+            Self::Buildkite => "Buildkite",
+        })
+    }
+}
+
+/// Returns the commands that mask `values` in a job's log; `None` where the log has no such command.
+#[must_use]
+pub fn masks(service: Service, values: &[String]) -> Option<String> {
+    let line = |value: &String| format!("::add-mask::{}\n", value.replace('%', "%25"));
+    (service == Service::Github).then(|| values.iter().map(line).collect())
+}
+
+/// Returns why a service masks nothing, and what to do instead.
+#[must_use]
+pub fn without_masks(service: Service) -> String {
+    let instead = match service {
+        Service::Github => return String::new(),
+        Service::Gitlab => "mark the variable as masked in the project's CI/CD settings",
+        Service::Buildkite => {
+            "the agent hides variables named *_TOKEN, *_PASSWORD, *_ACCESS_KEY, …, and other values after \
+             `buildkite-agent redactor add`"
+        }
+    };
+    format!(
+        "unsupported: a job's log of {service} has no command that masks a value; crossmill itself prints no secret, and \
+         for other programs {instead}"
+    )
+}
+
 /// Writes annotations beside what another sink writes.
 pub struct Annotated {
     inner: Box<dyn Sink + Send>,
@@ -184,6 +218,18 @@ mod tests {
     }
 
     #[test]
+    fn masks_are_commands_of_github_alone() {
+        let values = ["p%40ss\u{e9}word".to_owned(), "tokentoken".to_owned()];
+        let masks = masks(Service::Github, &values);
+        assert_eq!(masks.as_deref(), Some("::add-mask::p%2540ss\u{e9}word\n::add-mask::tokentoken\n"));
+        for service in [Service::Gitlab, Service::Buildkite] {
+            assert_eq!(super::masks(service, &values), None);
+            let text = without_masks(service);
+            assert!(text.starts_with("unsupported: ") && !values.iter().any(|value| text.contains(value)), "{text}");
+        }
+    }
+
+    #[test]
     fn a_service_is_known_by_its_variable() {
         let with = |name: &'static str, value: &'static str| {
             Service::detect(move |asked| (asked == name).then(|| value.to_owned()))
@@ -192,6 +238,8 @@ mod tests {
         assert_eq!(with("GITLAB_CI", "true"), Some(Service::Gitlab));
         assert_eq!(with("BUILDKITE", "true"), Some(Service::Buildkite));
         assert_eq!(with("GITHUB_ACTIONS", "false"), None);
+        assert_eq!(with("GITHUB_ACTIONS", ""), None);
+        assert_eq!(with("GITHUB_STEP_SUMMARY", "true"), None);
         assert_eq!(with("CI", "true"), None);
     }
 }

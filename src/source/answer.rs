@@ -3,6 +3,7 @@
 use super::Error;
 use super::download::Download;
 use super::partial::{Partial, Validators};
+use crate::base::secret;
 use reqwest::{Response, StatusCode, header};
 use std::time::{Duration, SystemTime};
 
@@ -102,7 +103,7 @@ fn header_text(response: &Response, name: header::HeaderName) -> Option<String> 
 
 fn validators(url: &str, response: &Response) -> Validators {
     Validators {
-        url: url.to_owned(),
+        url: secret::redact(url).into_owned(),
         etag: header_text(response, header::ETAG),
         last_modified: header_text(response, header::LAST_MODIFIED),
     }

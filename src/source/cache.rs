@@ -11,7 +11,7 @@
 //! | `lock/<name>` | locked while one of them is written |
 
 use super::{Error, Progress, tree};
-use crate::base::{Key, Sha256, files};
+use crate::base::{Key, Sha256, files, secret};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Cache {
     }
 
     pub(super) fn git(&self, url: &str) -> PathBuf {
-        self.root.join("git").join(format!("{}.git", Key::of(url.as_bytes()).short()))
+        self.root.join("git").join(format!("{}.git", Key::of(secret::bare(url).as_bytes()).short()))
     }
 
     /// Returns the size of a cached blob; one whose size is known to be wrong counts as missing.

@@ -5,7 +5,7 @@ use super::download::Download;
 use super::mirror::{self, Base};
 use super::route::Trust;
 use super::{Error, Failure, Fetched, Inner, Progress, git, local, partial, signature};
-use crate::base::{Key, Sha256};
+use crate::base::{Key, Sha256, secret};
 use crate::config::source::{Origin, Pin, SourceSpec};
 use crate::source::apt;
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ enum Location {
 impl Location {
     fn label(&self) -> String {
         match self {
-            Self::Url(url, _) => url.clone(),
+            Self::Url(url, _) => secret::redact(url).into_owned(),
             Self::File(path) => path.display().to_string(),
         }
     }
@@ -346,7 +346,7 @@ async fn copy(from: &Path, (to, lock): (&Path, &Lock)) -> Result<Sha256, Error> 
 
 async fn revision(inner: &Inner, url: &str, rev: &str, progress: &dyn Progress) -> Result<Got, Error> {
     let mirror = inner.cache.git(url);
-    let _lock = inner.cache.lock(&format!("git-{}", Key::of(url.as_bytes()).short()), progress).await?;
+    let _lock = inner.cache.lock(&format!("git-{}", Key::of(secret::bare(url).as_bytes()).short()), progress).await?;
     let commit = git::resolve(&mirror, url, rev, inner.options.offline).await?;
     let mut known: Revisions = cache::read_json(&revisions(&mirror))?.unwrap_or_default();
     let before = known.commits.insert(rev.to_owned(), commit.clone());

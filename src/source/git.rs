@@ -6,8 +6,9 @@
 
 use super::tree::{Tree, Unpacked};
 use super::{Error, unpack};
-use crate::base::files;
+use crate::base::{files, secret};
 use crate::process::Tool;
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -107,7 +108,7 @@ fn fsck(mirror: &Path) -> Tool {
 }
 
 async fn fetch(mirror: &Path, url: &str, refs: &[&str]) -> Result<(), Error> {
-    let command = with_server().arg("--git-dir").arg(mirror);
+    let command = with_credentials(url).arg("--git-dir").arg(mirror);
     let command = command.args(["fetch", "--quiet", "--prune", "--force", "origin"]).args(refs);
     run(&command, "fetch", url).await.map(drop)
 }
@@ -120,8 +121,8 @@ async fn clone(mirror: &Path, url: &str) -> Result<(), Error> {
     if let Some(dir) = mirror.parent() {
         fs_err::create_dir_all(dir)?;
     }
-    let command = with_server().args(["clone", "--quiet", "--mirror", "--origin=origin", "--template=", "--", url]);
-    run(&command.arg(&unfinished), "clone", url).await?;
+    let command = with_credentials(url).args(["clone", "--quiet", "--mirror", "--origin=origin", "--template=", "--"]);
+    run(&command.arg(secret::bare(url).as_ref()).arg(&unfinished), "clone", url).await?;
     let old = mirror.with_extension("old");
     files::remove_tree(&old)?;
     if files::lstat(mirror)?.is_some() {
@@ -165,6 +166,19 @@ pub(super) fn files_of(dir: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
 /// git that contacts a server: proxies and keys come from the user's configuration.
 fn with_server() -> Tool {
     Tool::new("git").envs(ENVIRONMENT).without_env(HIDDEN)
+}
+
+/// git that contacts the server of `url`. Credentials are in neither the arguments nor the mirror's configuration:
+/// git-config(1), `GIT_CONFIG_COUNT` and `url.<base>.insteadOf`.
+fn with_credentials(url: &str) -> Tool {
+    let Cow::Owned(bare) = secret::bare(url) else { return with_server() };
+    let count = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse::<u32>().ok()).unwrap_or(0);
+    let settings = [
+        ("GIT_CONFIG_COUNT".to_owned(), (count + 1).to_string()),
+        (format!("GIT_CONFIG_KEY_{count}"), format!("url.{url}.insteadOf")),
+        (format!("GIT_CONFIG_VALUE_{count}"), bare),
+    ];
+    with_server().envs(settings)
 }
 
 async fn run(command: &Tool, doing: &str, url: &str) -> Result<String, Error> {

@@ -3,7 +3,7 @@
 
 use super::cache::{self, blocking};
 use super::{Error, tree};
-use crate::base::Sha256;
+use crate::base::{Sha256, secret};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::io::{Read as _, Seek as _, Write as _};
@@ -95,7 +95,7 @@ impl Partial {
         if self.len == 0 {
             return None;
         }
-        let same = self.validators.if_range().filter(|_| self.validators.url == url);
+        let same = self.validators.if_range().filter(|_| self.validators.url == secret::redact(url));
         match same {
             Some(validator) => Some(Resume::If(validator.to_owned())),
             // Another server's bytes of the same file are as good, if a digest verifies them.

@@ -51,6 +51,7 @@ struct State {
     answers: Mutex<HashMap<String, Vec<Answer>>>,
     seen: Mutex<Vec<Seen>>,
     changes: Mutex<Vec<(String, String, u16)>>,
+    authorized: Mutex<Vec<(String, String)>>,
     stop: AtomicBool,
 }
 
@@ -103,6 +104,11 @@ impl Server {
         let mut paths: Vec<String> = self.state.files.lock().unwrap().keys().cloned().collect();
         paths.sort();
         paths
+    }
+
+    /// The `Authorization` headers so far, with their paths.
+    pub fn authorized(&self) -> Vec<(String, String)> {
+        self.state.authorized.lock().unwrap().clone()
     }
 
     /// What was asked so far.
@@ -160,6 +166,9 @@ fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
         if let Some((name, value)) = line.split_once(':') {
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
+    }
+    if let Some(authorization) = headers.get("authorization") {
+        state.authorized.lock().unwrap().push((path.clone(), authorization.clone()));
     }
     let mut body = vec![0; headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)];
     reader.read_exact(&mut body)?;

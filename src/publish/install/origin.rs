@@ -2,7 +2,7 @@
 
 use super::super::Error;
 use super::super::index::is_inside;
-use crate::base::{Key, Sha256, files};
+use crate::base::{Key, Sha256, files, secret};
 use crate::config::source::{Origin as SourceOrigin, Pin, SourceSpec};
 use crate::source::{Fetcher, Progress};
 use reqwest::Url;
@@ -121,7 +121,8 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(path) => write!(f, "{}", path.display()),
-            Self::Server(url) => write!(f, "{url}"),
+            // Kept in the record of what is installed, which is no place for a password.
+            Self::Server(url) => f.write_str(&secret::bare(url.as_str())),
         }
     }
 }

@@ -5,6 +5,7 @@ mod emitter;
 pub mod event;
 pub mod event_log;
 pub mod model;
+mod redaction;
 #[cfg(test)]
 pub(crate) mod sample;
 pub mod verdict;
