@@ -1,6 +1,6 @@
 #!/bin/sh
 # gccrs.sh: the new Rust compiler compiles for the target, what it makes links
-# with C and runs, and it takes its own metadata. The account goes to $DEST/verdict.
+# with C and runs, and it takes its own metadata. The result goes to $DEST/verdict.
 #
 # features/*.rs are crates without `core`, one for each thing that Rust has;
 # their first line declares the result of their function: `// NAME(ARGUMENT) = VALUE`.

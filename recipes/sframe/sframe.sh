@@ -4,7 +4,7 @@
 #
 # Environment: CROSS (the prefix of the tools' names), FLAGS (GCC's options for
 # this target), FILES (the corpus), KERNEL (vmlinux, may be missing), CROSSMILL,
-# DEST. The account goes to $DEST/verdict.
+# DEST. The result goes to $DEST/verdict.
 set -eu
 
 log=$DEST/sframe.log

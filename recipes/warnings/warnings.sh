@@ -1,7 +1,7 @@
 #!/bin/sh
 # warnings.sh NOW BEFORE: counts the warnings of a kernel's build (the file
 # warnings.txt of its result) and names those that the build before it did not
-# have (BEFORE may be missing). The account goes to $DEST/verdict.
+# have (BEFORE may be missing). The result goes to $DEST/verdict.
 set -eu
 now=$1
 before=$2

@@ -184,9 +184,12 @@ fn summary(stage: &Stage) -> String {
 
 /// Returns the line about a source that did not serve.
 pub(super) fn retry(stage: &StageName, source: &str, why: &str, next: &str) -> String {
-    // The reason usually names the URL again.
-    let why = why.replace(&format!(" `{source}`"), "");
-    format!("{stage}: {}: {}, {}", harmless(source), harmless(&why), harmless(next))
+    format!("{stage}: {}: {}, {}", harmless(source), reason(source, why), harmless(next))
+}
+
+/// Returns why a source did not serve, without the URL that usually is in the reason too.
+pub(super) fn reason(source: &str, why: &str) -> String {
+    harmless(&why.replace(&format!(" `{source}`"), ""))
 }
 
 fn used(usage: &Usage) -> String {

@@ -2,6 +2,7 @@
 //! below.
 
 use super::failure;
+use super::plain::reason;
 use super::style::{Style, Tone, harmless, pad};
 use crate::base::text::escape;
 use crate::base::units;
@@ -256,7 +257,7 @@ fn sources(model: &RunModel) -> Vec<String> {
         }
         let others: Vec<_> = stage.retries.iter().filter(|retry| retry.source != used.source).collect();
         if let Some(retry) = others.first() {
-            let _ = write!(line, " (instead of {}: {})", harmless(&retry.source), harmless(&retry.why));
+            let _ = write!(line, " (instead of {}: {})", harmless(&retry.source), reason(&retry.source, &retry.why));
         }
         lines.push(line);
     }

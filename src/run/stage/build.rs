@@ -173,7 +173,7 @@ impl Runner<'_> {
         StageEnd { result: Some(tree.to_owned()), check_result, ..self.end(state, None) }
     }
 
-    // The state that a check's account comes to; `good` is the state of a pass.
+    // The state that follows from a check's result; `good` is the state of a pass.
     fn judged(&self, check_result: &CheckResult, good: StageOutcome) -> StageOutcome {
         let expect = self.work.expect.clone().unwrap_or_default();
         let (state, remark) = check::state(&expect, check_result, self.context.options.today, good);

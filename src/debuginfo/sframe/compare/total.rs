@@ -1,4 +1,4 @@
-//! The sum over all files, and the account of a check.
+//! The sum over all files, and the result of a check.
 
 use super::{Bytes, Cross, Report};
 use crate::base::check_result::{CheckResult, Verdict};
@@ -149,7 +149,7 @@ pub fn check_result(total: &Total, reports: &[Report], deny_warnings: bool) -> C
     check_result
 }
 
-/// Findings that an account quotes.
+/// Number of findings that a result quotes.
 const QUOTED: usize = 3;
 
 // The first findings that fail the check, with their files where there are several, and how many there are.
