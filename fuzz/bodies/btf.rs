@@ -52,6 +52,10 @@ pub fn check(data: &[u8]) {
     }
     if let Some(btf) = &checked.btf {
         crossmill::report::debuginfo::btf::raw(btf, &mut std::io::sink()).expect("a sink takes all");
+        if checked.findings.errors() == 0 {
+            // What C cannot declare is refused.
+            let _ = crossmill::report::debuginfo::btf_c::header(btf, 8, &mut std::io::sink());
+        }
         again(btf);
     }
 }
