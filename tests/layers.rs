@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Lowest first; modules of one line may not use each other.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["base"],
     &["config", "debuginfo"],
     &["process"],
-    &["plan", "source", "store", "host"],
+    &["plan", "source", "store", "host", "remote"],
+    &["cache"],
     &["run"],
     &["record", "publish"],
     &["report"],

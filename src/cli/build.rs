@@ -1,6 +1,6 @@
 //! `crossmill build` and `crossmill fetch`.
 
-use super::options::{NetworkArgs, Select};
+use super::options::{CacheArgs, NetworkArgs, Select};
 use super::{CliError, CliResult, exit};
 use crate::base::text::harmless;
 use crate::base::{Diagnostic, PackageName, units};
@@ -25,6 +25,8 @@ pub struct Build {
     #[command(flatten)]
     network: NetworkArgs,
     #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
     run: RunArgs,
     /// Add the results to docs/matrix.json and docs/matrix.md, as `crossmill record` does
     #[arg(long, help_heading = "Output")]
@@ -41,6 +43,8 @@ pub struct Fetch {
     select: Select,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
     #[command(flatten)]
     run: RunArgs,
 }
@@ -128,7 +132,7 @@ impl Running {
 impl Build {
     /// Builds.
     pub fn run(self) -> CliResult {
-        let session = self.select.session_with(&self.network)?;
+        let session = self.select.session_cached(&self.network, &self.cache)?;
         if self.record {
             super::record::docs(&session, None)?;
         }
@@ -144,7 +148,7 @@ impl Build {
 impl Fetch {
     /// Fetches.
     pub fn run(self) -> CliResult {
-        let session = self.select.session_with(&self.network)?;
+        let session = self.select.session_cached(&self.network, &self.cache)?;
         let request = self.select.request(&session, true)?;
         Ok(self.run.start(&session, &request, Goal::Fetch, false)?.0)
     }
@@ -163,6 +167,11 @@ impl RunArgs {
                 .into());
         }
         Ok(self.start(&session, &request, Goal::Check, false)?.0)
+    }
+
+    /// Takes what caches have of a request.
+    pub(super) fn pull(&self, session: &Session, request: &Request) -> CliResult {
+        Ok(self.start(session, request, Goal::Pull, false)?.0)
     }
 
     fn start(&self, session: &Session, request: &Request, goal: Goal, ccache: bool) -> Result<(u8, String), CliError> {

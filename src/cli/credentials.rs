@@ -10,19 +10,20 @@ use std::sync::Mutex;
 
 /// Variables whose values are secret, of the programs and libraries that publish and fetch. The passphrase of a signing
 /// key is not among them: gpg asks for it itself, and crossmill never has it.
-const SECRET_VARIABLES: [&str; 8] = [
+const SECRET_VARIABLES: [&str; 9] = [
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
     "AWS_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_SSE_CUSTOMER_KEY_BASE64",
     "AWS_SERVER_SIDE_ENCRYPTION_CUSTOMER_KEY_BASE64",
+    "CROSSMILL_CACHE_TOKEN",
     "CROSSMILL_PUBLISH_TOKEN",
     "RSYNC_PASSWORD",
 ];
 
 /// Variables with URLs, which may have credentials.
-const URL_VARIABLES: [&str; 10] = [
+const URL_VARIABLES: [&str; 12] = [
     "http_proxy",
     "https_proxy",
     "all_proxy",
@@ -32,6 +33,8 @@ const URL_VARIABLES: [&str; 10] = [
     "AWS_ENDPOINT",
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT_URL_S3",
+    "CROSSMILL_CACHE_FROM",
+    "CROSSMILL_CACHE_TO",
     "CROSSMILL_PREFIX",
 ];
 
@@ -51,7 +54,8 @@ pub(super) fn of_process() {
 /// Registers the secrets in the URLs of recipes.
 pub(super) fn of_config(config: &Config) {
     let specs = config.recipes.values().flat_map(|recipe| &recipe.versions).flat_map(|release| &release.sources);
-    let mut found = Vec::new();
+    let cache = &config.matrix.defaults.cache;
+    let mut found: Vec<String> = cache.from.iter().chain(&cache.to).flat_map(|url| secret::in_urls(url)).collect();
     for spec in specs {
         if let Origin::Url(url) | Origin::Git { url, .. } = &spec.from {
             found.extend(secret::in_urls(url));

@@ -10,7 +10,7 @@ const GROUPS: [(&str, &str); 5] = [
     ("Results", "report diff shell env log reproduce timeline runs"),
     ("Release", "package publish install upgrade remove record"),
     ("Debug information", "sframe btf inline-btf"),
-    ("Setup", "doctor targets store completions recipe"),
+    ("Setup", "doctor targets store cache completions recipe"),
 ];
 
 /// Commands of earlier versions, each with what replaces it.

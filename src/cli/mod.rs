@@ -6,6 +6,7 @@ mod output;
 
 mod btf;
 mod build;
+mod cache;
 mod check;
 mod ci;
 mod completions;
@@ -93,6 +94,7 @@ struct Cli {
 enum Command {
     Btf(btf::BtfCommand),
     Build(build::Build),
+    Cache(cache::CacheCommand),
     Check(check::Check),
     Ci(ci::Ci),
     Fetch(build::Fetch),
@@ -185,6 +187,20 @@ impl From<crate::publish::Error> for CliError {
     }
 }
 
+impl From<crate::cache::Error> for CliError {
+    fn from(error: crate::cache::Error) -> Self {
+        use crate::cache::Error;
+        let exit = match &error {
+            Error::Options { .. } | Error::Key(_) | Error::Remote(crate::remote::Error::Unsupported { .. }) => {
+                exit::USAGE
+            }
+            Error::Store(_) => exit::STORE,
+            _ => exit::FAILED,
+        };
+        Self::new(exit, Diagnostic::from_error(&error))
+    }
+}
+
 impl From<crate::process::Error> for CliError {
     fn from(error: crate::process::Error) -> Self {
         Self::new(exit::HOST, Diagnostic::from_error(&error))
@@ -205,6 +221,7 @@ impl From<crate::run::Error> for CliError {
             crate::run::Error::MissingTools(problem) => return Self::new(exit::HOST, (**problem).clone()),
             crate::run::Error::CompilerLauncher(_) | crate::run::Error::Cancelled => exit::HOST,
             crate::run::Error::Store(_) => exit::STORE,
+            crate::run::Error::Cache(_) => exit::USAGE,
             crate::run::Error::Source(_) => exit::SOURCE,
             crate::run::Error::NoExec { .. } | crate::run::Error::Bundle { .. } => exit::STORE,
             crate::run::Error::TimeBudget { .. } | crate::run::Error::DiskBudget { .. } => exit::USAGE,
@@ -287,6 +304,7 @@ fn run(command: Command) -> CliResult {
     match command {
         Command::Btf(command) => command.run(),
         Command::Build(command) => command.run(),
+        Command::Cache(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Ci(command) => command.run(),
         Command::Fetch(command) => command.run(),

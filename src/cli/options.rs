@@ -4,6 +4,7 @@ use super::{CliError, exit};
 use crate::base::Diagnostic;
 use crate::plan::Request;
 use crate::plan::request::RequestArgs;
+use crate::run::session::CacheChoice;
 use crate::run::{Session, Setup};
 use clap::Args;
 use std::path::PathBuf;
@@ -54,6 +55,11 @@ impl Select {
     /// Reads the configuration, for a command that fetches sources.
     pub fn session_with(&self, network: &NetworkArgs) -> Result<Session, CliError> {
         self.paths.session_with(network)
+    }
+
+    /// Reads the configuration, for a command that fetches sources and uses caches.
+    pub fn session_cached(&self, network: &NetworkArgs, cache: &CacheArgs) -> Result<Session, CliError> {
+        self.paths.open(network, Some(cache.choice()))
     }
 
     /// Resolves the request. With `or_all`, no target at all stands for every one.
@@ -127,6 +133,52 @@ pub struct NetworkArgs {
     pub debian_mirror: Option<String>,
 }
 
+/// Caches of finished stages, for the commands that run or plan stages.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CacheArgs {
+    /// Take finished stages and sources from this cache: s3://BUCKET/PATH, a URL, or a directory
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CROSSMILL_CACHE_FROM",
+        hide_env_values = true,
+        value_delimiter = ' ',
+        help_heading = "Remote cache"
+    )]
+    pub cache_from: Vec<String>,
+    /// Store what is built, and sources, in this cache
+    #[arg(long, value_name = "URL", env = "CROSSMILL_CACHE_TO", hide_env_values = true, help_heading = "Remote cache")]
+    pub cache_to: Option<String>,
+    /// Use results that are signed by this public key of minisign: its text or its file
+    #[arg(
+        long = "cache-key",
+        value_name = "KEY",
+        env = "CROSSMILL_CACHE_KEYS",
+        value_delimiter = ' ',
+        help_heading = "Remote cache"
+    )]
+    pub cache_keys: Vec<String>,
+    /// The file of the secret key that signs what is stored
+    #[arg(long, value_name = "FILE", env = "CROSSMILL_CACHE_SIGN_KEY", help_heading = "Remote cache")]
+    pub cache_sign_key: Option<PathBuf>,
+    /// Use no cache, whatever the configuration names
+    #[arg(long, help_heading = "Remote cache")]
+    pub no_remote_cache: bool,
+}
+
+impl CacheArgs {
+    /// Returns what the user chose.
+    pub fn choice(&self) -> CacheChoice {
+        CacheChoice {
+            from: self.cache_from.iter().filter(|url| !url.is_empty()).cloned().collect(),
+            to: self.cache_to.clone().filter(|url| !url.is_empty()),
+            keys: self.cache_keys.iter().filter(|key| !key.is_empty()).cloned().collect(),
+            sign_key: self.cache_sign_key.clone().filter(|path| !path.as_os_str().is_empty()),
+            none: self.no_remote_cache,
+        }
+    }
+}
+
 impl PathArgs {
     /// Reads the configuration, for a command that fetches nothing.
     pub fn session(&self) -> Result<Session, CliError> {
@@ -134,6 +186,11 @@ impl PathArgs {
     }
 
     fn session_with(&self, network: &NetworkArgs) -> Result<Session, CliError> {
+        self.open(network, None)
+    }
+
+    /// Reads the configuration.
+    pub fn open(&self, network: &NetworkArgs, cache: Option<CacheChoice>) -> Result<Session, CliError> {
         let session = Session::open(Setup {
             store: self.store.clone(),
             data: self.data.clone(),
@@ -141,6 +198,7 @@ impl PathArgs {
             recipes: self.recipes.clone(),
             offline: network.offline,
             debian_mirror: network.debian_mirror.clone(),
+            cache,
         })?;
         super::credentials::of_config(&session.config);
         Ok(session)

@@ -1,6 +1,6 @@
 //! `crossmill plan`.
 
-use super::options::Select;
+use super::options::{CacheArgs, NetworkArgs, Select};
 use super::{CliError, CliResult};
 use crate::plan::Request;
 use crate::plan::explain;
@@ -20,6 +20,8 @@ use std::num::NonZeroUsize;
 pub struct Plan {
     #[command(flatten)]
     select: Select,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Explain why each stage runs: what changed since it was built last
     #[arg(long)]
     explain: bool,
@@ -43,7 +45,7 @@ pub struct Plan {
 impl Plan {
     /// Plans and prints.
     pub fn run(self) -> CliResult {
-        let session = self.select.session()?;
+        let session = self.select.session_cached(&NetworkArgs::default(), &self.cache)?;
         let request = self.select.request(&session, true)?;
         let preflight = Preflight::of(&session, &request, Goal::Build, session.store()?)?;
         if let Some(cores) = self.simulate_cores {
@@ -52,7 +54,16 @@ impl Plan {
             super::print(&if self.json { simulation.json() } else { simulation.text() })?;
             return Ok(super::exit::DONE);
         }
-        let Preflight { plan, store, survey, states, forecasts, .. } = preflight;
+        for problem in &preflight.remote.problems {
+            errln!("warning: {problem}");
+        }
+        for client in preflight.remote.caches.clients() {
+            if let Some(why) = client.off() {
+                errln!("warning: the cache {} is not used: {why}", client.name());
+            }
+        }
+        let Preflight { plan, store, survey, states, forecasts, remote, .. } = preflight;
+        let cache = |id: StageId| Some(remote.found.get(&plan.stage(id).key)?.client.name().to_owned());
         let expected = |id: StageId| forecasts[id.0 as usize].cpu;
         let why = |id: StageId| -> Vec<String> {
             let stage = plan.stage(id);
@@ -68,7 +79,7 @@ impl Plan {
                 Ok(Some(last)) => explain::differences(&last.inputs, &plan.key_inputs(id)),
             }
         };
-        let rows = report::rows(&plan, &states, &expected, &why);
+        let rows = report::rows(&plan, &states, &expected, &cache, &why);
         let text = if self.json {
             report::json(&rows)
         } else if self.dot {

@@ -117,7 +117,7 @@ fn discard(command: &Discard) -> CliResult {
 }
 
 // A stage's name stands for its last result; a key may be shortened as far as it stays unique.
-fn find_key(store: &Store, what: &str) -> Result<Key, CliError> {
+pub(super) fn find_key(store: &Store, what: &str) -> Result<Key, CliError> {
     let keys = store.keys()?;
     let named = store.recall_if_whole::<KeyInputs>(what)?.map(|named| named.key).filter(|key| keys.contains(key));
     if let Some(key) = named {

@@ -211,10 +211,25 @@ pub struct Defaults {
     pub store: Option<String>,
     /// The base URL of the Debian mirror.
     pub debian_mirror: Option<String>,
+    /// The caches of finished stages.
+    pub cache: CacheDefaults,
     /// Settings changed by an overlay.
     pub set: BTreeMap<String, Value>,
     /// Versions chosen by an overlay.
     pub with: BTreeMap<PackageName, Version>,
+}
+
+/// The caches of finished stages.
+#[derive(Debug, Clone, Default)]
+pub struct CacheDefaults {
+    /// Caches to read.
+    pub from: Vec<String>,
+    /// The cache to write.
+    pub to: Option<String>,
+    /// Public keys whose entries are used: their text or their files.
+    pub keys: Vec<String>,
+    /// The file of the secret key that signs entries.
+    pub sign_key: Option<String>,
 }
 
 impl Matrix {

@@ -162,6 +162,11 @@ impl Loader {
         defaults.jobs = given.jobs.or(defaults.jobs);
         defaults.store = given.store.clone().or(defaults.store.take());
         defaults.debian_mirror = given.debian_mirror.clone().or(defaults.debian_mirror.take());
+        let cache = &mut defaults.cache;
+        cache.from = raw.cache.from.clone().unwrap_or(std::mem::take(&mut cache.from));
+        cache.to = raw.cache.to.clone().or(cache.to.take());
+        cache.keys = raw.cache.keys.clone().unwrap_or(std::mem::take(&mut cache.keys));
+        cache.sign_key = raw.cache.sign_key.clone().or(cache.sign_key.take());
         for (package, version) in &given.with {
             defaults.with.insert(package.get_ref().clone(), version.get_ref().clone());
         }

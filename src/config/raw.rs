@@ -33,6 +33,9 @@ pub struct RawMatrix {
     /// Facts about targets that checks read: declared here, given by each target.
     #[serde(default)]
     pub fact: BTreeMap<Text, RawFact>,
+    /// Caches of finished stages.
+    #[serde(default)]
+    pub cache: RawCache,
     /// Named sets of settings.
     #[serde(default)]
     pub profile: BTreeMap<Text, RawProfile>,
@@ -75,6 +78,20 @@ pub struct RawDefaults {
     /// `--with`
     #[serde(default)]
     pub with: BTreeMap<Spanned<PackageName>, Spanned<Version>>,
+}
+
+/// `[cache]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawCache {
+    /// `--cache-from`
+    pub from: Option<Vec<String>>,
+    /// `--cache-to`
+    pub to: Option<String>,
+    /// `--cache-key`
+    pub keys: Option<Vec<String>>,
+    /// `--cache-sign-key`
+    pub sign_key: Option<String>,
 }
 
 /// `[setting.NAME]`

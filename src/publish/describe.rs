@@ -115,7 +115,9 @@ fn checks(wanted: &Wanted, summary: &Summary) -> BTreeMap<String, Check> {
     let names = wanted.parts.iter().flat_map(|part| &part.checks);
     let found = names.filter_map(|name| {
         let (state, why) = match summary.states.get(name.as_str())? {
-            StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere => ("pass", None),
+            StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere | StageOutcome::Pulled => {
+                ("pass", None)
+            }
             StageOutcome::Skipped { why } => ("skipped", Some(why.clone())),
             StageOutcome::Unsupported { why } => ("unsupported", Some(why.clone())),
             StageOutcome::KnownFailure { why } => ("known-failure", Some(why.clone())),

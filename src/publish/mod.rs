@@ -194,6 +194,9 @@ pub enum Error {
         /// What.
         what: String,
     },
+    /// A remote place failed.
+    #[error(transparent)]
+    Place(crate::remote::Error),
     /// The source layer failed to fetch or unpack.
     #[error(transparent)]
     Source(#[from] crate::source::Error),
@@ -209,6 +212,32 @@ fn findings_text(findings: &[Finding]) -> String {
         lines.push(format!("and {more} more"));
     }
     lines.join("; ")
+}
+
+impl From<crate::remote::Error> for Error {
+    fn from(error: crate::remote::Error) -> Self {
+        use crate::remote::Error as Other;
+        match error {
+            Other::Io(error) => Self::Io(error),
+            Other::Exists { path } => Self::Published { path },
+            Other::Place { place, why } => Self::Remote { place, why },
+            Other::Unsupported { what } => Self::Unsupported { what },
+            error @ Other::Changed { .. } => Self::Place(error),
+        }
+    }
+}
+
+impl From<crate::remote::minisign::Error> for Error {
+    fn from(error: crate::remote::minisign::Error) -> Self {
+        use crate::remote::minisign::Error as Other;
+        let program = || "minisign".to_owned();
+        match error {
+            Other::Io(error) => Self::Io(error),
+            Other::Program(source) => Self::Program { program: program(), source },
+            Other::Failed(why) => Self::Failed { program: program(), why },
+            error @ Other::Public(_) => Self::Failed { program: program(), why: error.to_string() },
+        }
+    }
 }
 
 impl Diagnose for Error {

@@ -4,11 +4,11 @@
 use super::verify::PublicKey;
 use super::{Error, run_tool};
 use crate::process::Tool;
+use crate::remote::minisign::SecretKey;
 use std::io;
 use std::path::{Path, PathBuf};
 
 const GPG: &str = "gpg";
-const MINISIGN: &str = "minisign";
 const MINISIGN_SECRET: &str = "untrusted comment: minisign encrypted secret key";
 
 /// A key that can sign.
@@ -66,13 +66,7 @@ impl Signer {
                 let tool = Tool::new(GPG).args(["--batch", "--armor", "--export", "--"]).arg(key);
                 (key.clone(), run_tool(GPG, &tool, io::empty())?)
             }
-            Self::Minisign { secret } => {
-                let dir = tempfile::tempdir()?;
-                let public = dir.path().join("key.pub");
-                let tool = Tool::new(MINISIGN).args(["-R", "-s"]).arg(secret).arg("-p").arg(&public);
-                run_tool(MINISIGN, &tool, io::empty())?;
-                (secret.display().to_string(), fs_err::read(public)?)
-            }
+            Self::Minisign { secret } => (secret.display().to_string(), SecretKey::at(secret).public_text()?),
         };
         let text = String::from_utf8_lossy(&text).into_owned();
         PublicKey::parse(&text).map_err(|why| Error::PublicKey { key: name, why })
@@ -80,18 +74,14 @@ impl Signer {
 
     /// Writes a detached signature of `file` to `to`.
     pub fn detached(&self, file: &Path, to: &Path) -> Result<(), Error> {
-        let (program, tool) = match self {
+        match self {
             Self::Gpg { key } => {
                 let options = ["--batch", "--yes", "--armor", "--detach-sign", "--local-user"];
-                (GPG, Tool::new(GPG).args(options).arg(key).arg("--output").arg(to).arg(file))
+                let tool = Tool::new(GPG).args(options).arg(key).arg("--output").arg(to).arg(file);
+                run_tool(GPG, &tool, io::empty()).map(|_| ())
             }
-            Self::Minisign { secret } => {
-                let tool = Tool::new(MINISIGN).args(["-S", "-q", "-s"]).arg(secret).arg("-x").arg(to);
-                // The usual comment has the time and the file's path in it.
-                (MINISIGN, tool.args(["-t", "crossmill release", "-m"]).arg(file))
-            }
-        };
-        run_tool(program, &tool, io::empty()).map(|_| ())
+            Self::Minisign { secret } => Ok(SecretKey::at(secret).sign_file(file, to, "crossmill release")?),
+        }
     }
 
     /// Returns `text` with a signature around it, which only OpenPGP has.

@@ -130,8 +130,12 @@ fn result_of(
     let StagePhase::Over(state) = &stage.phase else { return None };
     let check = stage.info.kind == Kind::Check;
     let (state, why) = match state {
-        StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere if check => (Outcome::Pass, None),
-        StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere => (Outcome::Built, None),
+        StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere | StageOutcome::Pulled if check => {
+            (Outcome::Pass, None)
+        }
+        StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere | StageOutcome::Pulled => {
+            (Outcome::Built, None)
+        }
         StageOutcome::Failed { why } => (Outcome::Failed, Some(why)),
         StageOutcome::Blocked { by } => (Outcome::Blocked, Some(by)),
         StageOutcome::Unsupported { why } => (Outcome::Unsupported, Some(why)),

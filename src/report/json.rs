@@ -23,6 +23,8 @@ pub struct RunResult<'a> {
     totals: Option<Totals>,
     stages: Vec<StageEntry<'a>>,
     borrowed_toolchains: &'a [BorrowedToolchain],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote_cache: Option<crate::cache::Stats>,
     warnings: Vec<Warning<'a>>,
 }
 
@@ -51,6 +53,8 @@ struct StageEntry<'a> {
     usage: Usage,
     steps: Vec<StepEntry<'a>>,
     source: Option<SourceEntry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pulled: Option<PulledEntry<'a>>,
     failure: Option<&'a Failure>,
     result: Option<&'a str>,
     check: Option<CheckEntry<'a>>,
@@ -84,6 +88,13 @@ struct SourceEntry<'a> {
 }
 
 #[derive(Debug, Serialize)]
+struct PulledEntry<'a> {
+    cache: &'a str,
+    signer: &'a str,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct Refused<'a> {
     source: &'a str,
     why: &'a str,
@@ -99,11 +110,11 @@ struct Warning<'a> {
 pub fn outcome(model: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_> {
     let stages: Vec<_> = model.stages.values().map(stage).collect();
     let good = |stage: &Stage| {
-        use StageOutcome::{BuiltElsewhere, Cached, Done, KnownFailure, Skipped, Unsupported};
+        use StageOutcome::{BuiltElsewhere, Cached, Done, KnownFailure, Pulled, Skipped, Unsupported};
         matches!(
             &stage.phase,
             StagePhase::Over(
-                Done | Cached | BuiltElsewhere | Unsupported { .. } | Skipped { .. } | KnownFailure { .. }
+                Done | Cached | BuiltElsewhere | Pulled | Unsupported { .. } | Skipped { .. } | KnownFailure { .. }
             )
         )
     };
@@ -121,6 +132,7 @@ pub fn outcome(model: &RunModel, exit_code: fn(RunEnd) -> u8) -> RunResult<'_> {
         totals: totals(model),
         stages,
         borrowed_toolchains: &model.run.borrowed,
+        remote_cache: model.cache,
         warnings: model
             .notices
             .iter()
@@ -184,6 +196,11 @@ fn stage(stage: &Stage) -> StageEntry<'_> {
             cached: used.cached,
             bytes: used.bytes,
             refused: stage.retries.iter().map(|r| Refused { source: &r.source, why: &r.why }).collect(),
+        }),
+        pulled: stage.pulled.as_ref().map(|pulled| PulledEntry {
+            cache: &pulled.cache,
+            signer: &pulled.signer,
+            bytes: pulled.bytes,
         }),
         failure: stage.failure.as_ref(),
         result: stage.result.as_deref(),

@@ -166,6 +166,11 @@ impl Lines {
             StageOutcome::Done => format!("{name}: done{}{} {so_far}", used(&stage.usage), summary(stage)),
             StageOutcome::Cached => format!("{name}: finished already{} {so_far}", summary(stage)),
             StageOutcome::BuiltElsewhere => format!("{name}: built by another crossmill {so_far}"),
+            StageOutcome::Pulled => {
+                let from = stage.pulled.as_ref().map(|pulled| format!(" from {}", harmless(&pulled.cache)));
+                let (from, used) = (from.unwrap_or_default(), used(&stage.usage));
+                format!("{name}: pulled{from}{used}{} {so_far}", summary(stage))
+            }
             StageOutcome::Blocked { by } => format!("{name}: blocked by {by} {so_far}"),
             StageOutcome::Interrupted => format!("{name}: interrupted"),
             StageOutcome::Unsupported { why } => format!("{name}: unsupported: {} {so_far}", harmless(why)),

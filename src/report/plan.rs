@@ -1,5 +1,6 @@
 //! Renders a plan: what is cached, what runs and why; as text, JSON, or a graph for Graphviz.
 
+use super::style::harmless;
 use crate::base::{Key, StageName, units};
 use crate::plan::{Plan, StageId};
 use crate::run::states::{SchedulerState, States};
@@ -15,7 +16,7 @@ pub struct Row {
     pub kind: &'static str,
     /// The version, where there is one.
     pub version: String,
-    /// `cached`, `run` or `not-needed`.
+    /// `cached`, `pull`, `run` or `not-needed`.
     pub state: &'static str,
     /// The key; it is final when `known`.
     pub key: Key,
@@ -25,6 +26,9 @@ pub struct Row {
     pub expected_seconds: f64,
     /// The stages it needs.
     pub needs: Vec<StageName>,
+    /// The cache that has its result, without credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
     /// Why it runs: what changed since it was built last.
     pub why: Vec<String>,
 }
@@ -34,6 +38,7 @@ pub fn rows(
     plan: &Plan,
     states: &States,
     expected: &dyn Fn(StageId) -> f64,
+    cache: &dyn Fn(StageId) -> Option<String>,
     why: &dyn Fn(StageId) -> Vec<String>,
 ) -> Vec<Row> {
     let known = plan.known();
@@ -42,6 +47,7 @@ pub fn rows(
         let state = match states.get(id) {
             SchedulerState::Cached => "cached",
             SchedulerState::Unneeded => "not-needed",
+            _ if states.is_remote(id) => "pull",
             _ => "run",
         };
         let explained = state == "run" && stage.job().is_some();
@@ -54,6 +60,7 @@ pub fn rows(
             known: known[id.0 as usize],
             expected_seconds: expected(id),
             needs: stage.needs.iter().map(|need| plan.stage(*need).name.clone()).collect(),
+            cache: if state == "pull" { cache(id) } else { None },
             why: if explained { why(id) } else { Vec::new() },
         }
     };
@@ -72,7 +79,8 @@ pub fn text(rows: &[Row], explain: bool, all: bool) -> String {
             String::new()
         };
         let key = if row.known { row.key.short() } else { "(source not fetched)".to_owned() };
-        let line = format!("{:width$}  {:10}  {:>8}  {key}", row.stage, row.state, time);
+        let from = row.cache.as_ref().map(|cache| format!("  {}", harmless(cache))).unwrap_or_default();
+        let line = format!("{:width$}  {:10}  {:>8}  {key}{from}", row.stage, row.state, time);
         text += line.trim_end();
         text.push('\n');
         if explain {
@@ -83,7 +91,9 @@ pub fn text(rows: &[Row], explain: bool, all: bool) -> String {
     let seconds: f64 = run.iter().map(|row| row.expected_seconds).sum();
     let cached = rows.iter().filter(|row| row.state == "cached").count();
     let time = units::duration(Duration::from_secs_f64(seconds));
-    text + &format!("{} to run (about {time} of processor time), {cached} cached\n", run.len())
+    let pulled = rows.iter().filter(|row| row.state == "pull").count();
+    let pulled = if pulled == 0 { String::new() } else { format!(", {pulled} from a cache") };
+    text + &format!("{} to run (about {time} of processor time){pulled}, {cached} cached\n", run.len())
 }
 
 /// `{"schema": 2, "stages": […]}`
@@ -99,6 +109,7 @@ pub fn dot(plan: &Plan, rows: &[Row]) -> String {
     for (row, stage) in rows.iter().zip(&plan.stages) {
         let colour = match row.state {
             "cached" => "palegreen",
+            "pull" => "khaki",
             "run" => "lightskyblue",
             _ => "gray90",
         };

@@ -87,7 +87,7 @@ fn cell(model: &RunModel, row: &str, column: &str) -> Option<Cell> {
 fn weight(phase: &StagePhase) -> u8 {
     match phase {
         StagePhase::Over(StageOutcome::Cached) => 0,
-        StagePhase::Over(StageOutcome::BuiltElsewhere) => 1,
+        StagePhase::Over(StageOutcome::BuiltElsewhere | StageOutcome::Pulled) => 1,
         StagePhase::Over(StageOutcome::Done) => 2,
         StagePhase::Over(
             StageOutcome::Unsupported { .. } | StageOutcome::Skipped { .. } | StageOutcome::KnownFailure { .. },
@@ -104,7 +104,7 @@ fn weight(phase: &StagePhase) -> u8 {
 /// Returns the word for a stage's phase, a failure's in capitals, and its tone.
 pub(super) fn word(phase: &StagePhase) -> (&'static str, Tone) {
     let tone = match phase {
-        StagePhase::Over(StageOutcome::Done | StageOutcome::BuiltElsewhere) => Tone::Good,
+        StagePhase::Over(StageOutcome::Done | StageOutcome::BuiltElsewhere | StageOutcome::Pulled) => Tone::Good,
         StagePhase::Over(StageOutcome::Cached | StageOutcome::Unsupported { .. }) => Tone::Dim,
         StagePhase::Over(StageOutcome::Failed { .. }) => return ("FAILED", Tone::Bad),
         StagePhase::Over(StageOutcome::Blocked { .. }) => Tone::Bad,
@@ -232,6 +232,7 @@ pub(super) fn totals(model: &RunModel) -> Vec<String> {
         }
         lines.push(line);
     }
+    lines.extend(model.cache.map(|stats| stats.line()));
     lines.extend(sources(model));
     lines
 }

@@ -4,9 +4,11 @@ use super::flush::Flusher;
 use super::log::Emitter;
 use super::log::event::{BorrowedToolchain, Event, Failure, RunEnd, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
+use super::uploads::Uploads;
 use super::{Error, Goal, Stop};
 use crate::base::check_result::CheckResult;
 use crate::base::{Key, StageName};
+use crate::cache::Caches;
 use crate::host::compiler_launcher::CompilerLauncher;
 use crate::plan::graph::Chosen;
 use crate::process::isolation::Support;
@@ -14,7 +16,7 @@ use crate::process::{JobServer, Token};
 use crate::source::Fetcher;
 use crate::store::history::StageTime;
 use crate::store::{Lock, Store};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::watch as channel;
@@ -89,6 +91,12 @@ pub struct RunContext {
     pub jobs: JobServer,
     /// Flushes the store's disk.
     pub flusher: Flusher,
+    /// The caches of finished stages.
+    pub caches: Caches,
+    /// The keys that were looked up in them before the run began.
+    pub asked: BTreeSet<Key>,
+    /// What is being stored in a cache.
+    pub uploads: Uploads,
     /// Declared memory.
     pub budget: Budget,
     /// Held while a damaged archive is fetched again.
@@ -142,6 +150,25 @@ impl RunContext {
         // A closed channel asks for nothing any more.
         if stop.wait_for(|stop| *stop > than).await.is_err() {
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// Returns the lock of `key` for work that needs no processor; `None` when the run is asked to stop meanwhile.
+    pub async fn lock_alone(&self, stage: &StageName, key: &Key) -> Result<Option<Lock>, Error> {
+        let mut waited = false;
+        loop {
+            let holder = match self.store.try_lock(key)? {
+                Ok(lock) => return Ok(Some(lock)),
+                Err(holder) => holder,
+            };
+            if !std::mem::replace(&mut waited, true) {
+                let what = format!("{holder}, which works on the same stage");
+                self.emitter.emit(Event::StageWaiting { stage: stage.clone(), what });
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                () = self.asked_to_stop(Stop::No) => return Ok(None),
+            }
         }
     }
 

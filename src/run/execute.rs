@@ -86,11 +86,11 @@ pub fn execute(
     let store = session.store()?;
     // A disk budget removes source trees, which another run may need.
     let _in_use = if options.disk_budget.is_some() { Some(store.use_alone()?) } else { store.use_it()? };
-    let preflight = Preflight::of(session, request, goal, store.clone())?;
+    let mut preflight = Preflight::of(session, request, goal, store.clone())?;
     let host_tools = &session.config.host_tools;
     let skips = loop {
         let skips = match goal {
-            Goal::Fetch => BTreeMap::new(),
+            Goal::Fetch | Goal::Pull => BTreeMap::new(),
             Goal::Build | Goal::Check => {
                 required_tools::require(host_tools, &session.machine(), &preflight.plan, &preflight.states)?
             }
@@ -141,7 +141,12 @@ pub fn execute(
     };
     let log = event_log::Writer::open(&run_dir.join("events.jsonl"));
     let listener = std::thread::spawn(move || listen(events, log, sink));
-    let ended = schedule(preflight, emitter, options);
+    // Connections to caches live where they were opened.
+    let runtime = match preflight.remote.runtime.take() {
+        Some(runtime) => runtime,
+        None => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
+    };
+    let ended = schedule(runtime, preflight, emitter, options);
     let Ok((model, log)) = listener.join() else {
         return Err(Error::Defect("the thread that reports events".to_owned()));
     };
@@ -149,8 +154,12 @@ pub fn execute(
 }
 
 // All emitters are gone when this returns, so the listener ends too.
-fn schedule(preflight: Preflight, emitter: Emitter, options: Options) -> Result<Summary, Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+fn schedule(
+    runtime: tokio::runtime::Runtime,
+    preflight: Preflight,
+    emitter: Emitter,
+    options: Options,
+) -> Result<Summary, Error> {
     let (stopper, _) = watch::channel(Stop::No);
     let ended = runtime.block_on(async {
         let signals = tokio::spawn(signals(stopper.clone(), emitter.clone()));

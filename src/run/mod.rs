@@ -23,6 +23,7 @@ pub mod simulation;
 mod source_checks;
 pub mod stage;
 pub mod states;
+mod uploads;
 pub mod workspace;
 
 pub use context::{IsolationMode, Options, Summary};
@@ -44,6 +45,8 @@ pub enum Goal {
     Fetch,
     /// Checks of results that exist already; nothing is built.
     Check,
+    /// What caches have of them; nothing is built.
+    Pull,
 }
 
 /// Urgency of a request to stop.
@@ -70,6 +73,9 @@ pub enum Error {
     /// Of a source.
     #[error(transparent)]
     Source(#[from] source::Error),
+    /// Of a cache of finished stages.
+    #[error(transparent)]
+    Cache(#[from] crate::cache::Error),
     /// A file operation; the error names the path.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -156,6 +162,7 @@ impl Diagnose for Error {
             Self::Store(error) => error.hints(),
             Self::Process(error) => error.hints(),
             Self::Source(error) => error.hints(),
+            Self::Cache(error) => error.hints(),
             Self::Io(error) => crate::base::access::hints(error),
             Self::Usage(problems) => problems.first().map(|problem| problem.hints.clone()).unwrap_or_default(),
             Self::MissingTools(problem) => problem.hints.clone(),

@@ -5,13 +5,16 @@ use super::log::event::Kind;
 use super::session::Session;
 use super::states::{SchedulerState, States};
 use super::{Error, Goal};
-use crate::base::StageName;
+use crate::base::{Key, Sha256, StageName};
+use crate::cache::{self, Caches, Found};
+use crate::config::source::{Pin, SourceSpec};
+use crate::plan::graph::{Chosen, SourceId, SourceSet};
 use crate::plan::{Plan, Request, StageId, Work};
 use crate::source::Fetcher;
 use crate::store::history::{StageTime, Times};
 use crate::store::{self, Store};
 use rayon::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The one examination of the store that `plan` prints and a run starts from.
 #[derive(Debug)]
@@ -28,6 +31,25 @@ pub struct Preflight {
     pub states: States,
     /// The expected duration of each stage.
     pub forecasts: Vec<StageTime>,
+    /// The caches of finished stages, and what they have for this run.
+    pub remote: Remote,
+}
+
+/// What caches of other machines have for a run.
+#[derive(Debug, Default)]
+pub struct Remote {
+    /// The caches.
+    pub caches: Caches,
+    /// The entries that were found, by the keys of their stages.
+    pub found: BTreeMap<Key, Found>,
+    /// The keys that were looked up.
+    pub asked: BTreeSet<Key>,
+    /// The sources whose candidate is that of a cache.
+    pub chosen: Vec<SourceId>,
+    /// What was wrong with answers, to be reported once.
+    pub problems: Vec<String>,
+    /// Where connections live.
+    pub runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Preflight {
@@ -38,11 +60,101 @@ impl Preflight {
         if goal == Goal::Fetch {
             plan.goals = plan.ids().filter(|id| matches!(plan.stage(*id).work, Work::Fetch(_))).collect();
         }
+        let mut remote = Remote { caches: session.caches()?, ..Remote::default() };
+        remote.choose_sources(&mut plan)?;
         let survey = Survey::of(&plan, &store, &fetcher)?;
         let forecasts = forecasts(&plan, &store.times()?);
-        let states = States::new(&plan, |id| survey.is_there(id), |id| forecasts[id.0 as usize].cpu);
-        Ok(Self { plan, store, fetcher, survey, states, forecasts })
+        let expected = |id: StageId| forecasts[id.0 as usize].cpu;
+        let mut states = States::new(&plan, |id| survey.is_there(id), expected);
+        if matches!(goal, Goal::Build | Goal::Pull) && !remote.caches.from.is_empty() {
+            remote.look_up(&plan, &states)?;
+            let has = |id: StageId| remote.found.contains_key(&plan.stage(id).key);
+            states = States::with_remote(&plan, |id| survey.is_there(id), has, expected);
+        }
+        Ok(Self { plan, store, fetcher, survey, states, forecasts, remote })
     }
+}
+
+impl Remote {
+    fn runtime(&mut self) -> Result<&tokio::runtime::Runtime, Error> {
+        if self.runtime.is_none() {
+            self.runtime = Some(tokio::runtime::Builder::new_multi_thread().enable_all().build()?);
+        }
+        self.runtime.as_ref().ok_or_else(|| Error::Defect("no runtime".to_owned()))
+    }
+
+    // Keys are known only with their sources: takes the candidates that those who fill the caches have used.
+    fn choose_sources(&mut self, plan: &mut Plan) -> Result<(), Error> {
+        if self.caches.from.is_empty() {
+            return Ok(());
+        }
+        let caches = self.caches.clone();
+        let sources = plan.stages.iter().filter_map(|stage| match stage.work {
+            Work::Fetch(source) if plan.source(source).chosen.is_none() => {
+                let set = plan.source(source);
+                Some((source, set.label.clone(), pinned(set)?))
+            }
+            _ => None,
+        });
+        let sources: Vec<_> = sources.collect();
+        let chosen = self.runtime()?.block_on(async move {
+            let mut tasks = tokio::task::JoinSet::new();
+            for (source, label, pins) in sources {
+                let caches = caches.clone();
+                tasks.spawn(async move { (source, choice(&caches, &label, &pins).await) });
+            }
+            tasks.join_all().await
+        });
+        for (source, chosen) in chosen {
+            if let Some(chosen) = chosen {
+                plan.choose(source, chosen, |_| false);
+                self.chosen.push(source);
+            }
+        }
+        Ok(())
+    }
+
+    // Looks up every stage that would run.
+    fn look_up(&mut self, plan: &Plan, states: &States) -> Result<(), Error> {
+        let known = plan.known();
+        let runs = |id: &StageId| matches!(states.get(*id), SchedulerState::Waiting | SchedulerState::Ready);
+        let ids = plan.ids().filter(|id| known[id.0 as usize] && plan.stage(*id).job().is_some()).filter(runs);
+        let keys: Vec<Key> = ids.map(|id| plan.stage(id).key).collect();
+        let caches = self.caches.clone();
+        let found = {
+            let keys = keys.clone();
+            self.runtime()?.block_on(async move { caches.find_all(&keys).await })
+        };
+        for (key, found) in keys.into_iter().zip(found) {
+            self.asked.insert(key);
+            match found {
+                Ok(Some(found)) => drop(self.found.insert(key, found)),
+                Ok(None) => {}
+                // That a cache is off is reported once.
+                Err(cache::Error::Off { .. }) => {}
+                Err(error) => self.problems.push(error.to_string()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the digests of a source's candidates, if a recipe pins all of them.
+pub(super) fn pinned(set: &SourceSet) -> Option<Vec<Sha256>> {
+    let digest = |candidate: &SourceSpec| match candidate.pin {
+        Pin::Sha256(sha256) => Some(sha256),
+        Pin::Signature { .. } | Pin::AsFound => None,
+    };
+    set.candidates.iter().map(digest).collect()
+}
+
+async fn choice(caches: &Caches, label: &str, pins: &[Sha256]) -> Option<Chosen> {
+    for client in &caches.from {
+        if let Ok(Some(candidate)) = cache::sources::choice(client, label, pins).await {
+            return Some(Chosen { candidate, digest: format!("sha256:{}", pins.get(candidate)?) });
+        }
+    }
+    None
 }
 
 /// Which stages' results exist, by one rule for every command.
@@ -143,6 +255,7 @@ pub(super) fn space_needed(plan: &Plan, states: &States, jobs: usize, disk_budge
     let mut builds = Vec::new();
     for id in plan.ids().filter(|id| matches!(states.get(*id), SchedulerState::Waiting | SchedulerState::Ready)) {
         match &plan.stage(id).work {
+            Work::Build(job) | Work::Check(job) if states.is_remote(id) => bytes += job.result_bytes,
             Work::Fetch(source) => {
                 bytes +=
                     plan.source(*source).candidates.iter().filter_map(|candidate| candidate.size).max().unwrap_or(0);

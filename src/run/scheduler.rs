@@ -12,26 +12,61 @@ use super::flush::Flusher;
 use super::log::Emitter;
 use super::log::event::{Event, Failure, RunEnd, StageInfo, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
-use super::preflight::{Preflight, kind, space_needed};
+use super::preflight::{Preflight, Remote, Survey, kind, space_needed};
 use super::source_checks;
 use super::stage::build::StageWork;
 use super::stage::{build, check, fetch, unpack};
 use super::states::{Lane, SchedulerState, States};
+use super::uploads::Uploads;
 use super::workspace::StageInputs;
 use super::{Error, Goal, Stop, failure_class};
-use crate::base::{Diagnostic, StageName};
+use crate::base::{Diagnostic, Key, StageName};
+use crate::cache::{self, Found};
 use crate::plan::{Plan, StageId, Work};
 use crate::process::isolation::Support;
 use crate::process::{self, JobServer, Memory, Token};
 use crate::store::Store;
-use crate::store::history::Times;
+use crate::store::history::{StageTime, Times};
 use crate::store::names::Named;
 use budgets::Budgets;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
+
+// The announcement of a stage.
+fn info(plan: &Plan, states: &States, forecasts: &[StageTime], id: StageId) -> StageInfo {
+    let stage = plan.stage(id);
+    let wanted = |need: &&StageId| states.get(**need) != SchedulerState::Unneeded && !states.is_remote(id);
+    let forecast = forecasts.get(id.0 as usize).filter(|_| !states.is_remote(id));
+    StageInfo {
+        name: stage.name.clone(),
+        kind: kind(&stage.work),
+        scope: stage.scope.clone(),
+        package: stage.package.to_string(),
+        version: stage.version.clone(),
+        key: stage.key,
+        expected: forecast.map_or(0.0, |forecast| forecast.cpu),
+        cached: states.get(id) == SchedulerState::Cached,
+        expectation: stage.expect.as_ref().map(ToString::to_string),
+        needs: stage.needs.iter().filter(wanted).map(|need| plan.stage(*need).name.clone()).collect(),
+        steps: forecast.map(|forecast| forecast.steps.clone()).unwrap_or_default(),
+    }
+}
+
+// Without the candidates that a cache has chosen, the next run would not know the keys of what it has taken from there.
+fn remember_choices(plan: &Plan, store: &Store, remote: &Remote) -> Result<(), Error> {
+    for stage in &plan.stages {
+        let Work::Fetch(source) = stage.work else { continue };
+        let set = plan.source(source);
+        if let (true, Some(chosen)) = (remote.chosen.contains(&source), &set.chosen) {
+            let (name, key, inputs) = (StageName::new("source", &set.label), stage.key, chosen.clone());
+            store.remember(&Named { name, key, inputs, previous: None })?;
+        }
+    }
+    Ok(())
+}
 
 // Only polled where there is a deadline.
 async fn until(deadline: Option<std::time::Instant>) {
@@ -43,6 +78,8 @@ async fn until(deadline: Option<std::time::Instant>) {
 
 /// Number of concurrent downloads.
 const DOWNLOADS: usize = 4;
+/// How many results are taken from caches at a time, each by several requests.
+const PULLS: usize = 4;
 
 /// A run.
 #[derive(Debug)]
@@ -55,6 +92,10 @@ pub struct Scheduler {
     running: BTreeMap<tokio::task::Id, StageId>,
     ended: BTreeMap<StageId, StageOutcome>,
     times: Times,
+    // What the store had when the run began.
+    survey: Survey,
+    // What the caches have, by key.
+    found: BTreeMap<Key, Found>,
     // Unpacked sources that were not compared yet with what recipes ask of them.
     unchecked: Vec<StageId>,
     budgets: Budgets,
@@ -101,35 +142,13 @@ impl Scheduler {
         options: Options,
         stopper: channel::Sender<Stop>,
     ) -> Result<Self, Error> {
-        let Preflight { plan, store, fetcher, survey, states, forecasts } = preflight;
+        let Preflight { plan, store, fetcher, survey, states, forecasts, remote } = preflight;
         let memory = match options.memory {
             Some(memory) => memory,
             None => Memory::now()?.available,
         };
-        let wanted = |needs: &[StageId]| {
-            needs
-                .iter()
-                .copied()
-                .filter(|id| states.get(*id) != SchedulerState::Unneeded)
-                .collect::<Vec<_>>()
-                .into_iter()
-        };
-        let stages = plan.ids().filter(|id| states.get(*id) != SchedulerState::Unneeded).map(|id| {
-            let stage = plan.stage(id);
-            StageInfo {
-                name: stage.name.clone(),
-                kind: kind(&stage.work),
-                scope: stage.scope.clone(),
-                package: stage.package.to_string(),
-                version: stage.version.clone(),
-                key: stage.key,
-                expected: forecasts[id.0 as usize].cpu,
-                cached: states.get(id) == SchedulerState::Cached,
-                expectation: stage.expect.as_ref().map(ToString::to_string),
-                needs: wanted(&stage.needs).map(|need| plan.stage(need).name.clone()).collect(),
-                steps: forecasts[id.0 as usize].steps.clone(),
-            }
-        });
+        let stages = plan.ids().filter(|id| states.get(*id) != SchedulerState::Unneeded);
+        let stages = stages.map(|id| info(&plan, &states, &forecasts, id));
         emitter.emit(Event::RunStarted {
             run: options.run.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -146,6 +165,10 @@ impl Scheduler {
         if !busy.is_empty() {
             store.writable()?;
         }
+        for problem in &remote.problems {
+            emitter.notice(None, true, problem.clone());
+        }
+        remember_choices(&plan, &store, &remote)?;
         for (stage, why) in survey.damaged.iter().filter(|(stage, _)| busy.contains(&stage)) {
             emitter.notice(Some(stage), true, format!("{why}; it will be replaced"));
         }
@@ -159,6 +182,9 @@ impl Scheduler {
             isolation,
             jobs: JobServer::new(options.jobs)?,
             flusher: Flusher::new(store.root()),
+            caches: remote.caches,
+            asked: remote.asked,
+            uploads: Uploads::default(),
             budget: Budget::new(memory),
             repair: tokio::sync::Mutex::default(),
             ledger: memory_pressure::UsageLedger::default(),
@@ -177,6 +203,8 @@ impl Scheduler {
             running: BTreeMap::new(),
             ended: BTreeMap::new(),
             times: Times::default(),
+            survey,
+            found: remote.found,
             unchecked: Vec::new(),
             budgets,
         })
@@ -199,6 +227,19 @@ impl Scheduler {
                 self.block(id, &format!("{}, which is not built", self.plan.stage(by).name));
             }
         }
+        if context.options.goal == Goal::Pull {
+            let remote: BTreeSet<StageId> =
+                self.plan.goals.iter().copied().filter(|id| self.states.is_remote(*id)).collect();
+            let runs = |id: &StageId| matches!(self.states.get(*id), SchedulerState::Waiting | SchedulerState::Ready);
+            let lacking = |id: &StageId| runs(id) && !self.states.is_remote(*id);
+            let missing: Vec<StageId> = self.plan.goals.iter().copied().filter(lacking).collect();
+            let blocked = self.states.only(|id| remote.contains(&id));
+            debug_assert!(blocked.is_empty(), "what a cache has needs nothing");
+            for id in missing {
+                self.states.fail(id);
+                self.block(id, "the cache, which does not have it");
+            }
+        }
         let mut stop = context.stop.clone();
         let mut fatal = None;
         loop {
@@ -210,6 +251,7 @@ impl Scheduler {
             }
             if !stopping {
                 self.start_fetches();
+                self.start_pulls();
             }
             if self.tasks.is_empty() && (stopping || self.states.is_over()) {
                 break;
@@ -238,6 +280,7 @@ impl Scheduler {
             }
         }
         watcher.abort();
+        context.uploads.finish(context.stop.clone(), &context.emitter).await;
         self.finish(fatal)
     }
 
@@ -300,6 +343,56 @@ impl Scheduler {
         }
     }
 
+    fn start_pulls(&mut self) {
+        let free = PULLS.saturating_sub(self.states.running(Lane::Pull));
+        for id in self.states.ready(Lane::Pull).take(free).collect::<Vec<_>>() {
+            let context = self.context.clone();
+            let (work, found) = (self.work(id), self.found.get(&self.plan.stage(id).key).cloned());
+            self.start(id, async move {
+                let gone = || cache::Error::Missing { what: "the entry of another key".to_owned() };
+                let (Some(work), Some(found)) = (work, found) else { return Err(gone().into()) };
+                build::pull(&context, work, found).await
+            });
+        }
+    }
+
+    // Everything that a build or check needs.
+    fn work(&self, id: StageId) -> Option<StageWork> {
+        let (stage, store) = (self.plan.stage(id), &self.context.store);
+        let job = stage.job()?;
+        let dir = |id: StageId| store.stage_dir(&self.plan.stage(id).key).join("tree");
+        let tool_dirs = &self.context.options.tool_dirs;
+        let inputs = StageInputs {
+            source: job.source.map(|source| store.source_dir(&self.plan.stage(source).key).join("tree")),
+            deps: job.deps.iter().map(|dep| (dep.package.to_string(), dir(dep.stage))).collect(),
+            tools: job.tools.iter().filter_map(|tool| tool_dirs.get(tool).cloned()).collect(),
+            keys: job.deps.iter().map(|dep| (dep.package.to_string(), self.plan.stage(dep.stage).key)).collect(),
+            previous: None,
+        };
+        let (expect, key_inputs) = (stage.expect.clone(), self.plan.key_inputs(id));
+        Some(StageWork { name: stage.name.clone(), key: stage.key, key_inputs, job: job.clone(), inputs, expect })
+    }
+
+    // A stage's result cannot be taken from the cache: it is built, with what it needs.
+    fn build_after_all(&mut self, id: StageId, error: &Error) {
+        let name = self.plan.stage(id).name.clone();
+        if !matches!(error, Error::Cache(cache::Error::Off { .. })) {
+            self.context.emitter.notice(Some(&name), true, format!("not taken from the cache: {error}; building it"));
+        }
+        let (added, blocked) = self.states.build_after_all(id, |need| self.survey.is_there(need));
+        let stages = added.iter().map(|id| info(&self.plan, &self.states, self.budgets.forecasts(), *id)).collect();
+        self.context.emitter.emit(Event::StagesAdded { stages });
+        for id in added.into_iter().filter(|id| self.states.get(*id) == SchedulerState::Cached) {
+            self.ended.insert(id, StageOutcome::Cached);
+            if matches!(self.plan.stage(id).work, Work::Unpack(_)) {
+                self.unchecked.push(id);
+            }
+        }
+        for id in blocked {
+            self.block(id, "a stage that failed");
+        }
+    }
+
     fn start_build(&mut self, token: Token, forced: Option<StageId>) {
         let Some(id) = forced.or_else(|| self.next_build()) else { return };
         let stage = self.plan.stage(id);
@@ -311,28 +404,8 @@ impl Scheduler {
                 let set = self.plan.source(*source).clone();
                 self.start(id, async move { unpack::unpack(&context, &name, key, &set, token).await });
             }
-            Work::Build(job) | Work::Check(job) => {
-                let store = &self.context.store;
-                let inputs = StageInputs {
-                    source: job.source.map(|source| store.source_dir(&self.plan.stage(source).key).join("tree")),
-                    deps: job
-                        .deps
-                        .iter()
-                        .map(|dep| {
-                            let tree = store.stage_dir(&self.plan.stage(dep.stage).key).join("tree");
-                            (dep.package.to_string(), tree)
-                        })
-                        .collect(),
-                    tools: job.tools.iter().filter_map(|tool| context.options.tool_dirs.get(tool).cloned()).collect(),
-                    keys: job
-                        .deps
-                        .iter()
-                        .map(|dep| (dep.package.to_string(), self.plan.stage(dep.stage).key))
-                        .collect(),
-                    previous: None,
-                };
-                let (expect, key_inputs) = (stage.expect.clone(), self.plan.key_inputs(id));
-                let work = StageWork { name, key, key_inputs, job: job.clone(), inputs, expect };
+            Work::Build(_) | Work::Check(_) => {
+                let Some(work) = self.work(id) else { return };
                 if let Some(why) = context.options.skips.get(&work.name).cloned() {
                     drop(token);
                     self.start(id, async move { Ok(check::skipped(why)) });
@@ -366,6 +439,11 @@ impl Scheduler {
                 (id, Err(Error::Defect(error.to_string())))
             }
         };
+        let may_build = self.context.options.goal == Goal::Build;
+        if let (true, Err(error)) = (may_build && self.states.is_remote(id), &end) {
+            self.build_after_all(id, error);
+            return Ok(());
+        }
         // An error of ours fails its stage and no other.
         let end = end.unwrap_or_else(|error| {
             let diagnostic = Diagnostic::from_error(&error);
@@ -418,7 +496,7 @@ impl Scheduler {
         });
         self.ended.insert(id, end.state.clone());
         match end.state {
-            StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere => {
+            StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere | StageOutcome::Pulled => {
                 self.states.finish(id);
                 if matches!(self.plan.stage(id).work, Work::Unpack(_)) {
                     self.unchecked.push(id);
@@ -502,8 +580,7 @@ impl Scheduler {
                 (_, Some(state)) => state.clone(),
                 (_, None) => StageOutcome::Interrupted,
             };
-            let there = matches!(state, StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere);
-            if there && stage.job().is_some() {
+            if state.has_result() && stage.job().is_some() {
                 results.insert(stage.name.clone(), self.context.store.stage_dir(&stage.key).join("tree"));
             }
             states.insert(stage.name.clone(), state);
@@ -512,11 +589,29 @@ impl Scheduler {
         let (cpu, peak_kib) = self.context.ledger.totals();
         let (busy_wall, busy_cpu) = self.context.ledger.busy();
         let wall = self.context.emitter.elapsed();
+        self.report_caches();
         self.context.emitter.emit(Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, end });
         match fatal {
             Some(error) => Err(error),
             None => Ok(Summary { states, results, end }),
         }
+    }
+
+    fn report_caches(&self) {
+        let caches = &self.context.caches;
+        if caches.is_empty() {
+            return;
+        }
+        for client in caches.clients() {
+            if let Some(why) = client.off() {
+                let text = format!("the cache {} was not used to the end: {why}", client.name());
+                self.context.emitter.notice(None, true, text);
+            }
+        }
+        let missed = self.context.asked.iter().filter(|key| !self.found.contains_key(key)).count() as u64;
+        let missed = caches.stats().missed + missed;
+        let stats = cache::Stats { missed, ..caches.stats() };
+        self.context.emitter.emit(Event::CacheUsed { stats });
     }
 
     // A failure counts for more than a failed fetch, and both for more than an interruption.
@@ -532,7 +627,7 @@ impl Scheduler {
                     end = if self.budgets.out_of_time { RunEnd::TimeBudget } else { RunEnd::Interrupted };
                 }
                 Some(StageOutcome::Blocked { .. })
-                    if self.context.options.goal == Goal::Check && end == RunEnd::Done =>
+                    if matches!(self.context.options.goal, Goal::Check | Goal::Pull) && end == RunEnd::Done =>
                 {
                     end = RunEnd::Failed;
                 }

@@ -5,6 +5,8 @@ use super::Error;
 use super::log::event::{BorrowedToolchain, Choice};
 use super::required_tools;
 use crate::base::{Diagnostic, Key, PackageName, TargetName, suggest};
+use crate::cache::client::Location;
+use crate::cache::{self, Caches};
 use crate::config::Config;
 use crate::config::recipe::Per;
 use crate::config::source::{Pin, SourceSpec};
@@ -16,6 +18,9 @@ use crate::source::{self, Fetcher};
 use crate::store::Store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// The variable with a token for caches behind HTTP.
+const CACHE_TOKEN: &str = "CROSSMILL_CACHE_TOKEN";
 
 /// Locations of a session's files, as the user named them.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +37,23 @@ pub struct Setup {
     pub offline: bool,
     /// The base of a Debian mirror.
     pub debian_mirror: Option<String>,
+    /// Caches of finished stages; what is empty is the configuration's. `None` for commands that use none.
+    pub cache: Option<CacheChoice>,
+}
+
+/// The caches that the user named on the command line or in the environment.
+#[derive(Debug, Clone, Default)]
+pub struct CacheChoice {
+    /// Caches to read.
+    pub from: Vec<String>,
+    /// The cache to write.
+    pub to: Option<String>,
+    /// Public keys whose entries are used: their text or their files.
+    pub keys: Vec<String>,
+    /// The file of the secret key that signs entries.
+    pub sign_key: Option<PathBuf>,
+    /// Whether the configuration's caches are not used.
+    pub none: bool,
 }
 
 /// The configuration and where things are.
@@ -97,6 +119,38 @@ impl Session {
             debian_mirror: self.setup.debian_mirror.clone().or(self.config.matrix.defaults.debian_mirror.clone()),
             ..source::Options::new(store.cache())
         })
+    }
+
+    /// Opens the caches of finished stages: those that the user named, else the configuration's.
+    pub fn caches(&self) -> Result<Caches, Error> {
+        match self.setup.cache.as_ref().filter(|choice| !choice.none) {
+            Some(choice) => Ok(Caches::open(&self.cache_setup(choice))?),
+            None => Ok(Caches::default()),
+        }
+    }
+
+    /// Returns what the user chose, completed from the configuration.
+    #[must_use]
+    pub fn cache_setup(&self, choice: &CacheChoice) -> cache::client::Setup {
+        let configured = &self.config.matrix.defaults.cache;
+        // The token goes to no server that a file of the working directory names.
+        let named = |url: &String| Location { url: url.clone(), with_token: true };
+        let other = |url: &String| Location { url: url.clone(), with_token: false };
+        let from = match choice.from.is_empty() {
+            false => choice.from.iter().map(named).collect(),
+            true => configured.from.iter().map(other).collect(),
+        };
+        let to = choice.to.as_ref().map(named).or_else(|| configured.to.as_ref().map(other));
+        let keys = if choice.keys.is_empty() { &configured.keys } else { &choice.keys };
+        let sign_key = choice.sign_key.clone().or_else(|| configured.sign_key.as_ref().map(PathBuf::from));
+        let sign_key = match (sign_key, home()) {
+            (Some(path), Some(home)) if path.starts_with("~") => {
+                Some(home.join(path.strip_prefix("~").unwrap_or(&path)))
+            }
+            (path, _) => path,
+        };
+        let token = std::env::var(CACHE_TOKEN).ok().filter(|token| !token.is_empty());
+        cache::client::Setup { from, to, keys: keys.clone(), sign_key, offline: self.setup.offline, token }
     }
 
     /// Returns this machine, as steps see it.

@@ -43,6 +43,8 @@ pub enum Lane {
     Fetch,
     /// A job token.
     Work,
+    /// A cache that has its result.
+    Pull,
 }
 
 /// The states of all stages of a plan. Every step of a run takes logarithmic time, however many stages there are.
@@ -58,15 +60,28 @@ pub struct States {
     rank: Vec<usize>,
     by_rank: Vec<StageId>,
     // The ranks of the ready stages, by lane.
-    ready: [BTreeSet<usize>; 2],
-    running: [usize; 2],
+    ready: [BTreeSet<usize>; 3],
+    running: [usize; 3],
     open_fetches: usize,
+    // Whether a cache has the result, so that nothing it needs is wanted.
+    remote: Vec<bool>,
 }
 
 impl States {
     /// Determines the stages that must run for all goals. `cached` returns
     /// whether a stage's result is there; `expected` how many seconds it takes.
     pub fn new(plan: &Plan, cached: impl Fn(StageId) -> bool, expected: impl Fn(StageId) -> f64) -> Self {
+        Self::with_remote(plan, cached, |_| false, expected)
+    }
+
+    /// Does the same where `remote` says whether a cache has a result that is not there.
+    pub fn with_remote(
+        plan: &Plan,
+        cached: impl Fn(StageId) -> bool,
+        remote: impl Fn(StageId) -> bool,
+        expected: impl Fn(StageId) -> f64,
+    ) -> Self {
+        let remote: Vec<bool> = plan.ids().map(|id| remote(id) && !cached(id)).collect();
         let count = plan.stages.len();
         let mut status = vec![SchedulerState::Unneeded; count];
         let mut wanted = vec![false; count];
@@ -84,7 +99,7 @@ impl States {
                 continue;
             }
             status[at] = SchedulerState::Waiting;
-            for need in &plan.stage(id).needs {
+            for need in plan.stage(id).needs.iter().filter(|_| !remote[at]) {
                 wanted[need.0 as usize] = true;
             }
         }
@@ -106,10 +121,17 @@ impl States {
         let lane: Vec<Lane> = plan
             .stages
             .iter()
-            .map(|stage| if matches!(stage.work, Work::Fetch(_)) { Lane::Fetch } else { Lane::Work })
+            .zip(&remote)
+            .map(|(stage, remote)| match stage.work {
+                _ if *remote => Lane::Pull,
+                Work::Fetch(_) => Lane::Fetch,
+                _ => Lane::Work,
+            })
             .collect();
         let done = |need: &&StageId| status[need.0 as usize] != SchedulerState::Cached;
-        let missing = needs.iter().map(|needs| needs.iter().filter(done).count()).collect();
+        let missing = needs.iter().zip(&remote);
+        let missing = missing.map(|(needs, remote)| if *remote { 0 } else { needs.iter().filter(done).count() });
+        let missing = missing.collect();
         // A source that recipes ask something of is unpacked first: what it cannot satisfy must not be built for.
         let mut asked = vec![false; count];
         for job in plan.stages.iter().filter_map(|stage| stage.job()).filter(|job| !job.source_checks.is_empty()) {
@@ -127,8 +149,9 @@ impl States {
         let waits =
             |(status, lane): &(&SchedulerState, &Lane)| **status == SchedulerState::Waiting && **lane == Lane::Fetch;
         let open_fetches = status.iter().zip(&lane).filter(waits).count();
-        let (ready, running) = (Default::default(), [0; 2]);
-        let mut states = Self { status, needs, wanted_by, lane, missing, rank, by_rank, ready, running, open_fetches };
+        let (ready, running) = (Default::default(), [0; 3]);
+        let mut states =
+            Self { status, needs, wanted_by, lane, missing, rank, by_rank, ready, running, open_fetches, remote };
         for id in plan.ids() {
             if states.get(id) == SchedulerState::Waiting && states.missing[id.0 as usize] == 0 {
                 states.set(id, SchedulerState::Ready);
@@ -196,7 +219,7 @@ impl States {
 
     /// Returns whether nothing runs and nothing can start.
     pub fn is_over(&self) -> bool {
-        self.runnable() == 0 && self.running == [0; 2]
+        self.runnable() == 0 && self.running == [0; 3]
     }
 
     /// Returns whether a stage could start if it were not for `need`.
@@ -204,6 +227,65 @@ impl States {
         self.get(id) == SchedulerState::Waiting
             && self.missing[id.0 as usize] == 1
             && self.needs[id.0 as usize].contains(&need)
+    }
+
+    /// Returns whether a stage is to be taken from a cache.
+    pub fn is_remote(&self, id: StageId) -> bool {
+        self.remote[id.0 as usize]
+    }
+
+    /// The result of a running stage cannot be taken from the cache, so it is built, with what it needs. Returns the stages
+    /// that nothing wanted before, and those that can never start, because something below them failed. A cache may have
+    /// the results of the former as well.
+    pub fn build_after_all(&mut self, id: StageId, cached: impl Fn(StageId) -> bool) -> (Vec<StageId>, Vec<StageId>) {
+        self.set(id, SchedulerState::Waiting);
+        self.remote[id.0 as usize] = false;
+        // What has no result but for the cache is never a download.
+        self.lane[id.0 as usize] = Lane::Work;
+        let mut wanted = Vec::new();
+        let mut open = vec![id];
+        let mut next = 0;
+        while let Some(id) = open.get(next).copied() {
+            next += 1;
+            for need in self.needs[id.0 as usize].clone() {
+                if self.get(need) != SchedulerState::Unneeded {
+                    continue;
+                }
+                wanted.push(need);
+                if cached(need) {
+                    self.set(need, SchedulerState::Cached);
+                } else {
+                    self.set(need, SchedulerState::Waiting);
+                    open.push(need);
+                }
+                if self.is_remote(need) {
+                    open.retain(|other| *other != need);
+                    self.missing[need.0 as usize] = 0;
+                    self.set(need, SchedulerState::Ready);
+                }
+            }
+        }
+        // What needs a stage comes after it.
+        open.sort();
+        let mut blocked = Vec::new();
+        for id in open {
+            let is_lost = |need: &StageId| matches!(self.get(*need), SchedulerState::Failed | SchedulerState::Blocked);
+            if self.needs[id.0 as usize].iter().any(is_lost) {
+                self.set(id, SchedulerState::Blocked);
+                blocked.push(id);
+                blocked.extend(self.block_above(id));
+                continue;
+            }
+            let has = |need: &&StageId| matches!(self.get(**need), SchedulerState::Cached | SchedulerState::Done);
+            let needs = &self.needs[id.0 as usize];
+            let missing = needs.len() - needs.iter().filter(has).count();
+            self.missing[id.0 as usize] = missing;
+            if missing == 0 {
+                self.set(id, SchedulerState::Ready);
+            }
+        }
+        wanted.sort();
+        (wanted, blocked)
     }
 
     /// A ready stage starts.
@@ -231,6 +313,11 @@ impl States {
     /// Returns a stage failed; answers what can never start now.
     pub fn fail(&mut self, id: StageId) -> Vec<StageId> {
         self.set(id, SchedulerState::Failed);
+        self.block_above(id)
+    }
+
+    // Blocks what needs a stage that has no result and never will.
+    fn block_above(&mut self, id: StageId) -> Vec<StageId> {
         let mut blocked = Vec::new();
         let mut next = self.wanted_by[id.0 as usize].clone();
         while let Some(id) = next.pop() {
@@ -352,6 +439,34 @@ mod tests {
         assert_eq!(states.finish(StageId(1)), ids(&[4]));
         states.start(StageId(4));
         assert!(states.finish(StageId(4)).is_empty() && states.is_over());
+    }
+
+    #[test]
+    fn what_a_cache_has_needs_nothing_until_it_turns_out_to_be_unusable() {
+        // 0 -> 1 -> 2 -> 4, 3 -> 4; the cache has 1, 2 and 4; 3 is there.
+        let plan = plan(&[&[], &[0], &[1], &[], &[2, 3]], &[4]);
+        let there = |id: StageId| id == StageId(3);
+        let remote = |id: StageId| [1, 2, 3, 4].contains(&id.0);
+        let mut states = States::with_remote(&plan, there, remote, |_| 1.0);
+        let pulls = |states: &States| -> Vec<StageId> { states.ready(Lane::Pull).collect() };
+        assert_eq!(pulls(&states), ids(&[4]));
+        assert_eq!(states.get(StageId(2)), SchedulerState::Unneeded);
+        states.start(StageId(4));
+        assert_eq!(states.build_after_all(StageId(4), there), (ids(&[2, 3]), ids(&[])));
+        assert_eq!((states.get(StageId(3)), pulls(&states)), (SchedulerState::Cached, ids(&[2])));
+        states.start(StageId(2));
+        assert_eq!(states.build_after_all(StageId(2), there), (ids(&[1]), ids(&[])));
+        states.start(StageId(1));
+        assert!(!states.is_over() && ready(&states).is_empty());
+        assert_eq!(states.build_after_all(StageId(1), there), (ids(&[0]), ids(&[])));
+        let mut done = Vec::new();
+        for (id, lane) in [(0, Lane::Fetch), (1, Lane::Work), (2, Lane::Work), (4, Lane::Work)] {
+            assert_eq!(states.ready(lane).collect::<Vec<_>>(), ids(&[id]));
+            states.start(StageId(id));
+            done.push(states.finish(StageId(id)));
+        }
+        assert_eq!(done, [ids(&[1]), ids(&[2]), ids(&[4]), ids(&[])]);
+        assert!(states.is_over());
     }
 
     #[test]

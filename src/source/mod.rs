@@ -112,6 +112,15 @@ impl Fetched {
     }
 }
 
+/// A file that is taken over from elsewhere.
+#[derive(Debug)]
+pub struct Adoption {
+    /// Where it is written.
+    pub path: PathBuf,
+    sha256: Sha256,
+    lock: cache::Lock,
+}
+
 /// Fetches and unpacks. Clones share what they know of dead hosts.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
@@ -205,6 +214,28 @@ impl Fetcher {
             Err(Error::Status { status: 404 | 410, .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Begins to take over a file with this digest from elsewhere: the caller writes it to the returned path, compares it
+    /// with the digest, and calls [`adopt`](Self::adopt).
+    pub async fn begin_adoption(&self, sha256: Sha256) -> Result<Adoption, Error> {
+        let cache = &self.inner.cache;
+        let lock = cache.lock(&sha256.to_string(), &()).await?;
+        let path = cache.partial(&format!("{sha256}.adopted"));
+        if let Some(dir) = path.parent() {
+            fs_err::create_dir_all(dir)?;
+        }
+        fs_err::create_dir_all(self.inner.options.cache.join("blobs"))?;
+        Ok(Adoption { path, sha256, lock })
+    }
+
+    /// Stores the file of an adoption as candidate number `candidate`.
+    pub async fn adopt(&self, adoption: Adoption, candidate: usize, source: &str) -> Result<Fetched, Error> {
+        let Adoption { path, sha256, lock } = adoption;
+        let bytes = fs_err::metadata(&path)?.len();
+        self.inner.cache.publish(&path, sha256, source, &lock).await?;
+        let (digest, source) = (format!("sha256:{sha256}"), source.to_owned());
+        Ok(Fetched { candidate, digest, source, from_cache: false, bytes })
     }
 
     /// Returns the file of a fetched source; none if it is not one file.

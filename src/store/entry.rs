@@ -99,6 +99,11 @@ impl Store {
         read_json(&self.stage_dir(key).join("stage.json"))
     }
 
+    /// Reads the manifest of a result.
+    pub fn manifest(&self, key: &Key) -> Result<Manifest, Error> {
+        read_manifest(&self.stage_dir(key))
+    }
+
     /// As [`Store::record`]; `None` where there is none, or a damaged one.
     pub fn record_if_whole<M: DeserializeOwned>(&self, key: &Key) -> Result<Option<Record<M>>, Error> {
         match self.record(key) {

@@ -30,20 +30,27 @@ fn first_schema() -> u32 {
 /// A file, link or directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
-enum Item {
+pub enum Item {
+    /// A directory.
     Dir {
-        // The permissions alone: whether a directory passes on its group depends on where the store is.
+        /// The permissions alone: whether a directory passes on its group depends on where the store is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mode: Option<u32>,
     },
+    /// A symbolic link.
     Link {
+        /// Its target.
         to: String,
     },
+    /// A file.
     File {
+        /// Its mode.
         mode: u32,
+        /// Its size.
         size: u64,
-        // Nanoseconds too: a rewritten file of the same size is noticed.
+        /// Seconds and nanoseconds: a rewritten file of the same size is noticed.
         mtime: (i64, i64),
+        /// The hash of its content.
         blake3: Key,
     },
 }
@@ -95,6 +102,35 @@ impl Manifest {
             return Err(Error::Newer { path: path.to_owned(), schema: head.schema });
         }
         serde_json::from_slice(text).map_err(corrupt)
+    }
+
+    /// Returns the items by their relative path.
+    pub fn items(&self) -> impl Iterator<Item = (&str, &Item)> {
+        self.files.iter().map(|(name, item)| (name.as_str(), item))
+    }
+
+    /// Returns one item.
+    pub fn get(&self, name: &str) -> Option<&Item> {
+        self.files.get(name)
+    }
+
+    /// Returns the hash of everything that two builds of one key must have in common: names, kinds, the modes that
+    /// [`Manifest::verify`] compares, targets of links and contents. Times are left out.
+    pub fn content_digest(&self) -> Key {
+        let mut hasher = blake3::Hasher::new();
+        let mut add = |text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        for (name, item) in &self.files {
+            add(name);
+            match item {
+                Item::Dir { mode } => add(&format!("dir {:o}", mode.unwrap_or(0o500) & 0o500)),
+                Item::Link { to } => add(&format!("link {to}")),
+                Item::File { mode, size, blake3, .. } => add(&format!("file {:o} {size} {blake3}", mode & JUDGED)),
+            }
+        }
+        Key::from_bytes(*hasher.finalize().as_bytes())
     }
 
     /// Returns the sum of the files' sizes in bytes.
@@ -264,6 +300,29 @@ mod tests {
         let moved = manifest.verify(dir.path(), false).unwrap().unwrap();
         assert_eq!(moved.verify(dir.path(), false).unwrap(), None);
         assert!(manifest.verify(dir.path(), true).unwrap().is_some());
+    }
+
+    #[test]
+    fn builds_that_differ_in_times_alone_have_the_same_content() {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::create_dir(dir.path().join("bin")).unwrap();
+        fs_err::write(dir.path().join("bin/file"), "content").unwrap();
+        let digest = Manifest::of(dir.path()).unwrap().content_digest();
+        let old = std::time::SystemTime::UNIX_EPOCH;
+        fs_err::File::open(dir.path().join("bin/file")).unwrap().set_modified(old).unwrap();
+        assert_eq!(Manifest::of(dir.path()).unwrap().content_digest(), digest);
+        fs_err::set_permissions(dir.path().join("bin/file"), std::fs::Permissions::from_mode(0o744)).unwrap();
+        let executable = Manifest::of(dir.path()).unwrap().content_digest();
+        assert_ne!(executable, digest);
+        fs_err::write(dir.path().join("bin/file"), "c0ntent").unwrap();
+        assert_ne!(Manifest::of(dir.path()).unwrap().content_digest(), executable);
+        // The cache of finished stages depends on it: a change of its form makes every entry a fault.
+        let known =
+            Manifest::parse(Path::new("m"), br#"{"files":{"bin":{"type":"dir"},"l":{"type":"link","to":"x"}}}"#);
+        assert_eq!(
+            known.unwrap().content_digest().to_string(),
+            "a7e14acb901baf7032e84db7c722ddf42746955f3bd3be0a2830df161fdeaee6"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod bad_input;
 mod budgets;
 mod build;
 mod bundles;
+mod cache;
 mod checks;
 mod ci_service;
 mod classes;

@@ -145,7 +145,7 @@ fn releases_are_merged_and_the_oldest_versions_retired_by_who_may_sign() {
 }
 
 // A server program that ends with its test.
-struct Daemon(Child);
+pub struct Daemon(pub Child);
 
 impl Drop for Daemon {
     fn drop(&mut self) {
@@ -154,11 +154,11 @@ impl Drop for Daemon {
     }
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn wait_for(port: u16) {
+pub fn wait_for(port: u16) {
     for _ in 0..600 {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return;

@@ -264,6 +264,9 @@ fn serve(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
         _ => {}
     }
     write!(stream, "{head}\r\n")?;
+    if method == "HEAD" {
+        return Ok(());
+    }
     stream.write_all(&rest[..sent])?;
     stream.flush()?;
     while matches!(answer, Answer::Stall(_)) && !state.stop.load(Ordering::Relaxed) {

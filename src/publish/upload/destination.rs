@@ -1,11 +1,16 @@
 //! Destinations of a release: a directory, a bucket, a server that takes PUT, a directory behind rsync.
 
 use super::super::Error;
-use super::blob::{Blob, Presence, Text, published};
-use super::{http, rsync, s3};
+use super::{published, rsync};
 use crate::base::files;
+use crate::remote::blob::{Blob, Presence, Text};
+use crate::remote::{Access, http, s3};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+const TOKEN: &str = "CROSSMILL_PUBLISH_TOKEN";
+/// Larger is no index and no page of a release.
+const MAX_TEXT: u64 = 256 << 20;
 
 /// A place that releases are published at.
 #[derive(Debug)]
@@ -23,10 +28,11 @@ pub enum Destination {
 impl Destination {
     /// Parses what the user named.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        let access = Access::patient(std::env::var(TOKEN).ok().filter(|token| !token.is_empty()));
         match text.split_once("://") {
             None => Ok(Self::Directory(std::path::absolute(text)?)),
-            Some(("s3", _)) => Ok(Self::Bucket(s3::Bucket::open(text)?)),
-            Some(("http" | "https", _)) => Ok(Self::Server(http::Server::open(text)?)),
+            Some(("s3", _)) => Ok(Self::Bucket(s3::Bucket::open(text, &access)?)),
+            Some(("http" | "https", _)) => Ok(Self::Server(http::Server::open(text, &access)?)),
             Some(("rsync" | "ssh", _)) => Ok(Self::Rsync(rsync::Remote::open(text)?)),
             Some((scheme, _)) => Err(Error::Unsupported { what: format!("publishing to `{scheme}:`") }),
         }
@@ -36,8 +42,8 @@ impl Destination {
     pub async fn text(&self, path: &str) -> Result<Option<Text>, Error> {
         match self {
             Self::Directory(dir) => Ok(files::read_if_present(&dir.join(path))?.map(|bytes| Text { bytes, tag: None })),
-            Self::Bucket(bucket) => bucket.text(path).await,
-            Self::Server(server) => server.text(path).await,
+            Self::Bucket(bucket) => Ok(bucket.text(path, MAX_TEXT).await?),
+            Self::Server(server) => Ok(server.text(path, MAX_TEXT).await?),
             Self::Rsync(remote) => remote.text(path),
         }
     }
@@ -71,8 +77,8 @@ impl Destination {
         let from = release.join(&blob.path);
         match self {
             Self::Directory(dir) => on_disk_new(&from, &dir.join(&blob.path), blob),
-            Self::Bucket(bucket) => bucket.upload(blob, fs_err::read(from)?).await,
-            Self::Server(server) => server.upload(blob, fs_err::read(from)?).await,
+            Self::Bucket(bucket) => Ok(bucket.upload(blob, fs_err::read(from)?).await?),
+            Self::Server(server) => Ok(server.upload(blob, fs_err::read(from)?).await?),
             Self::Rsync(remote) => remote.upload(release, &blob.path, blob.is_fixed),
         }
     }
@@ -81,8 +87,8 @@ impl Destination {
     pub async fn replace(&self, path: &str, bytes: &[u8], before: Option<&Text>) -> Result<(), Error> {
         match self {
             Self::Directory(dir) => Ok(files::write_atomic(&dir.join(path), bytes)?),
-            Self::Bucket(bucket) => bucket.replace(path, bytes, before).await,
-            Self::Server(server) => server.replace(path, bytes, before).await,
+            Self::Bucket(bucket) => Ok(bucket.replace(path, bytes, before).await?),
+            Self::Server(server) => Ok(server.replace(path, bytes, before).await?),
             Self::Rsync(remote) => remote.replace(path, bytes),
         }
     }
@@ -94,8 +100,8 @@ impl Destination {
                 Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
                 _ => Ok(()),
             },
-            Self::Bucket(bucket) => bucket.remove(path).await,
-            Self::Server(server) => server.remove(path).await,
+            Self::Bucket(bucket) => Ok(bucket.remove(path).await?),
+            Self::Server(server) => Ok(server.remove(path).await?),
             Self::Rsync(remote) => remote.remove(path),
         }
     }

@@ -1,11 +1,8 @@
 //! A release at its destination: archives first, then the documents, the index last. Nothing that an index lists is replaced
 //! with other bytes, and a publication that ends early is continued by the next one.
 
-pub mod blob;
 pub mod destination;
-mod http;
 mod rsync;
-mod s3;
 
 use super::Error;
 use super::index::{Entry, FILE, Index};
@@ -13,7 +10,7 @@ use super::release::{self, Release};
 use super::sign::Signer;
 use super::tree::sha256_of;
 use crate::base::{Version, files};
-use blob::{Blob, Presence, Text};
+use crate::remote::blob::{Blob, Presence, Text};
 use destination::Destination;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -48,6 +45,11 @@ pub struct Published {
     pub archives: Vec<String>,
     /// Bytes that were uploaded.
     pub bytes: u64,
+}
+
+// Somebody published other bytes under the same name.
+fn published(path: &str) -> Error {
+    Error::Published { path: path.to_owned() }
 }
 
 /// The documents of an index, by path; the index is last.
@@ -95,7 +97,7 @@ impl Publication<'_> {
         let presence = self.destination.presence(self.release, blobs).await?;
         for (blob, presence) in blobs.iter().zip(&presence) {
             if *presence == Presence::Other && blob.is_fixed {
-                return Err(blob::published(&blob.path));
+                return Err(published(&blob.path));
             }
         }
         for (blob, presence) in blobs.iter().zip(presence) {
@@ -217,7 +219,7 @@ fn merge(own: &Index, there: &Index) -> Result<Index, Error> {
     for entry in &there.archives {
         match own.archives.iter().find(|other| other.name == entry.name) {
             Some(other) if other.tar == entry.tar && other.files == entry.files => {}
-            Some(_) => return Err(blob::published(&entry.name)),
+            Some(_) => return Err(published(&entry.name)),
             None => merged.add(entry.clone()),
         }
     }

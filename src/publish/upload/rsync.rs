@@ -1,8 +1,8 @@
 //! A directory that the host's rsync reaches: `rsync://HOST/MODULE/PATH`, or `ssh://USER@HOST/PATH` over ssh.
 
 use super::super::Error;
-use super::blob::{Blob, Presence, Text};
 use crate::process::Tool;
+use crate::remote::blob::{Blob, Presence, Text};
 use std::io;
 use std::path::Path;
 

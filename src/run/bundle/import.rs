@@ -138,7 +138,9 @@ fn is_ours(name: &Path) -> bool {
     match parts(name)[..] {
         ["times.json"] | ["names", _] | ["cache", "blobs" | "pins", _] | ["cache", "git", ..] => true,
         ["stages", key] => is_key(key),
-        ["stages", key, "tree" | "logs", ..] | ["stages", key, "manifest.json" | "stage.json"] => is_key(key),
+        ["stages", key, "tree" | "logs", ..] | ["stages", key, "manifest.json" | "stage.json" | "cache.json"] => {
+            is_key(key)
+        }
         _ => false,
     }
 }

@@ -43,6 +43,8 @@ pub enum StageOutcome {
     /// Another crossmill process built it while this one waited.
     #[serde(rename = "shared")]
     BuiltElsewhere,
+    /// Its result was taken from a cache that other machines fill.
+    Pulled,
     /// It ran and failed.
     Failed {
         /// A line for the table.
@@ -80,6 +82,7 @@ impl StageOutcome {
             Self::Done => "done",
             Self::Cached => "cached",
             Self::BuiltElsewhere => "shared",
+            Self::Pulled => "pulled",
             Self::Failed { .. } => "failed",
             Self::Blocked { .. } => "blocked",
             Self::Interrupted => "interrupted",
@@ -97,14 +100,14 @@ impl StageOutcome {
                 Some(why)
             }
             Self::Blocked { by } => Some(by),
-            Self::Done | Self::Cached | Self::BuiltElsewhere | Self::Interrupted => None,
+            Self::Done | Self::Cached | Self::BuiltElsewhere | Self::Pulled | Self::Interrupted => None,
         }
     }
 
     /// Returns whether the stage's result exists.
     #[must_use]
     pub fn has_result(&self) -> bool {
-        matches!(self, Self::Done | Self::Cached | Self::BuiltElsewhere)
+        matches!(self, Self::Done | Self::Cached | Self::BuiltElsewhere | Self::Pulled)
     }
 }
 
@@ -239,6 +242,27 @@ pub enum Event {
         /// The request; missing in older logs.
         #[serde(default)]
         choice: Option<Choice>,
+    },
+    /// Stages that became necessary because a cache did not have what it was expected to have.
+    StagesAdded {
+        /// The stages.
+        stages: Vec<StageInfo>,
+    },
+    /// The result of a stage was taken from a cache.
+    StagePulled {
+        /// Which.
+        stage: StageName,
+        /// The cache, without credentials.
+        cache: String,
+        /// The number of the key that signed the result.
+        signer: String,
+        /// Bytes of the result.
+        bytes: u64,
+    },
+    /// What the caches did, at the end of a run that used any.
+    CacheUsed {
+        /// The statistics.
+        stats: crate::cache::Stats,
     },
     /// A stage has begun.
     StageStarted {

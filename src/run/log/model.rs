@@ -22,6 +22,8 @@ pub struct RunModel {
     pub notices: Vec<Notice>,
     /// Every load event.
     pub loads: Vec<Load>,
+    /// What the caches did, once the run is over.
+    pub cache: Option<crate::cache::Stats>,
     /// The last event's totals, once the run is over.
     pub totals: Option<Totals>,
     /// The time of the latest event, milliseconds since the run began.
@@ -70,6 +72,8 @@ pub struct Stage {
     pub retries: Vec<Retry>,
     /// Which source served.
     pub source: Option<SourceUsed>,
+    /// The cache that its result was taken from.
+    pub pulled: Option<Pulled>,
     /// Its total usage, once it has ended.
     pub usage: Usage,
     /// Details of its failure.
@@ -145,6 +149,17 @@ pub struct SourceUsed {
     /// Whether it was in the cache.
     pub cached: bool,
     /// Bytes that came over the network.
+    pub bytes: u64,
+}
+
+/// Which cache a result was taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulled {
+    /// The cache.
+    pub cache: String,
+    /// The number of the key that signed the result.
+    pub signer: String,
+    /// Bytes of the result.
     pub bytes: u64,
 }
 
@@ -230,6 +245,12 @@ impl RunModel {
                 };
                 self.stages = stages.iter().map(|info| (info.name.clone(), Stage::new(info.clone()))).collect();
             }
+            Event::StagesAdded { stages } => {
+                for info in stages {
+                    self.stages.entry(info.name.clone()).or_insert_with(|| Stage::new(info.clone()));
+                }
+            }
+            Event::CacheUsed { stats } => self.cache = Some(*stats),
             Event::Load { cores, tokens, memory_kib } => {
                 let cores = if cores.is_finite() { cores.max(0.0) } else { 0.0 };
                 self.loads.push(Load { at_ms: at, cores, tokens: *tokens, memory_kib: *memory_kib });
@@ -248,6 +269,7 @@ impl RunModel {
             | Event::FetchProgress { stage, .. }
             | Event::FetchRetry { stage, .. }
             | Event::FetchUsed { stage, .. }
+            | Event::StagePulled { stage, .. }
             | Event::StageFinished { stage, .. } => {
                 if let Some(stage) = self.stages.get_mut(stage) {
                     stage.apply(at, &stamped.event);
@@ -327,6 +349,7 @@ impl Stage {
             download: None,
             retries: Vec::new(),
             source: None,
+            pulled: None,
             usage: Usage::default(),
             failure: None,
             result: None,
@@ -379,6 +402,9 @@ impl Stage {
             }
             Event::FetchUsed { source, cached, bytes, .. } => {
                 self.source = Some(SourceUsed { source: source.clone(), cached: *cached, bytes: *bytes });
+            }
+            Event::StagePulled { cache, signer, bytes, .. } => {
+                self.pulled = Some(Pulled { cache: cache.clone(), signer: signer.clone(), bytes: *bytes });
             }
             Event::StageFinished { state, usage, failure, result, check_result, .. } => {
                 self.phase = StagePhase::Over(state.clone());

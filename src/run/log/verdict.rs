@@ -25,7 +25,9 @@ pub enum Meaning {
 pub fn meaning(stage: &Stage) -> Meaning {
     match &stage.phase {
         StagePhase::Over(outcome) => match outcome {
-            StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere => Meaning::Pass,
+            StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere | StageOutcome::Pulled => {
+                Meaning::Pass
+            }
             StageOutcome::Failed { .. } if is_error(stage) => Meaning::Error,
             StageOutcome::Failed { .. } => Meaning::Fail,
             StageOutcome::KnownFailure { .. } => Meaning::KnownFailure,

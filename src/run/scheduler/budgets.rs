@@ -45,6 +45,11 @@ fn bytes(plan: &Plan, id: StageId) -> u64 {
 }
 
 impl Budgets {
+    /// Returns the expected duration of each stage.
+    pub(super) fn forecasts(&self) -> &[StageTime] {
+        &self.forecasts
+    }
+
     /// Removes the source trees that the run does not need where the disk is limited, and refuses a limit that is too
     /// small for a stage alone.
     pub(super) fn new(

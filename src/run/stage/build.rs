@@ -1,9 +1,10 @@
 //! Build and check stages: runs the steps in order, each as a process group, then renames the
 //! result into the store.
 
-use super::check;
+use super::{check, pull};
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::{Key, StageName, files, units};
+use crate::cache::Found;
 use crate::config::expect::Expectation;
 use crate::plan::KeyInputs;
 use crate::plan::job::{Job, JobStep};
@@ -60,6 +61,26 @@ pub async fn run(context: &RunContext, work: StageWork, token: Token) -> Result<
     runner.run().await
 }
 
+/// The stage of a result that a cache has; it needs no token. An error means that it cannot be taken from there.
+pub async fn pull(context: &RunContext, work: StageWork, found: Found) -> Result<StageEnd, Error> {
+    let (usage, times, began) = (Usage::default(), Vec::new(), Instant::now());
+    let mut runner = Runner { context, work, token: None, usage, began, times, one_job: false };
+    let (name, key) = (runner.work.name.clone(), runner.work.key);
+    let Some(_lock) = context.lock_alone(&name, &key).await? else {
+        return Ok(runner.end(StageOutcome::Interrupted, None));
+    };
+    let (stored, state) = match context.store.find(&key) {
+        Ok(Some(stored)) => (Some(stored), StageOutcome::BuiltElsewhere),
+        Ok(None) | Err(store::Error::Corrupt { .. }) => {
+            (pull::take(context, &name, key, &found).await?, StageOutcome::Pulled)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Some(stored) = stored else { return Ok(runner.end(StageOutcome::Interrupted, None)) };
+    runner.remember()?;
+    Ok(runner.found(&stored.tree, state))
+}
+
 pub(super) struct Runner<'a> {
     pub(super) context: &'a RunContext,
     pub(super) work: StageWork,
@@ -92,6 +113,10 @@ impl Runner<'_> {
             // The run reported damage when it began; the new result replaces it.
             Ok(None) | Err(store::Error::Corrupt { .. }) => {}
             Err(error) => return Err(error.into()),
+        }
+        if let Some(stored) = pull::look(self.context, &self.work.name, key).await? {
+            self.remember()?;
+            return Ok(self.found(&stored.tree, StageOutcome::Pulled));
         }
         self.remember()?;
         let root = store.work_dir(&key);
@@ -505,6 +530,8 @@ impl Runner<'_> {
         if !self.context.options.keep_work {
             files::remove_tree(space.root())?;
         }
+        let (context, name) = (self.context, &self.work.name);
+        context.uploads.result(&context.caches, store, &context.emitter, name, self.work.key);
         let end = self.end(StageOutcome::Done, None);
         // A resumed stage's time is not what the whole takes.
         let whole = begin.step == 0 && !begin.resumed;

@@ -4,4 +4,5 @@ pub mod build;
 pub mod check;
 mod evidence;
 pub mod fetch;
+pub mod pull;
 pub mod unpack;

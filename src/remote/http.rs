@@ -1,18 +1,11 @@
-//! A server that takes PUT (WebDAV, artifact stores). A user and a password may be in the URL, a token in
-//! `CROSSMILL_PUBLISH_TOKEN`.
+//! A server that takes PUT (WebDAV, artifact stores). A user and a password may be in the URL; the caller may have a token.
 
-use super::super::Error;
 use super::blob::{Blob, Presence, Text, published, raced};
+use super::{Access, Error};
 use crate::base::Sha256;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use sha2::Digest as _;
 use std::net::IpAddr;
-use std::time::Duration;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// A server that neither takes nor sends anything for so long is given up.
-const STALL: Duration = Duration::from_secs(120);
-const TOKEN: &str = "CROSSMILL_PUBLISH_TOKEN";
 
 /// A directory of a server.
 #[derive(Debug)]
@@ -32,36 +25,42 @@ pub(super) fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+fn without_credentials(text: &str) -> String {
+    Url::parse(text).map_or_else(|_| "the URL".to_owned(), |url| super::redacted(url).to_string())
+}
+
 impl Server {
-    /// Parses the URL of a directory: https, or http to this machine.
-    pub(super) fn open(text: &str) -> Result<Self, Error> {
+    /// Parses the URL of a directory: https, or http to this machine; http to another one where `access` allows it and no
+    /// credentials would be sent.
+    pub fn open(text: &str, access: &Access) -> Result<Self, Error> {
         use_ring();
-        let unusable = |why: String| Error::Remote { place: text.to_owned(), why };
+        let unusable = |why: String| Error::Place { place: without_credentials(text), why };
         let mut base = Url::parse(text).map_err(|error| unusable(error.to_string()))?;
         if base.scheme() != "https" && !is_loopback(&base) {
-            return Err(unusable("it is not https".to_owned()));
+            if !access.plain_http {
+                return Err(unusable("it is not https".to_owned()));
+            }
+            if access.token.is_some() || !base.username().is_empty() || base.password().is_some() {
+                return Err(unusable("it is not https, and credentials would be sent to it".to_owned()));
+            }
         }
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
         let client = reqwest::Client::builder()
             .user_agent(concat!("crossmill/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(STALL)
+            .connect_timeout(access.connect)
+            .read_timeout(access.stall)
             // A redirected upload would not be found at the URL that was examined.
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { client, base, token: std::env::var(TOKEN).ok().filter(|token| !token.is_empty()) })
+        Ok(Self { client, base, token: access.token.clone() })
     }
 
-    // Without a password, for messages.
-    fn place(&self, path: &str) -> String {
-        let mut base = self.base.clone();
-        // A URL without a host has no user either.
-        let _ = base.set_password(None);
-        let _ = base.set_username("");
-        format!("{base}{path}")
+    // Without credentials, for messages.
+    pub(super) fn place(&self, path: &str) -> String {
+        format!("{}{path}", super::redacted(self.base.clone()))
     }
 
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Error> {
@@ -78,26 +77,49 @@ impl Server {
     }
 
     fn error(&self, path: &str, why: String) -> Error {
-        Error::Remote { place: self.place(path), why }
+        Error::Place { place: self.place(path), why }
     }
 
     fn status(&self, path: &str, status: StatusCode) -> Error {
         self.error(path, format!("it answered with status {status}"))
     }
 
-    pub(super) async fn text(&self, path: &str) -> Result<Option<Text>, Error> {
-        let response = self.send(self.request(Method::GET, path)?, path).await?;
+    /// Returns a file of `limit` bytes at most, or none where it does not exist.
+    pub async fn text(&self, path: &str, limit: u64) -> Result<Option<Text>, Error> {
+        let mut response = self.send(self.request(Method::GET, path)?, path).await?;
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(None),
             other => return Err(self.status(path, other)),
         }
         let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
-        let bytes = response.bytes().await.map_err(|error| self.error(path, error.without_url().to_string()))?;
-        Ok(Some(Text { bytes: bytes.to_vec(), tag }))
+        let mut bytes = Vec::new();
+        while let Some(chunk) =
+            response.chunk().await.map_err(|error| self.error(path, error.without_url().to_string()))?
+        {
+            if (bytes.len() + chunk.len()) as u64 > limit {
+                return Err(self.error(path, super::too_large(limit)));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Some(Text { bytes, tag }))
     }
 
-    pub(super) async fn presence(&self, blob: &Blob) -> Result<Presence, Error> {
+    /// Returns the size of a file, or none where it does not exist.
+    pub async fn size(&self, path: &str) -> Result<Option<u64>, Error> {
+        let response = self.send(self.request(Method::HEAD, path)?, path).await?;
+        match response.status() {
+            StatusCode::OK => {
+                let length = response.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+                Ok(Some(length.and_then(|value| value.parse().ok()).unwrap_or(0)))
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => Ok(None),
+            other => Err(self.status(path, other)),
+        }
+    }
+
+    /// Returns what it has of a blob; every byte of it is read.
+    pub async fn presence(&self, blob: &Blob) -> Result<Presence, Error> {
         let path = &blob.path;
         let mut response = self.send(self.request(Method::GET, path)?, path).await?;
         match response.status() {
@@ -119,7 +141,8 @@ impl Server {
         Ok(if got == blob.sha256 { Presence::Same } else { Presence::Other })
     }
 
-    pub(super) async fn upload(&self, blob: &Blob, bytes: Vec<u8>) -> Result<(), Error> {
+    /// Uploads a blob. One that must not be replaced fails if it exists.
+    pub async fn upload(&self, blob: &Blob, bytes: Vec<u8>) -> Result<(), Error> {
         let mut request = self.request(Method::PUT, &blob.path)?.body(bytes);
         if blob.is_fixed {
             request = request.header(header::IF_NONE_MATCH, "*");
@@ -131,7 +154,8 @@ impl Server {
         }
     }
 
-    pub(super) async fn replace(&self, path: &str, bytes: &[u8], before: Option<&Text>) -> Result<(), Error> {
+    /// Replaces a small file, if it still is `before`.
+    pub async fn replace(&self, path: &str, bytes: &[u8], before: Option<&Text>) -> Result<(), Error> {
         let request = self.request(Method::PUT, path)?.body(bytes.to_vec());
         let request = match before {
             None => request.header(header::IF_NONE_MATCH, "*"),
@@ -145,7 +169,8 @@ impl Server {
         }
     }
 
-    pub(super) async fn remove(&self, path: &str) -> Result<(), Error> {
+    /// Removes a file that may be missing.
+    pub async fn remove(&self, path: &str) -> Result<(), Error> {
         match self.send(self.request(Method::DELETE, path)?, path).await?.status() {
             status if status.is_success() => Ok(()),
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(()),

@@ -1,12 +1,12 @@
-//! The files of a release and of its destination.
+//! The files that are uploaded, and what a remote place has of them.
 
-use super::super::Error;
+use super::Error;
 use crate::base::Sha256;
 
-/// A file of the release that is published once and never changes.
+/// A file that is published once and never changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
-    /// Its path below the release.
+    /// Its path below the place.
     pub path: String,
     /// Its digest.
     pub sha256: Sha256,
@@ -39,13 +39,10 @@ pub struct Text {
 
 /// Returns the error of an object that somebody else published meanwhile.
 pub(super) fn published(path: &str) -> Error {
-    Error::Published { path: path.to_owned() }
+    Error::Exists { path: path.to_owned() }
 }
 
-/// Returns the error of an index that somebody else replaced meanwhile.
+/// Returns the error of a file that somebody else replaced meanwhile.
 pub(super) fn raced(place: &str) -> Error {
-    Error::Remote {
-        place: place.to_owned(),
-        why: "it was changed meanwhile: another publication is under way".to_owned(),
-    }
+    Error::Changed { place: place.to_owned() }
 }
