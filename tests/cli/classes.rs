@@ -161,7 +161,8 @@ fn what_programs_fail_with_is_recognised() {
     for (class, script, printed) in PROVOKED {
         let world = World::new();
         world.edit("data/recipes/tool.toml", "run = [\"make\"]", &format!("script = \"{script}\""));
-        let ran = world.run(&["build", "alpha", "--json"]);
+        // Isolation would refuse the connection before the network could.
+        let ran = world.run(&["build", "alpha", "--json", "--isolation", "off"]);
         assert_eq!(ran.code, Some(1), "{class}: {}", ran.err);
         assert!(ran.err.contains(printed), "{class}: {}", ran.err);
         assert!(ran.out.contains(&format!("\"class\": \"{class}\"")), "{class}: {}", ran.out);
@@ -187,14 +188,15 @@ fn a_patch_that_does_not_apply_is_recognised() {
 #[test]
 fn a_disk_that_is_full_is_recognised() {
     let world = World::new();
-    let write = "script = \"head -c 30000000 /dev/zero > object.o || { rm object.o; exit 1; }\"";
-    world.edit("data/recipes/tool.toml", "run = [\"make\"]", write);
+    // The log is elsewhere: on the full disk it would lose the message.
+    let small = world.path("small");
+    let write = format!("script = \"head -c 30000000 /dev/zero > {}/object.o\"", small.display());
+    world.edit("data/recipes/tool.toml", "run = [\"make\"]", &write);
     let plain = world.command(&["build", "alpha", "--isolation", "off", "--ignore-space", "--json"]);
-    // Sources and build trees are on a small file system.
     let mut command = std::process::Command::new("unshare");
     command.env_clear();
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-    command.arg("mkdir -p store && mount -t tmpfs -o size=8m none store && exec \"$@\"").arg("sh");
+    command.arg("mkdir small && mount -t tmpfs -o size=1m none small && exec \"$@\"").arg("sh");
     command.arg(plain.get_program()).args(plain.get_args());
     command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.current_dir(plain.get_current_dir().unwrap());
