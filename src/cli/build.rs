@@ -120,6 +120,18 @@ impl Running {
         }
     }
 
+    /// Returns the job tokens that the user asked for.
+    pub(super) fn jobs(&self) -> Option<usize> {
+        self.jobs.map(NonZeroUsize::get)
+    }
+
+    /// Returns the options that a rebuild of the same has as well.
+    pub(super) fn rebuild_args(&self) -> Vec<String> {
+        use clap::ValueEnum as _;
+        let isolation = self.isolation.to_possible_value().map(|value| format!("--isolation={}", value.get_name()));
+        isolation.into_iter().chain(self.ignore_space.then(|| "--ignore-space".to_owned())).collect()
+    }
+
     fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,

@@ -21,6 +21,7 @@ mod options;
 mod package;
 mod plan;
 mod publish;
+mod rebuild;
 mod recipe;
 mod record;
 mod report;

@@ -3,7 +3,7 @@
 
 use super::build::{Running, execute, exit_code};
 use super::options::{NetworkArgs, Select};
-use super::{CliError, CliResult, renamed};
+use super::{CliError, CliResult, rebuild, renamed};
 use crate::base::{Diagnostic, TargetName, units};
 use crate::config::archive::{Archive, Contents, Format};
 use crate::plan::Request;
@@ -50,6 +50,12 @@ pub struct Package {
     /// Write these forms: tar.xz, tar.gz, tar.zst (with `zstd`)
     #[arg(long, value_name = "FORMAT", help_heading = "Archives")]
     format: Vec<Format>,
+    /// Build the archives twice from nothing, under conditions that differ, and compare them; nothing else is written
+    #[arg(long, conflicts_with_all = ["out", "release"], help_heading = "Archives")]
+    verify_reproducible: bool,
+    /// Where the two builds go, instead of the directory for temporary files
+    #[arg(long, value_name = "DIR", requires = "verify_reproducible", help_heading = "Places")]
+    scratch: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -73,6 +79,16 @@ impl Package {
         let found = contents::of(&session.config, &session.host_facts(), &request, &archive, &named)?;
         for (target, why) in &found.lacking {
             errln!("not packaged: {target}: {why}");
+        }
+        if self.verify_reproducible {
+            let cache = session.store()?.root().join("cache");
+            return rebuild::verify(
+                &self.rebuild_args(),
+                self.running.jobs(),
+                self.json,
+                &cache,
+                self.scratch.as_deref(),
+            );
         }
         let request = without(&request, found.lacking.iter().map(|(target, _)| target));
         let finished = execute(&session, &request, Goal::Build, &self.running, false)?;
@@ -114,6 +130,33 @@ impl Package {
             super::print(&format!("{value:#}\n"))?;
         }
         Ok(exit)
+    }
+
+    // The command of a rebuild, without what differs between two of them.
+    fn rebuild_args(&self) -> Vec<String> {
+        let Select { targets, group, all, profile, release_set, with, set, languages, source, package: _, paths } =
+            &self.select;
+        let mut args = vec!["package".to_owned()];
+        args.extend(self.kind.iter().chain(targets).cloned());
+        args.extend(all.then(|| "--all".to_owned()));
+        let mut add = |option: &str, values: &mut dyn Iterator<Item = String>| {
+            args.extend(values.map(|value| format!("--{option}={value}")));
+        };
+        add("group", &mut group.iter().cloned());
+        add("profile", &mut profile.iter().cloned());
+        add("release-set", &mut release_set.iter().cloned());
+        add("with", &mut with.iter().cloned());
+        add("set", &mut set.iter().cloned());
+        add("languages", &mut languages.iter().cloned());
+        add("source", &mut source.iter().cloned());
+        add("data", &mut paths.data.iter().map(|path| path.display().to_string()));
+        add("config", &mut paths.config.iter().map(|path| path.display().to_string()));
+        add("recipes", &mut paths.recipes.iter().map(|path| path.display().to_string()));
+        add("debian-mirror", &mut self.network.debian_mirror.iter().cloned());
+        add("format", &mut self.format.iter().map(|format| format.as_str().to_owned()));
+        args.extend(self.network.offline.then(|| "--offline".to_owned()));
+        args.extend(self.running.rebuild_args());
+        args
     }
 
     fn archive(&self, session: &Session) -> Result<Archive, CliError> {

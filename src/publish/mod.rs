@@ -5,6 +5,7 @@
 pub mod archive;
 pub mod bundle;
 pub mod check;
+pub mod compare;
 mod compress;
 pub mod contents;
 pub mod describe;

@@ -26,6 +26,7 @@ mod package;
 mod plan;
 mod prove;
 mod publish;
+mod rebuild;
 mod recipe_verbs;
 mod report;
 mod secrets;

@@ -8,7 +8,7 @@ const ARCHIVE: &str = "[archive.module-kit]\nsummary = \"a test\"\npackage = \"k
                        checks = [\"proof\"]\nname = \"kit-{{ version }}-{{ target.name }}\"\n[not-built.vax]";
 
 // A kit of the kernel's result, with level two alone, and a check of it.
-fn world(check: &str) -> World {
+pub fn world(check: &str) -> World {
     let world = World::new();
     world.edit("data/targets.toml", "[not-built.vax]", ARCHIVE);
     world.write(
