@@ -40,7 +40,7 @@ impl Circuit {
         state.failures += u32::from(error.is_outage());
         state.lies += u32::from(error.is_lie());
         if state.off.is_none() && (state.failures >= MOST || state.lies >= MOST) {
-            state.off = Some(format!("it failed {MOST} times, at last so: {error}"));
+            state.off = Some(format!("it failed {MOST} times, the last time with: {error}"));
         }
     }
 }
@@ -62,7 +62,7 @@ mod tests {
         for _ in 0..3 {
             circuit.failed(&slow());
         }
-        assert!(circuit.off().unwrap().contains("no answer within 1 s"));
+        assert!(circuit.off().unwrap().contains("no answer within 1.0s"));
     }
 
     #[test]

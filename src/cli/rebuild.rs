@@ -136,8 +136,8 @@ fn build(
     let printed = dir.join("out/printed.json");
     let script = format!("umask {}; exec \"$@\" > \"$0\"", around.umask);
     let mut tool = match user {
-        Some(user) => as_user(user).arg("sh"),
-        None => Tool::new("sh"),
+        Some(user) => as_user(user).arg("/bin/sh"),
+        None => Tool::new("/bin/sh"),
     };
     tool = tool.arg("-c").arg(script).arg(&printed).arg(std::env::current_exe()?).args(args);
     tool = tool.arg("--jobs").arg(jobs.to_string()).arg("--json").arg("--store").arg(dir.join("store"));
