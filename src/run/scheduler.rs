@@ -20,14 +20,15 @@ use super::states::{Lane, SchedulerState, States};
 use super::uploads::Uploads;
 use super::workspace::StageInputs;
 use super::{Error, Goal, Stop, failure_class};
+use crate::base::text::with_causes;
 use crate::base::{Diagnostic, Key, StageName};
 use crate::cache::{self, Found};
 use crate::plan::{Plan, StageId, Work};
 use crate::process::isolation::Support;
 use crate::process::{self, JobServer, Memory, Token};
-use crate::store::Store;
 use crate::store::history::{StageTime, Times};
 use crate::store::names::Named;
+use crate::store::{self, Store};
 use budgets::Budgets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -564,13 +565,27 @@ impl Scheduler {
         self.ended.insert(id, state);
     }
 
+    // On a full disk neither may cost the run its summary: estimates get worse, and rubbish stays.
+    fn keep_times_and_sweep(&mut self) {
+        let store = &self.context.store;
+        let notice = |what: &str, error: store::Error| {
+            self.context.emitter.notice(None, true, format!("{what}: {}", with_causes(&error)));
+        };
+        if let Err(error) = store.add_times(std::mem::take(&mut self.times)) {
+            notice("the times of this run's stages were not kept", error);
+        }
+        if !self.context.options.keep_work
+            && store.is_writable()
+            && let Err(error) = store.sweep()
+        {
+            notice("unfinished work of earlier runs was not removed", error);
+        }
+    }
+
     fn finish(mut self, fatal: Option<Error>) -> Result<Summary, Error> {
         // They hold the locks of their stages for some milliseconds after the last step.
         process::await_supervisors(Duration::from_secs(5));
-        self.context.store.add_times(std::mem::take(&mut self.times))?;
-        if !self.context.options.keep_work && self.context.store.is_writable() {
-            self.context.store.sweep()?;
-        }
+        self.keep_times_and_sweep();
         let mut states = BTreeMap::new();
         let mut results = BTreeMap::new();
         for id in self.plan.ids() {

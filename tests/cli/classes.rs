@@ -205,6 +205,26 @@ fn a_disk_that_is_full_is_recognised() {
     assert!(ran.out.contains("\"class\": \"no-space\""), "{}", ran.out);
 }
 
+// The store itself is on the disk that a step fills: what is kept at the end of a run cannot be written either.
+#[test]
+fn a_full_store_costs_the_times_and_not_the_table() {
+    let world = World::new();
+    world.edit("data/recipes/tool.toml", "run = [\"make\"]", "script = \"head -c 30000000 /dev/zero > object.o\"");
+    let plain = world.command(&["build", "alpha", "--isolation", "off", "--ignore-space"]);
+    let mut command = std::process::Command::new("unshare");
+    command.env_clear();
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    command.arg("mkdir -p store && mount -t tmpfs -o size=4m none store && exec \"$@\"").arg("sh");
+    command.arg(plain.get_program()).args(plain.get_args());
+    command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(plain.get_current_dir().unwrap());
+    let ran = world.ran(command);
+    assert_ne!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.err.contains("warning: the times of this run's stages were not kept: "), "{}", ran.err);
+    let table = ran.err.lines().find(|line| line.trim_start().starts_with("alpha ")).unwrap_or_default();
+    assert!(table.contains("FAILED") || table.contains("failed"), "{}", ran.err);
+}
+
 #[test]
 fn the_table_of_provocations_has_every_class_and_only_tests_that_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
