@@ -241,7 +241,7 @@ pub struct Section<'l> {
 }
 
 /// Checks every BTF section of a file; `base` is what `.BTF`, or a raw file,
-/// stands on. Where the ELF file has no `.BTF`, it is the base of its other sections too.
+/// is based on. Where the ELF file has no `.BTF`, it is the base of its other sections too.
 /// A file that is no ELF file belongs to the ELF file `about`, if that is known.
 #[must_use]
 pub fn check<'l>(loaded: &'l Loaded<'_>, base: Option<&Btf<'l>>, about: Option<&Loaded<'_>>) -> Vec<Section<'l>> {
