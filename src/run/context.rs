@@ -155,21 +155,7 @@ impl RunContext {
 
     /// Returns the lock of `key` for work that needs no processor; `None` when the run is asked to stop meanwhile.
     pub async fn lock_alone(&self, stage: &StageName, key: &Key) -> Result<Option<Lock>, Error> {
-        let mut waited = false;
-        loop {
-            let holder = match self.store.try_lock(key)? {
-                Ok(lock) => return Ok(Some(lock)),
-                Err(holder) => holder,
-            };
-            if !std::mem::replace(&mut waited, true) {
-                let what = format!("{holder}, which works on the same stage");
-                self.emitter.emit(Event::StageWaiting { stage: stage.clone(), what });
-            }
-            tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
-                () = self.asked_to_stop(Stop::No) => return Ok(None),
-            }
-        }
+        Ok(self.lock_when_free(stage, key, || ()).await?.map(|(lock, _)| lock))
     }
 
     /// Returns the lock of `key`, and whether it had to be waited for; `None` when the run is asked
@@ -181,29 +167,37 @@ impl RunContext {
         key: &Key,
         token: &mut Option<Token>,
     ) -> Result<Option<(Lock, bool)>, Error> {
+        let Some(locked) = self.lock_when_free(stage, key, || *token = None).await? else { return Ok(None) };
+        if token.is_none() {
+            tokio::select! {
+                again = self.jobs.acquire() => *token = Some(again?),
+                () = self.asked_to_stop(Stop::No) => return Ok(None),
+            }
+        }
+        Ok(Some(locked))
+    }
+
+    // Calls `waits` before it waits for another holder. Returns the lock, and whether it had to be waited for.
+    async fn lock_when_free(
+        &self,
+        stage: &StageName,
+        key: &Key,
+        mut waits: impl FnMut(),
+    ) -> Result<Option<(Lock, bool)>, Error> {
         let mut waited = false;
         loop {
-            match self.store.try_lock(key)? {
-                Ok(lock) => {
-                    if token.is_none() {
-                        tokio::select! {
-                            again = self.jobs.acquire() => *token = Some(again?),
-                            () = self.asked_to_stop(Stop::No) => return Ok(None),
-                        }
-                    }
-                    return Ok(Some((lock, waited)));
-                }
-                Err(holder) => {
-                    *token = None;
-                    if !std::mem::replace(&mut waited, true) {
-                        let what = format!("{holder}, which works on the same stage");
-                        self.emitter.emit(Event::StageWaiting { stage: stage.clone(), what });
-                    }
-                    tokio::select! {
-                        () = tokio::time::sleep(RETRY) => {}
-                        () = self.asked_to_stop(Stop::No) => return Ok(None),
-                    }
-                }
+            let holder = match self.store.try_lock(key)? {
+                Ok(lock) => return Ok(Some((lock, waited))),
+                Err(holder) => holder,
+            };
+            waits();
+            if !std::mem::replace(&mut waited, true) {
+                let what = format!("{holder}, which works on the same stage");
+                self.emitter.emit(Event::StageWaiting { stage: stage.clone(), what });
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                () = self.asked_to_stop(Stop::No) => return Ok(None),
             }
         }
     }

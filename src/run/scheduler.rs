@@ -5,14 +5,16 @@
 //! overlaps the compiling of another, and never more than `-j` jobs run.
 
 mod budgets;
+mod finish;
+mod remote;
 
 use super::budget::TimeBudget;
 use super::context::{IsolationMode, Options, RunContext, StageEnd, Summary};
 use super::flush::Flusher;
 use super::log::Emitter;
-use super::log::event::{Event, Failure, RunEnd, StageInfo, StageOutcome, Usage};
+use super::log::event::{Event, Failure, StageInfo, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
-use super::preflight::{Preflight, Remote, Survey, kind, space_needed};
+use super::preflight::{Preflight, Survey, kind, space_needed};
 use super::source_checks;
 use super::stage::build::StageWork;
 use super::stage::{build, check, fetch, unpack};
@@ -20,19 +22,17 @@ use super::states::{Lane, SchedulerState, States};
 use super::uploads::Uploads;
 use super::workspace::StageInputs;
 use super::{Error, Goal, Stop, failure_class};
-use crate::base::text::with_causes;
 use crate::base::{Diagnostic, Key, StageName};
-use crate::cache::{self, Found};
+use crate::cache::Found;
 use crate::plan::{Plan, StageId, Work};
 use crate::process::isolation::Support;
-use crate::process::{self, JobServer, Memory, Token};
+use crate::process::{JobServer, Memory, Token};
+use crate::store::Store;
 use crate::store::history::{StageTime, Times};
 use crate::store::names::Named;
-use crate::store::{self, Store};
 use budgets::Budgets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
 
@@ -56,19 +56,6 @@ fn info(plan: &Plan, states: &States, forecasts: &[StageTime], id: StageId) -> S
     }
 }
 
-// Without the candidates that a cache has chosen, the next run would not know the keys of what it has taken from there.
-fn remember_choices(plan: &Plan, store: &Store, remote: &Remote) -> Result<(), Error> {
-    for stage in &plan.stages {
-        let Work::Fetch(source) = stage.work else { continue };
-        let set = plan.source(source);
-        if let (true, Some(chosen)) = (remote.chosen.contains(&source), &set.chosen) {
-            let (name, key, inputs) = (StageName::new("source", &set.label), stage.key, chosen.clone());
-            store.remember(&Named { name, key, inputs, previous: None })?;
-        }
-    }
-    Ok(())
-}
-
 // Only polled where there is a deadline.
 async fn until(deadline: Option<std::time::Instant>) {
     match deadline {
@@ -79,8 +66,6 @@ async fn until(deadline: Option<std::time::Instant>) {
 
 /// Number of concurrent downloads.
 const DOWNLOADS: usize = 4;
-/// How many results are taken from caches at a time, each by several requests.
-const PULLS: usize = 4;
 
 /// A run.
 #[derive(Debug)]
@@ -169,7 +154,7 @@ impl Scheduler {
         for problem in &remote.problems {
             emitter.notice(None, true, problem.clone());
         }
-        remember_choices(&plan, &store, &remote)?;
+        remote::remember_choices(&plan, &store, &remote)?;
         for (stage, why) in survey.damaged.iter().filter(|(stage, _)| busy.contains(&stage)) {
             emitter.notice(Some(stage), true, format!("{why}; it will be replaced"));
         }
@@ -344,19 +329,6 @@ impl Scheduler {
         }
     }
 
-    fn start_pulls(&mut self) {
-        let free = PULLS.saturating_sub(self.states.running(Lane::Pull));
-        for id in self.states.ready(Lane::Pull).take(free).collect::<Vec<_>>() {
-            let context = self.context.clone();
-            let (work, found) = (self.work(id), self.found.get(&self.plan.stage(id).key).cloned());
-            self.start(id, async move {
-                let gone = || cache::Error::Missing { what: "the entry of another key".to_owned() };
-                let (Some(work), Some(found)) = (work, found) else { return Err(gone().into()) };
-                build::pull(&context, work, found).await
-            });
-        }
-    }
-
     // Everything that a build or check needs.
     fn work(&self, id: StageId) -> Option<StageWork> {
         let (stage, store) = (self.plan.stage(id), &self.context.store);
@@ -372,26 +344,6 @@ impl Scheduler {
         };
         let (expect, key_inputs) = (stage.expect.clone(), self.plan.key_inputs(id));
         Some(StageWork { name: stage.name.clone(), key: stage.key, key_inputs, job: job.clone(), inputs, expect })
-    }
-
-    // A stage's result cannot be taken from the cache: it is built, with what it needs.
-    fn build_after_all(&mut self, id: StageId, error: &Error) {
-        let name = self.plan.stage(id).name.clone();
-        if !matches!(error, Error::Cache(cache::Error::Off { .. })) {
-            self.context.emitter.notice(Some(&name), true, format!("not taken from the cache: {error}; building it"));
-        }
-        let (added, blocked) = self.states.build_after_all(id, |need| self.survey.is_there(need));
-        let stages = added.iter().map(|id| info(&self.plan, &self.states, self.budgets.forecasts(), *id)).collect();
-        self.context.emitter.emit(Event::StagesAdded { stages });
-        for id in added.into_iter().filter(|id| self.states.get(*id) == SchedulerState::Cached) {
-            self.ended.insert(id, StageOutcome::Cached);
-            if matches!(self.plan.stage(id).work, Work::Unpack(_)) {
-                self.unchecked.push(id);
-            }
-        }
-        for id in blocked {
-            self.block(id, "a stage that failed");
-        }
     }
 
     fn start_build(&mut self, token: Token, forced: Option<StageId>) {
@@ -563,92 +515,5 @@ impl Scheduler {
             check_result,
         });
         self.ended.insert(id, state);
-    }
-
-    // On a full disk neither may cost the run its summary: estimates get worse, and rubbish stays.
-    fn keep_times_and_sweep(&mut self) {
-        let store = &self.context.store;
-        let notice = |what: &str, error: store::Error| {
-            self.context.emitter.notice(None, true, format!("{what}: {}", with_causes(&error)));
-        };
-        if let Err(error) = store.add_times(std::mem::take(&mut self.times)) {
-            notice("the times of this run's stages were not kept", error);
-        }
-        if !self.context.options.keep_work
-            && store.is_writable()
-            && let Err(error) = store.sweep()
-        {
-            notice("unfinished work of earlier runs was not removed", error);
-        }
-    }
-
-    fn finish(mut self, fatal: Option<Error>) -> Result<Summary, Error> {
-        // They hold the locks of their stages for some milliseconds after the last step.
-        process::await_supervisors(Duration::from_secs(5));
-        self.keep_times_and_sweep();
-        let mut states = BTreeMap::new();
-        let mut results = BTreeMap::new();
-        for id in self.plan.ids() {
-            let stage = self.plan.stage(id);
-            let state = match (self.states.get(id), self.ended.get(&id)) {
-                (SchedulerState::Unneeded, _) => continue,
-                (_, Some(state)) => state.clone(),
-                (_, None) => StageOutcome::Interrupted,
-            };
-            if state.has_result() && stage.job().is_some() {
-                results.insert(stage.name.clone(), self.context.store.stage_dir(&stage.key).join("tree"));
-            }
-            states.insert(stage.name.clone(), state);
-        }
-        let end = self.end(&states);
-        let (cpu, peak_kib) = self.context.ledger.totals();
-        let (busy_wall, busy_cpu) = self.context.ledger.busy();
-        let wall = self.context.emitter.elapsed();
-        self.report_caches();
-        self.context.emitter.emit(Event::RunFinished { wall, cpu, busy_wall, busy_cpu, peak_kib, end });
-        match fatal {
-            Some(error) => Err(error),
-            None => Ok(Summary { states, results, end }),
-        }
-    }
-
-    fn report_caches(&self) {
-        let caches = &self.context.caches;
-        if caches.is_empty() {
-            return;
-        }
-        for client in caches.clients() {
-            if let Some(why) = client.off() {
-                let text = format!("the cache {} was not used to the end: {why}", client.name());
-                self.context.emitter.notice(None, true, text);
-            }
-        }
-        let missed = self.context.asked.iter().filter(|key| !self.found.contains_key(key)).count() as u64;
-        let missed = caches.stats().missed + missed;
-        let stats = cache::Stats { missed, ..caches.stats() };
-        self.context.emitter.emit(Event::CacheUsed { stats });
-    }
-
-    // A failure counts for more than a failed fetch, and both for more than an interruption.
-    fn end(&self, outcomes: &BTreeMap<StageName, StageOutcome>) -> RunEnd {
-        let mut end = RunEnd::Done;
-        for id in self.plan.ids() {
-            let stage = self.plan.stage(id);
-            let fetch = matches!(stage.work, Work::Fetch(_));
-            match outcomes.get(&stage.name) {
-                Some(StageOutcome::Failed { .. }) if !fetch => return RunEnd::Failed,
-                Some(StageOutcome::Failed { .. }) => end = RunEnd::SourceFailed,
-                Some(StageOutcome::Interrupted) if end != RunEnd::SourceFailed => {
-                    end = if self.budgets.out_of_time { RunEnd::TimeBudget } else { RunEnd::Interrupted };
-                }
-                Some(StageOutcome::Blocked { .. })
-                    if matches!(self.context.options.goal, Goal::Check | Goal::Pull) && end == RunEnd::Done =>
-                {
-                    end = RunEnd::Failed;
-                }
-                _ => {}
-            }
-        }
-        end
     }
 }
