@@ -1,6 +1,6 @@
 //! Finished stages shared between stores through a cache: a directory, a server that takes PUT, a bucket.
 
-use crate::publish::{Daemon, free_port, wait_for};
+use crate::services::Moto;
 use crate::support::http::{Answer, Server};
 use crate::world::{Ran, World};
 use std::path::{Path, PathBuf};
@@ -50,6 +50,16 @@ fn json(mut command: Command) -> (String, serde_json::Value) {
 fn filled(world: &World, key: &Key, cache: &str) {
     run(world, "one", &["build", "alpha", "--cache-to", cache, "--cache-sign-key", &key.secret]).ok();
     world.forget_counts();
+}
+
+/// A cache on a server that takes PUT, with alpha from the first store.
+fn served() -> (World, Key, Server, String) {
+    let world = World::new();
+    let key = key(&world, "key");
+    let server = Server::start();
+    let cache = server.url("/cache");
+    filled(&world, &key, &cache);
+    (world, key, server, cache)
 }
 
 fn pull(world: &World, store: &str, key: &Key, cache: &str) -> Ran {
@@ -327,11 +337,7 @@ fn verify_removes_what_cannot_be_used_and_gc_what_is_old() {
 
 #[test]
 fn a_server_that_takes_put_is_a_cache_and_no_file_of_it_is_replaced() {
-    let world = World::new();
-    let key = key(&world, "key");
-    let server = Server::start();
-    let cache = server.url("/cache");
-    filled(&world, &key, &cache);
+    let (world, key, server, cache) = served();
     let puts = server.changes();
     let created: Vec<&String> = puts.iter().filter(|(.., status)| *status == 201).map(|(_, path, _)| path).collect();
     let distinct: std::collections::BTreeSet<&String> = created.iter().copied().collect();
@@ -345,30 +351,14 @@ fn a_server_that_takes_put_is_a_cache_and_no_file_of_it_is_replaced() {
     assert!(ran.code == Some(2) && ran.err.contains("unsupported: listing"), "{}", ran.err);
 }
 
-// Where moto (PyPI) is installed: `pip install 'moto[server]'`.
 #[test]
 fn a_bucket_is_a_cache() {
-    use std::io::{Read as _, Write as _};
-    let port = free_port();
-    let mut command = Command::new("moto_server");
-    command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-    let Ok(child) = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn() else {
-        assert!(std::env::var_os("CROSSMILL_TEST_ALL").is_none(), "moto_server is not installed: ci/test installs it");
-        eprintln!("skipped: moto_server is not installed");
-        return;
-    };
-    let _daemon = Daemon(child);
+    let Some(server) = Moto::start() else { return };
     let world = World::new();
     let key = key(&world, "key");
-    wait_for(port);
-    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let host = format!("Host: 127.0.0.1:{port}\r\nContent-Length: 0\r\nConnection: close");
-    write!(stream, "PUT /bucket HTTP/1.1\r\n{host}\r\n\r\n").unwrap();
-    stream.read_to_string(&mut String::new()).unwrap_or_default();
     let with_s3 = |store: &str, args: &[&str]| {
         let mut command = on(&world, store, args);
-        command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")).env("AWS_REGION", "us-east-1");
-        command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "hunter2");
+        server.configure(&mut command, "hunter2");
         world.ran(command)
     };
     let cache = "s3://bucket/team/cache";
@@ -387,11 +377,7 @@ fn a_bucket_is_a_cache() {
 
 #[test]
 fn a_server_that_answers_with_pages_costs_no_build() {
-    let world = World::new();
-    let key = key(&world, "key");
-    let server = Server::start();
-    let cache = server.url("/cache");
-    filled(&world, &key, &cache);
+    let (world, key, server, cache) = served();
     for path in server.paths() {
         server.file(&path, b"<html><body>Log in first</body></html>");
     }
@@ -402,11 +388,7 @@ fn a_server_that_answers_with_pages_costs_no_build() {
 
 #[test]
 fn a_cache_that_hangs_costs_seconds_and_no_build() {
-    let world = World::new();
-    let key = key(&world, "key");
-    let server = Server::start();
-    let cache = server.url("/cache");
-    filled(&world, &key, &cache);
+    let (world, key, server, cache) = served();
     for path in server.paths() {
         server.answers(&path, std::iter::repeat_n(Answer::Stall(0), 50));
     }

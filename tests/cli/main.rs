@@ -30,6 +30,7 @@ mod rebuild;
 mod recipe_verbs;
 mod report;
 mod secrets;
+mod services;
 mod source_checks;
 mod source_of;
 mod store;

@@ -2,13 +2,12 @@
 
 use crate::install::{XZ, add_newer_version, release, world};
 use crate::package::{gpg_key, stop_agent};
+use crate::services::{Daemon, Moto, free_port, wait_for};
 use crate::support::gpg::Key;
 use crate::support::http::Answer;
 use crate::world::{Ran, World};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 const INDEX: &str = "index.json";
 
@@ -144,30 +143,6 @@ fn releases_are_merged_and_the_oldest_versions_retired_by_who_may_sign() {
     assert!(ran.err.contains("the index of the destination is not verified: bad signature"), "{}", ran.err);
 }
 
-// A server program that ends with its test.
-pub struct Daemon(pub Child);
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-pub fn wait_for(port: u16) {
-    for _ in 0..600 {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("nothing listens on {port}");
-}
-
 #[test]
 fn rsync_publishes_to_its_daemon() {
     let world = world();
@@ -205,34 +180,14 @@ fn rsync_publishes_to_its_daemon() {
     assert!(ran.err.contains("~/.ssh/config"), "{}", ran.err);
 }
 
-// Where moto (PyPI) is installed: `pip install 'moto[server]'`.
 #[test]
 fn a_publication_to_s3_that_is_killed_is_continued() {
-    let port = free_port();
-    let mut command = Command::new("moto_server");
-    command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
-    let Ok(child) = command.spawn() else {
-        assert!(std::env::var_os("CROSSMILL_TEST_ALL").is_none(), "moto_server is not installed: ci/test installs it");
-        eprintln!("skipped: moto_server is not installed");
-        return;
-    };
-    let _daemon = Daemon(child);
+    let Some(server) = Moto::start() else { return };
     let world = world();
     release(&world, &Key::new(100));
-    wait_for(port);
-    let request = |text: &str| {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        write!(stream, "{text} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nx-amz-acl: public-read\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap_or_default();
-        answer.split(' ').nth(1).unwrap_or("").to_owned()
-    };
-    assert_eq!(request("PUT /bucket"), "200");
     let command = |args: &[&str]| {
         let mut command = world.command(&[&["publish"], args, &["--release", "r"]].concat());
-        command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")).env("AWS_REGION", "us-east-1");
-        command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+        server.configure(&mut command, "secret");
         command
     };
     // Killed after the first upload; a machine that is slow to kill gets another try.
@@ -245,7 +200,7 @@ fn a_publication_to_s3_that_is_killed_is_continued() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(line.starts_with("uploaded: files/"), "{line}");
-        if request(&format!("GET /bucket/pub{attempt}/index.json")) == "404" {
+        if server.request(&format!("GET /bucket/pub{attempt}/index.json")) == "404" {
             killed = Some(attempt);
             break;
         }
@@ -257,16 +212,16 @@ fn a_publication_to_s3_that_is_killed_is_continued() {
     assert!(done["existing"].as_u64() >= Some(1) && !done["uploaded"].to_string().contains(XZ), "{done:#}");
     assert_eq!(done["uploaded"].as_array().unwrap().last().unwrap(), INDEX);
     for path in [INDEX, "index.json.asc", XZ] {
-        assert_eq!(request(&format!("PUT /bucket/pub{killed}/{path}?acl")), "200");
+        assert_eq!(server.request(&format!("PUT /bucket/pub{killed}/{path}?acl")), "200");
     }
-    let from = format!("http://127.0.0.1:{port}/bucket/pub{killed}/");
+    let from = server.url(&format!("/bucket/pub{killed}/"));
     world.run(&["install", &from, "alpha", "--key", "key.asc", "--prefix", "p"]).ok();
     // Nothing published is replaced, nor uploaded again.
     let again = json(&world.ran(command(&[&dest, "--json"])).ok());
     assert_eq!(again["uploaded"], serde_json::json!([]));
-    assert_eq!(request(&format!("DELETE /bucket/pub{killed}/index.json")), "204");
-    assert_eq!(request(&format!("DELETE /bucket/pub{killed}/{XZ}")), "204");
-    assert_eq!(request(&format!("PUT /bucket/pub{killed}/{XZ}")), "200");
+    assert_eq!(server.request(&format!("DELETE /bucket/pub{killed}/index.json")), "204");
+    assert_eq!(server.request(&format!("DELETE /bucket/pub{killed}/{XZ}")), "204");
+    assert_eq!(server.request(&format!("PUT /bucket/pub{killed}/{XZ}")), "200");
     let ran = world.ran(command(&[&dest]));
     assert!(ran.err.contains("is published with other bytes"), "{}", ran.err);
 }
