@@ -14,7 +14,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Report a run: as a page, JUnit, KTAP, Markdown, JSON, KCIDB, a mail or a trace
+/// Report a run: as a page, a picture, JUnit, KTAP, Markdown, JSON, KCIDB, a mail or a trace
 ///
 /// A run that failed, was interrupted or was killed gets a report as well, and so does an event log that is damaged.
 #[derive(Debug, Args)]

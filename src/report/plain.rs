@@ -77,7 +77,7 @@ impl Lines {
         }
         self.model.apply(stamped);
         self.heard = Instant::now();
-        let text = self.tell(&stamped.event);
+        let text = self.line(&stamped.event);
         if let Some(text) = text {
             self.say(stamped.at_ms, &text);
         }
@@ -110,7 +110,7 @@ impl Lines {
     }
 
     /// Returns the line of an event at this verbosity, if any.
-    fn tell(&self, event: &Event) -> Option<String> {
+    fn line(&self, event: &Event) -> Option<String> {
         let normal = self.verbosity >= Verbosity::Normal;
         let verbose = self.verbosity >= Verbosity::Verbose;
         match event {

@@ -112,6 +112,28 @@ fn the_page_has_every_part() {
 }
 
 #[test]
+fn the_picture_is_xml_that_needs_nothing_else() {
+    let picture = render(&run(), Format::Svg);
+    let mut reader = quick_xml::Reader::from_str(&picture);
+    let mut bars = 0;
+    loop {
+        match reader.read_event().unwrap() {
+            quick_xml::events::Event::Eof => break,
+            quick_xml::events::Event::Start(element) => {
+                let class = element.try_get_attribute("class").unwrap();
+                bars += usize::from(class.is_some_and(|class| class.value.starts_with(b"bar ")));
+            }
+            _ => {}
+        }
+    }
+    let model = RunModel::of(&run());
+    assert!(bars >= model.stages.values().filter(|stage| stage.has_run()).count());
+    assert!(picture.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"") && !picture.contains("href"));
+    // The command without the program's directory, and the totals.
+    assert!(picture.contains(">crossmill build ") && picture.contains(" stages, 3 failed, "), "{}", &picture[..900]);
+}
+
+#[test]
 fn a_page_shows_what_changed() {
     let before = Subject { name: "before".into(), model: RunModel::of(&sample::run()), sizes: BTreeMap::new() };
     let after = Subject { name: "after".into(), model: RunModel::of(&run()), sizes: BTreeMap::new() };

@@ -24,6 +24,8 @@ pub enum Format {
     /// A page that needs no other file
     #[default]
     Html,
+    /// The timeline as a picture (SVG)
+    Svg,
     /// JUnit XML, for the test views of CI services
     Junit,
     /// KTAP version 1: the checks of each target
@@ -74,6 +76,7 @@ impl Report<'_> {
     pub fn render(&self, format: Format) -> Result<String, Error> {
         Ok(match format {
             Format::Html => html::page(self),
+            Format::Svg => super::timeline::chart::picture(self.model).into_string(),
             Format::Junit => junit::xml(self)?,
             Format::Ktap => ktap::text(self),
             Format::Markdown => markdown::text(self),

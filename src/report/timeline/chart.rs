@@ -6,7 +6,7 @@ use super::{clean, seconds, state_word, strip};
 use crate::base::units;
 use crate::run::log::event::{Kind, StageOutcome};
 use crate::run::log::model::{RunModel, Stage, StagePhase, Step, cpu};
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 use std::fmt::Write as _;
 use std::time::Duration;
 use unicode_width::UnicodeWidthStr as _;
@@ -19,6 +19,8 @@ const SLIM_LANE: f64 = 22.0;
 const BAR: f64 = 17.0;
 /// Between two bands.
 const GAP: f64 = 8.0;
+/// Around a picture of its own.
+const MARGIN: f64 = 10.0;
 /// A letter's width at the size of the labels, on the wide side.
 const LETTER: f64 = 6.6;
 
@@ -40,29 +42,84 @@ impl Band<'_> {
     }
 }
 
+/// The colours, and what the drawing is styled with.
+pub(super) const STYLE: &str = include_str!("chart.css");
+
 pub(in crate::report) fn draw(model: &RunModel) -> Markup {
-    let bands = bands(model);
-    if bands.is_empty() {
-        return html! {};
-    }
-    let scale = Scale { whole_ms: whole_ms(model) as f64 };
-    let below = TOP + bands.iter().map(Band::height).sum::<f64>();
-    let bottom = below + strip::height(model);
-    let view = format!("0 0 {WIDTH} {:.0}", bottom + 14.0);
+    let Some((height, drawing)) = drawing(model) else { return html! {} };
     html! {
         h2 { "Timeline" } "\n"
         (legend(model))
         div class="wide" {
-            svg viewBox=(view) role="img" aria-label="timeline of the run" {
+            svg viewBox={ "0 0 " (WIDTH) " " (format!("{height:.0}")) } role="img" aria-label="timeline of the run" {
                 "\n"
-                (stripes(&bands))
-                (ticks(model, scale, bottom))
-                @for (band, top) in bands.iter().zip(tops(&bands)) { (draw_band(band, top, model, scale)) }
-                (strip::draw(model, scale, below))
+                (drawing)
             }
         }
         "\n"
     }
+}
+
+/// Returns the drawing as a picture that needs no other file, with the command and the totals above it.
+pub(in crate::report) fn picture(model: &RunModel) -> Markup {
+    const HEAD: f64 = 66.0;
+    let (below, drawing) = drawing(model).unwrap_or_else(|| (0.0, html! {}));
+    let (width, height) = (WIDTH + 2.0 * MARGIN, HEAD + below + MARGIN);
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (width) " " (format!("{height:.0}")) } role="img" {
+            "\n" title { "timeline of the run " (clean(&model.run.name)) }
+            "\n" style { "\n" (PreEscaped(STYLE)) }
+            "\n" rect class="page" width=(width) height=(px(height)) rx="8" {}
+            "\n" text class="head" x=(MARGIN + 14.0) y="34" { (clean(&command(model))) }
+            "\n" text class="name" x=(MARGIN + 14.0) y="54" { (summary(model)) }
+            "\n"
+            @for (number, (class, word)) in kinds(model).iter().rev().enumerate() {
+                @let x = width - MARGIN - 90.0 * (number as f64 + 1.0);
+                rect class=(class) x=(px(x)) y="44" width="12" height="12" rx="3" {}
+                text class="name" x=(px(x + 18.0)) y="54" { (word) } "\n"
+            }
+            g transform={ "translate(" (MARGIN) " " (HEAD) ")" } { "\n" (drawing) }
+            "\n"
+        }
+        "\n"
+    }
+}
+
+/// Returns the command as it was given; the program without its directories.
+fn command(model: &RunModel) -> String {
+    let mut words = model.run.command.clone();
+    if let Some(program) = words.first_mut() {
+        *program = program.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    words.join(" ")
+}
+
+fn summary(model: &RunModel) -> String {
+    let counts = model.counts();
+    let time = match &model.totals {
+        Some(totals) => format!("{}, {} of processor time", seconds(totals.wall), seconds(totals.cpu)),
+        None => format!("{} so far", units::duration(Duration::from_millis(model.latest_ms))),
+    };
+    let failed = if counts.failed > 0 { format!(", {} failed", counts.failed) } else { String::new() };
+    format!("{} of {} stages{failed}, {time}, {} jobs", counts.over, counts.all, model.run.jobs)
+}
+
+/// Returns the height of the drawing and what it consists of; `None` if nothing has run.
+fn drawing(model: &RunModel) -> Option<(f64, Markup)> {
+    let bands = bands(model);
+    if bands.is_empty() {
+        return None;
+    }
+    let scale = Scale { whole_ms: whole_ms(model) as f64 };
+    let below = TOP + bands.iter().map(Band::height).sum::<f64>();
+    let bottom = below + strip::height(model);
+    let drawing = html! {
+        (stripes(&bands))
+        (ticks(model, scale, bottom))
+        @for (band, top) in bands.iter().zip(tops(&bands)) { (draw_band(band, top, model, scale)) }
+        (strip::draw(model, scale, below))
+    };
+    Some((bottom + 14.0, drawing))
 }
 
 /// Returns where each band begins.
@@ -277,17 +334,20 @@ fn rect(class: &str, x: f64, end: f64, y: f64, title: &str) -> Markup {
     }
 }
 
-fn legend(model: &RunModel) -> Markup {
+/// Returns the kinds of stages that the drawing shows: class and word.
+fn kinds(model: &RunModel) -> Vec<(&'static str, &'static str)> {
     let ran = |kind: &Kind| model.stages.values().any(|stage| stage.has_run() && stage.info.kind == *kind);
     let kinds = [Kind::Fetch, Kind::Unpack, Kind::Build, Kind::Check].into_iter().filter(ran).map(kind_class);
     let failed = (model.counts().failed > 0).then_some(("failed", "failed"));
     let stopped = model.stages.values().any(|stage| stage.phase == StagePhase::Over(StageOutcome::Interrupted));
     let stopped = stopped.then_some(("stopped", "interrupted"));
+    kinds.map(|class| (class, class)).chain(failed).chain(stopped).collect()
+}
+
+fn legend(model: &RunModel) -> Markup {
     html! {
         p class="legend" {
-            @for (class, word) in kinds.map(|class| (class, class)).chain(failed).chain(stopped) {
-                span { i class=(class) {} (word) }
-            }
+            @for (class, word) in kinds(model) { span { i class=(class) {} (word) } }
         }
         "\n"
     }

@@ -35,7 +35,7 @@ pub(super) fn page(name: &str, style: &Markup, body: &Markup) -> String {
             "\n" meta charset="utf-8";
             "\n" meta name="viewport" content="width=device-width";
             "\n" title { "crossmill run " (clean(name)) }
-            "\n" style { "\n" (PreEscaped(include_str!("style.css"))) (style) }
+            "\n" style { "\n" (PreEscaped(chart::STYLE)) (PreEscaped(include_str!("style.css"))) (style) }
             "\n" main { "\n" (body) }
             "\n"
         }
