@@ -30,6 +30,11 @@ fn a_module_that_is_not_loaded_is_explained() {
 }
 
 #[test]
+fn inline_btf_that_a_module_does_not_show_is_explained() {
+    run("btf-inline/run.sh");
+}
+
+#[test]
 fn a_trace_without_the_arguments_of_a_call_is_explained() {
     run("probes/run.sh");
 }

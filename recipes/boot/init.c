@@ -1,5 +1,5 @@
-// The first and only program of the kernel that is booted: it tells what the
-// check wants to know, line by line, and ends the machine.
+// The first and only program of the kernel that is booted: it reports what the
+// check compares, line by line, and ends the machine.
 //   init [restart]   `restart` where nothing can switch the machine off
 // Compiled with -DMORE="FILE", it calls the function `more` of that file before the end.
 #include <nolibc.h>

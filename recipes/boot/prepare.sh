@@ -6,7 +6,8 @@
 # Environment: CROSS, CROSSMILL, FILES, DEST, FLAGS (GCC's options for this target), USER_FLAGS
 # (further options for programs), LINUX (a result of the linux recipe), NAME (of the target),
 # KERNEL (the image), MACHINE and DATA (in readelf's words), DTS (a device tree for qemu; may be
-# empty), QEMU, PROCESS (`yes` where the kernel is a program of this machine)
+# empty), QEMU, PROCESS (`yes` where the kernel is a program of this machine), MORE_FILES (files
+# that the initramfs has as well; may be empty)
 set -eu
 
 EVIDENCE=build.log
@@ -43,8 +44,8 @@ fi
 for file in init "$LINUX/vmlinux"; do
   if ! kind=$("$CROSSMILL" recipe elf "$file" --machine "$MACHINE" --data "$DATA"); then finish fail "$kind"; fi
 done
-# shellcheck disable=SC2046 # names of modules
-"$CROSSMILL" recipe initramfs init $(for name in $modules; do echo "$name.ko"; done) -o initrd
+# shellcheck disable=SC2046,SC2086 # names of files
+"$CROSSMILL" recipe initramfs init $(for name in $modules; do echo "$name.ko"; done) ${MORE_FILES:-} -o initrd
 
 btf=none
 if grep '^CONFIG_DEBUG_INFO_BTF=y' "$LINUX/config" > /dev/null && grep '^CONFIG_SYSFS=y' "$LINUX/config" > /dev/null; then

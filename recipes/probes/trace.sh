@@ -4,18 +4,10 @@
 #
 # Environment: that of boot.sh, and FILES (of the boot check)
 set -eu
-if [ -f "$DEST/verdict" ]; then exit 0; fi
-. ./facts.sh
-INITRD=initrd
-export KERNEL COMPILER LINKER BTF INITRD DTB
-sh -eu "$FILES/boot.sh"
-if ! grep -q '^state pass' "$DEST/verdict"; then exit 0; fi
-
-log=$DEST/console.log
 EVIDENCE="trace.txt console.log definitions.txt left-out.txt"
-. "${0%/*}/../check/verdict.sh"
+. "${0%/*}/../boot/boot-more.sh"
 
-awk -f "${0%/*}/trace.awk" "$log" > "$DEST/trace.txt"
+awk -f "${0%/*}/trace.awk" "$DEST/console.log" > "$DEST/trace.txt"
 cat "$DEST/trace.txt"
 refused=$(sed -n 's/^refused //p' "$DEST/trace.txt" | head -n 1)
 if [ -n "$refused" ]; then finish fail "the kernel does not take a probe: $refused"; fi
