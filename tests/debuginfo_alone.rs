@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::Command;
 
-/// What the library needs of this package's dependencies.
+/// The dependencies of this package that the library needs.
 const DEPENDENCIES: &[&str] = &[
     "annotate-snippets",
     "ar",

@@ -241,43 +241,43 @@ async fn children_started_at_once_get_nothing_of_each_other() {
 #[tokio::test]
 async fn what_cannot_run_is_said_with_its_reason() {
     let bench = Bench::new();
-    let told = |command: &crossmill::process::Command| {
+    let printed = |command: &crossmill::process::Command| {
         let error = spawn(Path::new(SUPERVISOR), command, None).unwrap_err();
         Diagnostic::from_error(&error).to_string().replace(&bench.path("").display().to_string(), "DIR/")
     };
     let mut command = bench.command(&["no-such-tool"]);
     command.env.insert("PATH".to_owned(), "/nowhere".to_owned());
-    insta::assert_snapshot!(told(&command), @r#"
+    insta::assert_snapshot!(printed(&command), @r#"
     error: program `no-such-tool` not found, wanted in `DIR/build`
     hint: install it, or check the `PATH` that was searched: /nowhere
     "#);
     command.env.clear();
-    insta::assert_snapshot!(told(&command), @r#"
+    insta::assert_snapshot!(printed(&command), @r#"
     error: program `no-such-tool` not found, wanted in `DIR/build`
     hint: the command's environment has no `PATH`
     "#);
-    insta::assert_snapshot!(told(&bench.command(&["./configure"])), @r#"
+    insta::assert_snapshot!(printed(&bench.command(&["./configure"])), @r#"
     error: program `./configure` not found, wanted in `DIR/build`
     hint: a name with a slash counts from that directory
     "#);
     fs_err::write(bench.path("build/plain"), "").unwrap();
-    insta::assert_snapshot!(told(&bench.command(&["./plain"])), @r#"
+    insta::assert_snapshot!(printed(&bench.command(&["./plain"])), @r#"
     error: `DIR/build/plain` is not an executable file, wanted in `DIR/build`
     hint: try `chmod +x DIR/build/plain`
     "#);
-    insta::assert_snapshot!(told(&bench.command(&[])), @r#"
+    insta::assert_snapshot!(printed(&bench.command(&[])), @r#"
     error: the command of step `test/step` is empty
     hint: give it at least a program
     "#);
     let mut command = bench.shell("true");
     command.dir = bench.path("missing");
-    insta::assert_snapshot!(told(&command), @r#"
+    insta::assert_snapshot!(printed(&command), @r#"
     error: no directory `DIR/missing` to run `sh` in
     hint: an earlier step makes it, or it was removed meanwhile
     "#);
     let mut command = bench.shell("true");
     command.log = bench.path("missing/log");
-    insta::assert_snapshot!(told(&command), @r#"
+    insta::assert_snapshot!(printed(&command), @r#"
     error: failed to start `sh` in `DIR/build`: opening its log
     cause: failed to open file `DIR/missing/log`: No such file or directory (os error 2)
     "#);

@@ -8,7 +8,7 @@ use process_common::{Bench, SUPERVISOR, eventually, read};
 use std::path::Path;
 use std::time::Duration;
 
-/// A job that says how many of its kind run now, itself included.
+/// A job that prints how many of its kind run now, itself included.
 const JOB: &str = "\tmkdir $(RUNNING)/$(NAME).$@ && ls $(RUNNING) | wc -l >> $(COUNTS) && sleep 0.02 && rmdir $(RUNNING)/$(NAME).$@\n";
 
 /// Eight such jobs below a make below a make. The first two wait for each
@@ -71,7 +71,7 @@ async fn a_make_runs_as_many_jobs_as_there_are_tokens() {
 #[tokio::test]
 async fn two_makes_share_the_tokens() {
     let bench = Bench::new();
-    // One for each make and one between them, which each needs for its first two jobs.
+    // A token for each make and one shared, which each needs for its first two jobs.
     let jobs = JobServer::new(3).unwrap();
     makefile(&bench, "one");
     makefile(&bench, "two");

@@ -1,4 +1,4 @@
-//! What happens to a step when crossmill itself is killed with SIGKILL.
+//! A step whose crossmill is killed with SIGKILL.
 #![expect(clippy::disallowed_types, reason = "a test starts programs itself")]
 #![expect(clippy::unwrap_used, reason = "its helpers are parts of tests")]
 
@@ -54,7 +54,7 @@ fn a_command_dies_with_its_supervisor_and_leaves_no_record() {
     eventually("the command has ended", || ended(command));
     assert!(!bench.path("near").exists(), "it was killed, not asked");
     assert_eq!(StopRecord::read(&bench.record()).unwrap(), None);
-    // What had left the session has nobody left to end it.
+    // No supervisor is left to end processes that had left the session.
     signal(far, Signal::SIGKILL);
 }
 

@@ -19,7 +19,7 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sframe")
 }
 
-/// What both sides are brought to: a line for the header, each function and each row.
+/// The common form of both sides: a line for the header, each function and each row.
 fn ours(bytes: &[u8]) -> String {
     let elf = Elf::parse(bytes).unwrap();
     let section = elf.section(".sframe").unwrap();
@@ -101,7 +101,7 @@ fn hex(text: &str) -> u64 {
     u64::from_str_radix(text, 16).unwrap()
 }
 
-// CFA, FP and RA; columns touch where one is too long, so they are told apart by their form.
+// CFA, FP and RA; columns touch where one is too long, so their form distinguishes them.
 fn cells(mut rest: &str, abi: Abi) -> String {
     let mut cells = Vec::new();
     while !rest.is_empty() {
@@ -257,7 +257,7 @@ fn archives_and_directories_are_looked_through() {
     let (_, json, _) = code_and_words(&[".", "--json"]);
     let form: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(form["schema"], 2);
-    assert_eq!(form["total"]["cross"]["missing_fdes"], 1, "an escape that nothing tells from .cfi_offset");
+    assert_eq!(form["total"]["cross"]["missing_fdes"], 1, "an escape that cannot be distinguished from .cfi_offset");
     assert_eq!(form["total"]["cross"]["mismatched_functions"], 12, "one a fault that leaves an object");
     assert_eq!(form["total"]["versions"], serde_json::json!([1, 2, 3]));
 }

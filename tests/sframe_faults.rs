@@ -28,7 +28,7 @@ fn errors(report: &Report) -> Vec<&'static str> {
     errors.map(|(code, ..)| code).collect()
 }
 
-/// What the assembler does with a source.
+/// The assembler's reaction to a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
     /// It ends with an internal or fatal error.
@@ -168,7 +168,7 @@ const ESCAPES: &[(&str, u64, u64)] = &[
     ("esc-cfa-rsp-deref", 1, 0),
     ("esc-expr-r10-deref", 1, 0),
     ("esc-nops", 0, 0),
-    // The bytes are those of `.cfi_offset`, which the assembler takes: nothing in the file tells it from a lost entry.
+    // The bytes are those of `.cfi_offset`, which the assembler takes: the file does not distinguish it from a lost entry.
     ("esc-plain-offset-r12", 0, 1),
     ("esc-rbp-via-rbx", 0, 0),
     ("esc-val-expr-rcx", 1, 0),
@@ -209,7 +209,7 @@ fn functions_without_bytes_or_rules_and_registers_of_apx_are_right() {
     assert_eq!(errors(&report("amd64-empty.so")), [""; 0]);
 }
 
-// What the compiler makes of a function that cannot be reached, by this machine's own tools.
+// An unreachable function, compiled by this machine's own tools.
 #[test]
 fn an_unreachable_function_of_the_compiler_is_right() {
     let dir = tempfile::tempdir().unwrap();

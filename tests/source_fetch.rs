@@ -32,12 +32,12 @@ fn content() -> Vec<u8> {
 }
 
 #[derive(Default)]
-struct Told {
+struct Observed {
     retries: Mutex<Vec<String>>,
     bytes: Mutex<(u64, Option<u64>)>,
 }
 
-impl Progress for Told {
+impl Progress for Observed {
     fn bytes(&self, done: u64, total: Option<u64>) {
         *self.bytes.lock().unwrap() = (done, total);
     }
@@ -55,7 +55,7 @@ impl Progress for Told {
 struct World {
     server: Server,
     dir: tempfile::TempDir,
-    told: Told,
+    observed: Observed,
     fetcher: Fetcher,
     content: Vec<u8>,
 }
@@ -65,7 +65,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let (server, content) = (Server::start(), content());
         server.file("/a.tar.xz", &content);
-        Self { fetcher: Fetcher::new(options(dir.path())), server, dir, told: Told::default(), content }
+        Self { fetcher: Fetcher::new(options(dir.path())), server, dir, observed: Observed::default(), content }
     }
 
     fn spec(&self) -> SourceSpec {
@@ -73,7 +73,7 @@ impl World {
     }
 
     async fn fetch(&self) -> Result<Fetched, Error> {
-        self.fetcher.fetch(&[self.spec()], &self.told).await
+        self.fetcher.fetch(&[self.spec()], &self.observed).await
     }
 
     fn blob(&self) -> Vec<u8> {
@@ -85,7 +85,7 @@ impl World {
     }
 
     fn retries(&self) -> Vec<String> {
-        self.told.retries.lock().unwrap().clone()
+        self.observed.retries.lock().unwrap().clone()
     }
 }
 
@@ -96,7 +96,7 @@ async fn a_file_is_fetched_once() {
     let fetched = world.fetch().await.unwrap();
     assert_eq!(fetched.digest, format!("sha256:{}", Sha256::of(&world.content)));
     assert_eq!((fetched.from_cache, fetched.bytes), (false, world.content.len() as u64));
-    assert_eq!(*world.told.bytes.lock().unwrap(), (1_200_000, Some(1_200_000)));
+    assert_eq!(*world.observed.bytes.lock().unwrap(), (1_200_000, Some(1_200_000)));
     assert!(world.blob() == world.content);
     assert_eq!(world.files("partial"), 0);
     let again = world.fetch().await.unwrap();
@@ -111,7 +111,7 @@ async fn a_fetch_may_run_as_a_task() {
         future
     }
     let world = World::new();
-    is_send(world.fetcher.fetch(&[world.spec()], &world.told)).await.unwrap();
+    is_send(world.fetcher.fetch(&[world.spec()], &world.observed)).await.unwrap();
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn trouble_that_stays_is_given_up() {
 async fn the_next_candidate_serves_when_one_is_gone() {
     let world = World::new();
     let gone = spec(world.server.url("/gone"), &world.content);
-    let fetched = world.fetcher.fetch(&[gone, world.spec()], &world.told).await.unwrap();
+    let fetched = world.fetcher.fetch(&[gone, world.spec()], &world.observed).await.unwrap();
     assert_eq!(fetched.candidate, 1);
     assert_eq!(world.retries(), ["gone: answered with status 404, next"]);
     assert_eq!(world.server.seen().len(), 2);
@@ -274,10 +274,10 @@ async fn a_host_that_is_not_there_is_asked_only_once() {
         listener.local_addr().unwrap()
     };
     let dead = |name: &str| spec(format!("http://{closed}/{name}"), name.as_bytes());
-    let error = world.fetcher.fetch(&[dead("x")], &world.told).await.unwrap_err();
+    let error = world.fetcher.fetch(&[dead("x")], &world.observed).await.unwrap_err();
     assert!(error.to_string().contains("refused"), "{error}");
     assert_eq!(world.retries().len(), 1);
-    let error = world.fetcher.clone().fetch(&[dead("y")], &world.told).await.unwrap_err();
+    let error = world.fetcher.clone().fetch(&[dead("y")], &world.observed).await.unwrap_err();
     assert!(error.to_string().contains("could not be reached before"), "{error}");
     assert_eq!(world.retries().len(), 1);
 }
@@ -364,7 +364,7 @@ async fn a_dead_mirror_does_not_hold_up_the_run() {
     let world = World::new();
     let began = Instant::now();
     let nowhere = spec("https://no-such-host.invalid/a.tar.xz".to_owned(), &world.content);
-    let fetched = world.fetcher.fetch(&[nowhere, world.spec()], &world.told).await.unwrap();
+    let fetched = world.fetcher.fetch(&[nowhere, world.spec()], &world.observed).await.unwrap();
     assert_eq!(fetched.candidate, 1);
     assert!(began.elapsed() < Duration::from_secs(20));
 }
@@ -407,18 +407,18 @@ async fn a_body_without_an_end_is_given_up_at_what_the_recipe_makes_possible() {
     let world = World::new();
     let limited = SourceSpec { limit: Some(3 << 20), ..world.spec() };
     world.server.answers("/a.tar.xz", [Answer::Endless]);
-    let error = world.fetcher.fetch(std::slice::from_ref(&limited), &world.told).await.unwrap_err();
+    let error = world.fetcher.fetch(std::slice::from_ref(&limited), &world.observed).await.unwrap_err();
     assert!(matches!(cause(error), Error::Endless { limit: 3_145_728, .. }));
-    // What arrived of it is not kept, nor gone on from.
+    // The received part is neither kept nor continued.
     let kept = fs_err::read_dir(world.dir.path().join("partial")).unwrap();
     let kept: u64 = kept.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(kept < 1024, "{kept}");
-    world.fetcher.fetch(&[limited], &world.told).await.unwrap();
+    world.fetcher.fetch(&[limited], &world.observed).await.unwrap();
     assert_eq!(world.blob(), world.content);
     // A length beyond it is enough.
     let world = World::new();
     let small = SourceSpec { limit: Some(1000), ..world.spec() };
-    let error = world.fetcher.fetch(&[small], &world.told).await.unwrap_err();
+    let error = world.fetcher.fetch(&[small], &world.observed).await.unwrap_err();
     assert!(matches!(cause(error), Error::Endless { limit: 1000, .. }));
 }
 
@@ -438,7 +438,7 @@ async fn a_server_that_sends_byte_by_byte_is_given_up() {
     let error = world.fetch().await.unwrap_err();
     assert!(matches!(cause(error), Error::Slow { .. }));
     assert!(began.elapsed() < Duration::from_secs(20));
-    // What did arrive is gone on from.
+    // The download continues after the received part.
     world.fetch().await.unwrap();
     assert_eq!(world.blob(), world.content);
 }

@@ -128,7 +128,7 @@ fn an_archive_that_cannot_be_read_is_not_verified() {
         }
     }
     let ours = Key::new(1000);
-    // What was read until then has a good signature.
+    // The part that was read until then has a good signature.
     let checked = verify(Broken(false), &ours.sign(b"data"), &ours.armored()).unwrap();
     assert_eq!(checked, Err(Problem::Unreadable { why: "xz stream corrupt".to_owned() }));
 }

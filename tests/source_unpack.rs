@@ -83,7 +83,7 @@ fn refusal(entries: &[Entry<'_>]) -> String {
     let world = World::new();
     let error = world.unpack(&tar(entries), &[]).unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error}");
-    // Nothing has come to lie beside the tree.
+    // No file was left beside the tree.
     let beside = fs_err::read_dir(world.dir.path()).unwrap().count();
     assert_eq!(beside, 3, "cache, archive, tree");
     error.to_string()
@@ -255,14 +255,14 @@ fn unpacking_stops_when_it_is_told_and_says_how_far_it_is() {
     let content: Vec<u8> = (0..2_000_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     let (spec, fetched) = world.blob(&tar(&[Entry::file("gcc-1/big", &content)]));
     let cancel = AtomicBool::new(false);
-    let told = RefCell::new(Vec::new());
+    let reported = RefCell::new(Vec::new());
     let stopped = world.fetcher.unpack(&spec, &fetched, &[], None, &world.dest(), &cancel, &|done, all| {
-        told.borrow_mut().push((done, all));
+        reported.borrow_mut().push((done, all));
         cancel.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     assert!(matches!(stopped, Err(Error::Cancelled)), "{stopped:?}");
-    let told = told.into_inner();
-    assert!(told.iter().all(|(done, all)| done <= all && *all > 8_000_000) && told[0].0 < 8_000_000);
+    let reported = reported.into_inner();
+    assert!(reported.iter().all(|(done, all)| done <= all && *all > 8_000_000) && reported[0].0 < 8_000_000);
 }
 
 #[test]

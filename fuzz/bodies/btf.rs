@@ -1,4 +1,4 @@
-//! What the fuzz targets of BTF do with an input; the tests replay the corpus through the same.
+//! Bodies of the fuzz targets of BTF; the tests replay the corpus through them.
 
 use crossmill::debuginfo::btf::validate::{Context, validate};
 use crossmill::debuginfo::btf::{Btf, Builder, FuncIndex, HEADER_32, Order};
@@ -21,7 +21,7 @@ pub fn read(data: &[u8]) {
     }
 }
 
-// What was read in full is read the same when it is written again.
+// Data that was read in full is equal when it is written and read again.
 fn again(btf: &Btf<'_>) {
     let header_32 = btf.header().len >= HEADER_32;
     let mut builder =
@@ -53,7 +53,7 @@ pub fn check(data: &[u8]) {
     if let Some(btf) = &checked.btf {
         crossmill::report::debuginfo::btf::raw(btf, &mut std::io::sink()).expect("a sink takes all");
         if checked.findings.errors() == 0 {
-            // What C cannot declare is refused.
+            // Types that C cannot declare are refused.
             let _ = crossmill::report::debuginfo::btf_c::header(btf, 8, &mut std::io::sink());
         }
         again(btf);

@@ -1,4 +1,4 @@
-//! What the fuzz target of expressions does with an input; the tests replay the corpus through the same.
+//! Body of the fuzz target of expressions; the tests replay the corpus through it.
 
 use crossmill::debuginfo::inline_btf::expression::{Want, translate};
 use crossmill::debuginfo::inline_btf::{LocParam, Location};
@@ -30,7 +30,7 @@ fn one<E: Endianity>(expression: &[u8], want: Want, signed: bool, endian: E) {
     let base = 0x1000;
     let Ok(param) = LocParam::encode(location, want.size, signed, base) else { return };
     assert!((1..=3).contains(&param.values().len()) && (1..=16).contains(&param.size));
-    // What is written is read again; constants and addresses keep the parameter's bytes alone.
+    // Written expressions are read again; constants and addresses keep the parameter's bytes alone.
     match (location, param.decode(base).expect("what is encoded is decoded")) {
         (Location::Constant(_), Location::Constant(_)) | (Location::Address(_), Location::Address(_)) => {}
         (Location::Sum(register, 0), found) => assert_eq!(found, Location::Register(register)),

@@ -1,4 +1,4 @@
-//! What the fuzz targets do with bytes; the project's tests do the same with the corpus.
+//! Bodies of the fuzz targets of SFrame; the tests replay the corpus through them.
 
 use crossmill::debuginfo::sframe::compare::{examine, side_by_side};
 use crossmill::debuginfo::sframe::{

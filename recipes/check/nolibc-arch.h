@@ -2,7 +2,7 @@
 // not know: in place of its arch.h. Read with -include, before nolibc.h.
 //
 // Where the conventions are written down:
-//   alpha       arch/alpha/kernel/entry.S: number in $0, arguments in $16 to $21; $19 tells an error
+//   alpha       arch/alpha/kernel/entry.S: number in $0, arguments in $16 to $21; $19 is the error flag
 //   microblaze  arch/microblaze/kernel/entry.S: number in r12, arguments in r5 to r10; result in r3
 //   xtensa      arch/xtensa/kernel/entry.S: number in a2, arguments in a6, a3, a4, a5, a8, a9; result in a2
 // At the entry the stack pointer is at argc on all of them (fs/binfmt_elf.c, create_elf_tables).

@@ -39,17 +39,17 @@ run() { # run LOG COMMAND…: its exit code
   if timeout -k 5 "$limit" "$@" > "$log" 2>&1 < /dev/null; then echo 0; else echo $?; fi
 }
 
-tell() { # tell LABELS CRATE STATE LOG
+report() { # report LABELS CRATE STATE LOG
   if [ "$3" = linked ]; then echo "$1 $2 linked"; else echo "$1 $2 $3 $(said "$4")"; fi
 }
 
 import() { # import LABELS CRATE COMMAND: in this directory, of the metadata and the object that are in it
   status=$(run import.log $3 $experimental -c "import_$2.rs" -o "import_$2.o")
-  if broke "$status" import.log; then tell "$1" "$2" crash import.log; return 0; fi
-  if [ "$status" -ne 0 ]; then tell "$1" "$2" refused import.log; return 0; fi
+  if broke "$status" import.log; then report "$1" "$2" crash import.log; return 0; fi
+  if [ "$status" -ne 0 ]; then report "$1" "$2" refused import.log; return 0; fi
   # Overflow checks call abort, which no C library is here to have.
   status=$(run link.log $3 -nostdlib -static "-Wl,--entry=import_$2" "-Wl,--defsym=abort=import_$2" "import_$2.o" "export_$2.o" -o "linked_$2")
-  if [ "$status" -eq 0 ]; then tell "$1" "$2" linked link.log; else tell "$1" "$2" unlinked link.log; fi
+  if [ "$status" -eq 0 ]; then report "$1" "$2" linked link.log; else report "$1" "$2" unlinked link.log; fi
 }
 
 mkdir -p "$work"
@@ -73,8 +73,8 @@ for from in "$@"; do
       crate=$(basename "$source" .rs)
       export=$work/$exporter/export/export_$crate
       read -r status < "$export.status"
-      if broke "$status" "$export.log"; then tell "$exporter $importer" "$crate" crash "$export.log"; continue; fi
-      if [ "$status" -ne 0 ]; then tell "$exporter $importer" "$crate" refused "$export.log"; continue; fi
+      if broke "$status" "$export.log"; then report "$exporter $importer" "$crate" crash "$export.log"; continue; fi
+      if [ "$status" -ne 0 ]; then report "$exporter $importer" "$crate" refused "$export.log"; continue; fi
       if [ ! -s "$export.rox" ]; then echo "$exporter $importer $crate none $(basename "$export").rox is not there"; continue; fi
       cp "$export.rox" "$export.o" .
       sed -e '1,/^\/\/\/\/ /d' "$source" > "import_$crate.rs"

@@ -9,7 +9,7 @@
 
 static int answer = 6;
 module_param(answer, int, 0444);
-MODULE_PARM_DESC(answer, "a number that its first line tells");
+MODULE_PARM_DESC(answer, "a number in its first line");
 
 static char *line;
 

@@ -40,7 +40,7 @@ static const char *logged(const char *text) {
 	return NULL;
 }
 
-static void tell(const char *what, const char *text) {
+static void report(const char *what, const char *text) {
 	const char *found = logged(text);
 	say(what, found ? found : "nothing");
 }
@@ -55,13 +55,13 @@ static void more(void) {
 		number[8] = (char)('0' + errno % 10);
 		say("module refused: ", number);
 		// Its last line: what it says of ELF files has not the name of the module.
-		tell("module because ", "] ");
+		report("module because ", "] ");
 		return;
 	}
-	tell("module loaded: ", "crossmill_hello: answer");
+	report("module loaded: ", "crossmill_hello: answer");
 	say("module parameter ", stat("/sys/module/crossmill_hello/parameters/answer", &about) < 0 ? "missing" : "there");
 	if (syscall(__NR_delete_module, "crossmill_hello", 0))
 		say("module unloaded: ", "it does not go");
 	else
-		tell("module unloaded: ", "crossmill_hello: goes after");
+		report("module unloaded: ", "crossmill_hello: goes after");
 }

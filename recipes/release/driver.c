@@ -213,7 +213,7 @@ static char *default_option(char *line, const char *tool, char **args)
 	return option;
 }
 
-/* Whether this is the target that `xTOOL` is told by; sets the number of arguments that say so. */
+/* Whether this is the target that `xTOOL` is given; sets the number of arguments that name it. */
 static const char *told_target(char **args, int *words)
 {
 	*words = 1;
@@ -252,7 +252,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (target < 0) {
-		const char *told = getenv("XGCC_TARGET");
+		const char *wanted = getenv("XGCC_TARGET");
 
 		if (name[0] != 'x' || !name[1])
 			die("call it as TRIPLE-TOOL or xTOOL", NULL);
@@ -264,13 +264,13 @@ int main(int argc, char **argv)
 			if (strcmp(argv[i], "--print-targets") == 0)
 				print_targets();
 			if (word && (strcmp(tool, "gcc") == 0 || find_target(word) >= 0))
-				told = word;
+				wanted = word;
 		}
-		if (!told)
+		if (!wanted)
 			die("no target is named", "use --target=TRIPLE or set XGCC_TARGET; --print-targets lists them");
-		target = find_target(told);
+		target = find_target(wanted);
 		if (target < 0)
-			unknown_target(told);
+			unknown_target(wanted);
 		named = 0;
 	}
 	triple = after(lines[target], "target");

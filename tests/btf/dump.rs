@@ -1,4 +1,4 @@
-//! Dumps against what bpftool says, recorded and live.
+//! Dumps compared with bpftool's, recorded and live.
 
 use crate::{crossmill, err, fixture, out, run};
 use std::path::Path;
@@ -41,7 +41,7 @@ fn inline_kinds_are_dumped_in_both_forms_and_byte_orders() {
     }
 }
 
-// What bpftool's own test in bpf-next expects.
+// Expected output of bpftool's own test in bpf-next.
 const EVERY_LOCATION: &str = "[3] FUNC 'foo' type_id=2 linkage=static\n\
     [4] LOC_PARAM '(anon)' size=4 flags=0x8 vlen=1 values='reg1'\n\
     [5] LOC_PARAM '(anon)' size=8 flags=0x38 vlen=2 values='*(reg2 + 0x10)'\n\
@@ -163,7 +163,7 @@ fn every_form_of_a_location_is_printed_as_bpftool_does() {
         builder.locsec("inline.text", [LocSite { func, loc_proto, offset: 64 }]);
     });
     assert!(dump.ends_with(EVERY_LOCATION), "{dump}");
-    // What the flags do not explain is shown as it is.
+    // Values that the flags do not explain are shown unchanged.
     let dump = built(&|builder| {
         builder.loc_param(8, REG | CONST, &[5, 1]);
         builder.loc_param(8, 0, &[7]);

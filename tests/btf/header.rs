@@ -151,7 +151,7 @@ fn members_of_a_structure_without_a_name_are_written_in_place() {
     assert!(output.status.success(), "{}", err(&output));
 }
 
-// What bpftool wrote of the same file.
+// bpftool's dump of the same file.
 #[test]
 fn the_declarations_are_those_of_bpftool() {
     let recorded = fs_err::read_to_string(fixture("program.h")).unwrap();

@@ -43,7 +43,7 @@ fn a_stage_that_cannot_finish_is_left_for_the_next_run() {
         (json["end"].as_str(), json["exit"].as_u64(), json["ok"].as_bool()),
         (Some("time-budget"), Some(6), Some(false))
     );
-    // Nothing that could be done in this time is left.
+    // Every stage that fits into this time was built.
     let refused = world.run(&args);
     assert_eq!(refused.code, Some(2), "{}", refused.err);
     assert!(refused.error().contains("error: a time budget of 1m00s is too short: "), "{}", refused.err);
@@ -113,7 +113,7 @@ fn sources_are_unpacked_late_and_deleted_early() {
     assert!(seen.len() == 10 && seen[5..].iter().all(|line| line == "sources:1" || line == "sources:0"), "{seen:?}");
     assert_eq!(world.entries("sources"), Vec::<std::path::PathBuf>::new());
     assert_eq!(cached(&world, "store", &["alpha", "gamma"]), cached(&world, "free", &["alpha", "gamma"]));
-    // What is not in use makes room, and is unpacked again.
+    // Sources that are not in use are deleted, and unpacked again later.
     world.run(&["build", "beta"]).ok();
     assert_eq!(world.entries("sources").len(), 1);
     world.run(&["build", "alpha", "--set", "level=two", "--disk-budget", "6MiB"]).ok();

@@ -1,4 +1,4 @@
-//! What a build does when all is well.
+//! Builds without faults.
 
 use crate::world::World;
 
@@ -13,7 +13,7 @@ fn a_build_makes_each_thing_once_and_a_second_does_nothing() {
             .iter()
             .flat_map(|name| steps(name))
             .collect();
-    // `install` depends on `all`, whose first word says `build` once more.
+    // `install` depends on `all`, whose first word prints `build` once more.
     expected.extend(expected.clone().into_iter().filter(|line| line.ends_with(" build")));
     expected.sort();
     assert_eq!(world.counts(), expected);

@@ -164,7 +164,7 @@ fn a_forged_bundle_cannot_write_outside_the_store() {
         &[(&tree, Fifo, "")],
         &[(&tree, Link, "")],
         &[(&tree, Regular, "x"), (&record, Regular, "{}")],
-        &[(&blob, Regular, "not what its name says")],
+        &[(&blob, Regular, "other content than its name")],
     ];
     for case in cases {
         fs_err::write(world.path("forged.bundle"), forged(case)).unwrap();

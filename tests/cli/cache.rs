@@ -38,7 +38,7 @@ fn run(world: &World, store: &str, args: &[&str]) -> Ran {
     world.ran(on(world, store, args))
 }
 
-/// What a command writes to stderr, and its JSON.
+/// Stderr and JSON of a command.
 fn json(mut command: Command) -> (String, serde_json::Value) {
     let output = command.output().unwrap();
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -330,7 +330,7 @@ fn verify_removes_what_cannot_be_used_and_gc_what_is_old() {
     assert!(dry.out.contains("would remove: v1/keys/"), "{}", dry.out);
     run(&world, "one", &["cache", "gc", "cache", "--keep-days", "30"]).ok();
     assert_eq!(files(&world.path("cache/v1/keys")), [young]);
-    // What is left leads to everything that it needs.
+    // The remaining entries refer to everything that they need.
     let ran = run(&world, "one", &args).ok();
     assert!(ran.out.starts_with("1 results, 1 sources"), "{}", ran.out);
 }
@@ -408,7 +408,7 @@ fn a_cache_that_hangs_costs_seconds_and_no_build() {
 fn a_cache_that_is_down_or_has_no_credentials_costs_no_build() {
     let world = World::new();
     let key = key(&world, "key");
-    // Nothing listens on the port of a server that has ended.
+    // The server has ended, so its port refuses connections.
     let gone = Server::start().url("/cache");
     let args = ["build", "alpha", "--cache-from", &gone, "--cache-to", &gone, "--cache-sign-key", &key.secret];
     let ran = run(&world, "one", &args).ok();
@@ -493,7 +493,7 @@ fn sources_come_from_the_cache_by_their_digest() {
     let ran = run(&world, "two", &args).ok();
     assert_eq!(world.server.seen().len(), seen, "{}", ran.err);
     assert!(ran.err.contains("from the cache [DIR]/cache"), "{}", ran.err);
-    // One that was changed is fetched from its server.
+    // A changed source is fetched from its server.
     each(&world.path("cache/v1/sources"), |path| {
         let text = fs_err::read_to_string(path).unwrap();
         fs_err::write(path, text.replace("\"bytes\":", "\"bytes\":9")).unwrap();

@@ -351,7 +351,7 @@ fn a_recipe_that_does_not_apply_to_a_target_is_no_stage_of_it() {
     let ran = world.run(&["build", "alpha", "gamma"]).ok();
     assert!(!ran.err.contains("gamma/proof"), "{}", ran.err);
     assert_eq!((world.count("proof"), world.count("gamma/kernel configure")), (1, 1));
-    // What needs it must not apply either.
+    // Checks that need it must not apply either.
     world.edit("data/recipes/kernel.toml", "per = \"target\"", "per = \"target\"\nwhen = \"target.name == 'gamma'\"");
     let ran = world.run(&["build", "alpha"]);
     assert_eq!(ran.code, Some(2), "{}", ran.err);

@@ -105,7 +105,7 @@ fn the_kernel_kills_a_step_of_a_control_group_for_want_of_memory() {
         return;
     };
     let world = World::new();
-    // What `tail` reads has no line, so it keeps all of it. Its log shows nothing of its end.
+    // The input of `tail` has no line feed, so it keeps all of it. Its log does not show how it ended.
     let eat = "script = \"(head -c 900M /dev/zero | tail > /dev/null) 2> /dev/null || exit 3\"";
     world.edit("data/recipes/tool.toml", "run = [\"make\"]", eat);
     let mut build = world.command(&[]);

@@ -96,7 +96,7 @@ fn a_released_compiler_is_installed_used_and_removed() {
     assert_eq!(faults, Vec::<String>::new(), "{json:#}");
     let ran = install(&world, &["--list"]).ok();
     assert_eq!(ran.out.lines().count(), 2, "{}", ran.out);
-    // What is unpacked belongs to the user, who may remove it by other means.
+    // Unpacked files belong to the user, who may remove them by other means.
     assert!(!fs_err::metadata(world.path("p/gcc-1.0-nolibc/alpha-tiny/zeros")).unwrap().permissions().readonly());
     world.run(&["remove", "alpha", "--prefix", "p"]).ok();
     assert!(!world.path("p/gcc-1.0-nolibc/alpha-tiny").exists() && world.path("p/gcc-1.0-nolibc/gamma-tiny").exists());
@@ -205,7 +205,7 @@ fn only_a_key_that_was_named_and_is_valid_counts() {
     assert_eq!(ran.code, Some(2), "{}", ran.err);
     assert!(ran.err.contains("error: another key of `[DIR]/r` is trusted than the one that was named"), "{}", ran.err);
     assert!(ran.err.contains("delete `[DIR]/home/.config/crossmill/keys/r-"), "{}", ran.err);
-    // Revoked meanwhile: the renewed copy of the same key says so.
+    // Revoked meanwhile, as the renewed copy of the same key shows.
     world.write("revoked.asc", &fresh.revoked());
     let ran = install(&world, &["r", "gamma", "--key", "revoked.asc"]);
     assert_eq!(ran.code, Some(4));

@@ -49,7 +49,7 @@ fn killed_at_random_moments_the_next_run_always_carries_on() {
         std::thread::sleep(Duration::from_millis(120 + (round * 7919) % 600));
         send(&child, Signal::SIGKILL);
         child.wait().unwrap();
-        // What was finished is still there, whole.
+        // Finished results are still complete.
         world.run(&["store", "verify"]).ok();
         let now: Vec<_> = world.entries("stages");
         assert!(finished.iter().all(|entry| now.contains(entry)), "a finished stage is gone");

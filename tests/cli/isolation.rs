@@ -1,4 +1,4 @@
-//! What a step cannot do to the rest of the machine, as root and as an ordinary user.
+//! Attempts of a step to change the rest of the machine, as root and as an ordinary user.
 
 use crate::world::World;
 use std::os::unix::process::CommandExt as _;
@@ -31,7 +31,7 @@ write = ["@COUNT@"]
 files = ["said"]
 "#;
 
-// Each attempt says `NAME: refused: …` with the system's message, or `NAME: possible`.
+// Each attempt prints `NAME: refused: …` with the system's message, or `NAME: possible`.
 const ATTEMPTS: &str = r#"
 try() { name=$1; shift; if "$@" 2>err; then echo "$name: possible"; else echo "$name: refused: $(tail -n 1 err)"; fi >>said; }
 try own sh -c 'echo x > own'

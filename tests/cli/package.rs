@@ -249,7 +249,7 @@ fn a_release_has_an_index_sums_signatures_and_documents() {
     assert_eq!((&entry["name"], &entry["kind"]), (&"kit-1.0-alpha".into(), &"module-kit".into()));
     assert_eq!(entry["checks"]["alpha/proof"]["state"], "pass");
     assert_eq!(entry["files"][1]["path"], "files/1.0/kit-1.0-alpha.tar.gz");
-    // What kernel.org's clients do.
+    // As kernel.org's clients do.
     tool(&world, "sh", &["-c", "cd r && sha256sum --strict -c SHA256SUMS"]);
     let verify = "cd r/files/1.0 && gpgv --keyring ../../../key.gpg --output ../../../sums sha256sums.asc && sha256sum \
                   --strict -c ../../../sums";

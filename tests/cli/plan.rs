@@ -1,4 +1,4 @@
-//! What `plan` says, and that it says the truth.
+//! The output of `plan`, compared with what a build then does.
 
 use crate::world::World;
 
@@ -107,7 +107,7 @@ fn a_release_set_of_a_target_holds_for_what_is_built_for_it() {
     let stages = planned(&world, &["gamma"]);
     let built: Vec<&str> = stages.iter().map(String::as_str).filter(|stage| !stage.contains("-")).collect();
     assert_eq!(built, ["host/lib 1.0", "gamma/tool 0.9.1", "gamma/kernel 0.9.1"]);
-    // What several targets share is the owner's to choose.
+    // Options of a shared toolchain are those of its owner.
     let world = pinning_world("release-set = \"old\"\n[target.beta]\nrelease-set = \"old\"");
     let stages = planned(&world, &["beta"]);
     let built: Vec<&str> = stages.iter().map(String::as_str).filter(|stage| !stage.contains("-")).collect();

@@ -149,7 +149,7 @@ fn where_nothing_can_be_written_is_told_before_anything_is_built() {
     assert!(ran.code == Some(2) && ran.err.contains("the store has no run `20990101-000000-1`"), "{}", ran.err);
 }
 
-// Ten lines of a user's own: docs/targets.md tells how.
+// Ten lines of a user's own: see docs/targets.md.
 #[test]
 fn a_target_of_ones_own_is_built_without_touching_our_files() {
     let world = world();

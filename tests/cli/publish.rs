@@ -216,7 +216,7 @@ fn a_publication_to_s3_that_is_killed_is_continued() {
     }
     let from = server.url(&format!("/bucket/pub{killed}/"));
     world.run(&["install", &from, "alpha", "--key", "key.asc", "--prefix", "p"]).ok();
-    // Nothing published is replaced, nor uploaded again.
+    // No published file is replaced or uploaded again.
     let again = json(&world.ran(command(&[&dest, "--json"])).ok());
     assert_eq!(again["uploaded"], serde_json::json!([]));
     assert_eq!(server.request(&format!("DELETE /bucket/pub{killed}/index.json")), "204");

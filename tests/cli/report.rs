@@ -85,7 +85,7 @@ fn two_runs_differ_in_what_broke_and_what_was_fixed() {
     let json: Value = serde_json::from_str(&json.out).unwrap();
     follows("diff", &json);
     assert_eq!(json["failed_on"], serde_json::json!(["failure"]));
-    // What `--level` writes is part of the results, so one more option makes them larger.
+    // Output of `--level` is part of the results, so one more option makes them larger.
     let sizes: Value = serde_json::from_str(&world.run(&["diff", good, again, "--json"]).ok().out).unwrap();
     follows("diff", &sizes);
     let sizes = sizes["sizes"].as_array().unwrap();

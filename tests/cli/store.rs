@@ -1,4 +1,4 @@
-//! What a store keeps, judges and forgets.
+//! Results that a store keeps, judges and removes.
 
 use crate::world::{World, until};
 use std::os::unix::fs::PermissionsExt as _;
@@ -166,7 +166,7 @@ fn after_another_boot_unfinished_work_starts_afresh() {
     run.kill().unwrap();
     run.wait().unwrap();
     fs_err::remove_file(&stop).unwrap();
-    // What a power loss leaves: files cut to nothing, with their times, and another boot.
+    // The state after a power loss: files cut to nothing, with their times, and another boot.
     overwrite(&work.join("build/one.o"), Vec::clear);
     let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let progress = fs_err::read_to_string(work.join("progress.json")).unwrap();

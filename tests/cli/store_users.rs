@@ -166,7 +166,7 @@ fn a_run_as_root_leaves_the_store_to_its_user() {
     user.run(&world, &["build", "alpha", "gamma"]).ok();
     user.run(&world, &["store", "verify"]).ok();
     assert!(world.counts().is_empty(), "{:?}", world.counts());
-    // A result of root that is damaged is kept, and the message says whose it is.
+    // A result of root that is damaged is kept, and the message names its owner.
     let entry = world.entry("gamma/kernel");
     fs_err::write(entry.join("tree/share/kernel"), "rotten").unwrap();
     let ran = user.run(&world, &["build", "gamma"]);

@@ -100,7 +100,7 @@ fn a_disk_that_fills_up_midway_is_told_and_loses_nothing_finished() {
     let world = World::new();
     world.run(&["build", "alpha", "--package", "lib"]).ok();
     world.forget_counts();
-    // What a full disk looks like to a step: /dev/full answers every write with ENOSPC.
+    // A full disk as a step sees it: /dev/full answers every write with ENOSPC.
     world.edit("data/recipes/tool.toml", "run = [\"make\"]", "script = \"cat Makefile > /dev/full\"");
     let ran = world.run(&["build", "alpha"]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
@@ -172,7 +172,7 @@ fn a_signed_source_asks_for_gpgv_and_is_verified_by_it() {
     assert!(ran.err.contains("bad signature (key "), "{}", ran.err);
     world.server.file("/tiny-1.0.tar.xz.sig", &key.sign(&archive()));
     world.run(&["build", "alpha", "--package", "lib"]).ok();
-    // What was verified once is not asked for again.
+    // A verified signature is not requested again.
     world.edit("data/recipes/host-tools.toml", "program = \"gpgv\"", "program = \"gpgv-of-nowhere\"");
     world.run(&["build", "alpha", "--package", "lib"]).ok();
 }

@@ -94,7 +94,7 @@ fn gc_removes_nothing_when_the_log_of_a_run_cannot_be_read() {
     assert!(gc.err.contains("Input/output error"), "{}", gc.err);
     assert_eq!(world.entries("stages"), before);
     mend(&log);
-    // What the record of a kept result needs is not known either.
+    // The dependencies in the record of a kept result are not known either.
     let record = world.entry("alpha/kernel").join("stage.json");
     break_file(&record);
     let gc = world.run(&["store", "gc", "--keep-days", "0"]);

@@ -32,7 +32,7 @@ profile = "quick"
 release-set = "now"
 packages = ["kernel"]
 [setting.level]
-summary = "how much the tool says"
+summary = "how much the tool prints"
 default = "one"
 choices = ["one", "two"]
 [profile.quick]

@@ -130,7 +130,7 @@ fn output(dir: &Path, args: &[&str]) -> std::process::Output {
     crossmill(dir).args(args).output().unwrap()
 }
 
-// Nothing is inlined here: no share of nothing is 100 %.
+// No function is inlined here: 0 of 0 is not 100 %.
 #[test]
 fn no_sites_are_no_share() {
     let (dir, _) = world();
@@ -244,7 +244,7 @@ fn a_broken_base_is_refused() {
     assert!(!dir.path().join("out.btf").exists());
 }
 
-// What upstream's own test of its encoder wants of scale(), and a parameter that changes at the very address of its site.
+// Expectation of upstream's own test of its encoder for scale(), and a parameter that changes at the very address of its site.
 const READINGS: &str = "
 extern long opaque(int); extern void out(long);
 static inline __attribute__((always_inline)) int scale(int value, int factor) { return value * factor; }

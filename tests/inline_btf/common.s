@@ -1,4 +1,4 @@
-# What every case stands on: macros, code to speak of, abbreviations.
+# Shared by all cases: macros, some code, abbreviations.
 	.macro DIE code
 	.uleb128 \code
 	.endm

@@ -88,7 +88,7 @@ fn the_report_tells_what_tracers_ask() {
         assert_eq!(summary.inlined_subroutines, 29);
         assert_eq!(summary.sites, 28);
         assert_eq!((summary.fragmented, summary.interleaved, summary.init), (2, 2, 1));
-        // One entered in its second range, one within its only one, one whose first listed range is not the lowest.
+        // Entered in the second range; within the only range; in a first listed range that is not the lowest.
         assert_eq!(summary.entry_differs, 2);
         assert_eq!(summary.entry_value_sites, 1);
         assert_eq!(summary.all + summary.partial + summary.none, summary.sites);

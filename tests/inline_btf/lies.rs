@@ -41,7 +41,7 @@ fn a_stripped_file_is_told_as_such() {
     assert_eq!(outcome.unwrap_err(), Error::Stripped { link: None });
 }
 
-// Whatever a file says: an answer or an error, and what is written can be read.
+// Any file gives a result or an error, and written data can be read.
 fn survive(bytes: &[u8]) {
     let Ok(elf) = Elf::parse(bytes) else { return };
     let Ok(sections) = Sections::load(&elf) else { return };
@@ -101,7 +101,7 @@ fn every_byte_of_the_debug_information_may_be_wrong() {
     }
 }
 
-// A unit cut short is damage, which is told; what came before it is kept.
+// A unit cut short is reported as damage; the sites before it are kept.
 #[test]
 fn a_unit_that_breaks_off_is_damage() {
     let case =

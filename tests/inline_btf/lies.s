@@ -1,4 +1,4 @@
-# What no compiler writes: every one is counted by its reason.
+# DWARF that no compiler writes: each entry is counted by its reason.
 	UNIT
 .Ltake:	FUNCTION take
 .Lv:	PARAM v, .Llong

@@ -51,7 +51,7 @@ fn sites(found: &SitesOf) -> Sites {
 }
 
 /// Extracts the sites of a file and checks what must hold of every file: the counts add up, what is written is valid,
-/// and read again it says the same.
+/// and read again it is the same.
 fn with<T>(bytes: &[u8], options: Options, look: impl FnOnce(&Elf<'_>, &Extraction<'_>) -> T) -> T {
     let elf = Elf::parse(bytes).unwrap();
     let sections = Sections::load(&elf).unwrap();

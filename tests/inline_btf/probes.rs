@@ -81,7 +81,7 @@ fn other_formats_define_the_same_probe() {
     assert!(bpf.contains("\tu8 arg_small = (u8)((u64)ctx->si);\n"), "{bpf}");
 }
 
-// What the program includes comes from the kernel and libbpf: here, as much of it as is used.
+// The program includes headers of the kernel and libbpf: here, the parts that are used.
 #[test]
 fn the_program_for_libbpf_is_c() {
     let dir = kernel(&[]);
@@ -336,7 +336,7 @@ fn gdb_prints_the_true_values() {
     }
 }
 
-// How often gdb stops at the probes of each function, while main() calls it as often as `expected`.
+// The number of times that gdb stops at the probes of each function; main() calls it `expected` times.
 #[test]
 fn a_call_is_counted_once() {
     let flags = ["-O2", "-g", "-no-pie", "-fcf-protection=none"];

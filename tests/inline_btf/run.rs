@@ -97,7 +97,7 @@ fn check(optimisation: &str, options: Options) -> (u32, u32) {
     for address in sites.keys() {
         tracee.set(*address);
     }
-    // What sites said of the next call of record() with an id.
+    // Values from the sites before the next call of record() with an id.
     let mut said: BTreeMap<u64, (u64, Vec<Option<u64>>)> = BTreeMap::new();
     let (mut read, mut held) = (0, 0);
     while let Some((address, regs)) = tracee.next() {
@@ -134,7 +134,7 @@ fn check(optimisation: &str, options: Options) -> (u32, u32) {
     (held, read)
 }
 
-// What is read where DWARF says so without views, and where it needs them.
+// Values read where DWARF gives them without location views, and where it needs these.
 #[test]
 fn values_read_through_locations_are_the_true_ones() {
     for optimisation in ["-O1", "-O2", "-Os"] {

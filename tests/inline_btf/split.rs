@@ -51,7 +51,7 @@ fn kinds_among_other_types_are_checked() {
     crate::tool(Path::new("objcopy"), &["--add-section", ".BTF=whole.btf", "program", "with"], dir);
     let checked = succeeds(dir, &["inline-btf", "check", "with"]);
     assert!(checked.contains("  .BTF: good, 0 errors"), "{checked}");
-    // One site elsewhere.
+    // A site in another section.
     let mut bytes = fs_err::read(dir.join("whole.btf")).unwrap();
     let btf = Btf::parse(&bytes, None).unwrap();
     let section = btf.types().find(|found| found.kind == Kind::LocSec).unwrap();

@@ -152,7 +152,7 @@ fn program(seed: u64) -> String {
     text
 }
 
-/// What was compared: values, and those of them that are right.
+/// The compared values, and how many of them are right.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 struct Tally {
     sites: u64,

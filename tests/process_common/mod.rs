@@ -1,4 +1,4 @@
-//! What the tests of the process layer share: a directory with a command's
+//! Shared by the tests of the process layer: a directory with a command's
 //! places in it, and waiting without a clock.
 #![expect(clippy::unwrap_used, reason = "a helper of tests")]
 #![expect(dead_code, reason = "each test file uses a part of it")]
@@ -32,7 +32,7 @@ impl Bench {
         Self { dir: dir.to_owned(), _own: None }
     }
 
-    /// What scripts write is in the build directory they run in, all else beside it.
+    /// Output of scripts is in the build directory they run in, all else beside it.
     pub fn path(&self, name: &str) -> PathBuf {
         let inside = ["near", "far", "up", "ready", "go", "pid", "inner"].contains(&name);
         if inside { self.dir.join("build").join(name) } else { self.dir.join(name) }

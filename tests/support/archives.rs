@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-/// One entry of a tar archive as the test wants it, however wrong.
+/// An entry of a tar archive, valid or not.
 pub struct Entry<'a> {
     pub name: &'a str,
     pub kind: tar::EntryType,

@@ -1,4 +1,4 @@
-//! An HTTP server on the loopback that misbehaves as it is told and keeps a record.
+//! An HTTP server on the loopback that misbehaves as configured and records its requests.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How one request is answered.
+/// The answer to a request.
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// As a good server does: ranges, `ETag`, `Content-Length`.
@@ -28,13 +28,13 @@ pub enum Answer {
     Redirect(String),
     /// Zeros without an end, and without a length.
     Endless,
-    /// One byte after the other, a hundredth of a second apart.
+    /// Single bytes, a hundredth of a second apart.
     Drip,
     /// The connection is closed without a word.
     HangUp,
 }
 
-/// One request as it came, and what was sent.
+/// A request and its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     pub path: String,
@@ -89,12 +89,12 @@ impl Server {
         self.state.files.lock().unwrap().insert(path.to_owned(), tagged(content.to_vec()));
     }
 
-    /// How the next requests for `path` are answered; after that, well.
+    /// The answers to the next requests for `path`; later ones are answered without faults.
     pub fn answers(&self, path: &str, answers: impl IntoIterator<Item = Answer>) {
         self.state.answers.lock().unwrap().insert(path.to_owned(), answers.into_iter().collect());
     }
 
-    /// What was uploaded and removed so far: method, path, status.
+    /// Uploads and removals so far: method, path, status.
     pub fn changes(&self) -> Vec<(String, String, u16)> {
         self.state.changes.lock().unwrap().clone()
     }
@@ -111,7 +111,7 @@ impl Server {
         self.state.authorized.lock().unwrap().clone()
     }
 
-    /// What was asked so far.
+    /// Requests so far.
     pub fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
     }
@@ -125,7 +125,7 @@ impl Drop for Server {
     }
 }
 
-// What a PUT or DELETE does, by the conditions of RFC 9110 13.1.
+// PUT and DELETE with the conditions of RFC 9110 13.1.
 fn changed(
     state: &State,
     method: &str,

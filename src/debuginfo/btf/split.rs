@@ -64,7 +64,7 @@ pub struct Pair {
     pub sites: u64,
 }
 
-/// Splits a file; `has_symbol` tells whether the ELF file has a function of that name.
+/// Splits a file; `has_symbol` returns whether the ELF file has a function of that name.
 /// The pair is read again and compared with the original before it is returned.
 pub fn split(btf: &Btf<'_>, has_symbol: &dyn Fn(&[u8]) -> bool) -> Result<Pair, SplitError> {
     if !btf.has_inline_kinds() {

@@ -2,7 +2,7 @@
 
 use super::generate::{Machine, Sequence};
 
-/// What a fault leads to.
+/// The effect of a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// The assembler ends with an internal or fatal error.

@@ -7,7 +7,7 @@ pub type Instruction = (&'static str, &'static str);
 #[derive(Debug)]
 pub struct Machine {
     pub triple: &'static str,
-    /// What a cold part starts with: a frame that is set up already.
+    /// The start of a cold part: a frame that is set up already.
     pub cold: &'static [Instruction],
     pub instructions: &'static [Instruction],
 }

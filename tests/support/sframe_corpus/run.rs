@@ -8,7 +8,7 @@ use std::process::{Command, ExitStatus};
 /// Sequences that are assembled at once.
 const BATCH: usize = 64;
 
-/// What became of a sequence.
+/// The result of a sequence.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// The codes that the check found in the function.
@@ -17,7 +17,7 @@ pub struct Outcome {
     pub crashed: bool,
 }
 
-/// What became of all of them.
+/// The results of all of them.
 #[derive(Debug)]
 pub struct Results {
     pub sequences: Vec<(Sequence, Outcome)>,
