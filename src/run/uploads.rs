@@ -75,6 +75,9 @@ impl Uploads {
     /// Waits for all of them: not for ever, and not when the run is asked to stop.
     pub async fn finish(&self, mut stop: watch::Receiver<Stop>, emitter: &Emitter) {
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        if tasks.is_empty() {
+            return;
+        }
         let began = tokio::time::Instant::now();
         let mut reported = false;
         loop {
