@@ -6,6 +6,8 @@ use crate::base::text::harmless;
 use crate::base::{Diagnostic, PackageName, units};
 use crate::plan::Request;
 use crate::report::{self, Verbosity};
+use crate::run::engine::Dispatch;
+use crate::run::engine::submission::Arguments;
 use crate::run::execute::Answer;
 use crate::run::{self, Finished, Goal, IsolationMode, Session};
 use clap::Args;
@@ -116,8 +118,40 @@ impl Running {
             isolation: self.isolation,
             ignore_space: self.ignore_space,
             ccache,
+            engine: None,
+            part: None,
             command: std::env::args().collect(),
         }
+    }
+
+    /// Refuses the options that have no meaning for jobs of a service.
+    pub(super) fn for_jobs(&self) -> Result<(), CliError> {
+        let refused = [("--time-budget", self.time_budget.is_some()), ("--disk-budget", self.disk_budget.is_some())];
+        match refused.iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => {
+                Err(Diagnostic::new(format!("`{option}` is for one machine, and `submit` uses several"))
+                    .hint("`--stage-timeout TIME` ends a stage; `--engine-option=--time=TIME` limits every job")
+                    .into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Returns what a job does as `build` would.
+    pub(super) fn job_arguments(&self) -> Arguments {
+        use clap::ValueEnum as _;
+        Arguments {
+            stage_timeout: self.stage_timeout.map(|time| time.as_secs()),
+            isolation: self.isolation.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default(),
+            keep_work: self.keep_work,
+            ignore_space: self.ignore_space,
+            ..Arguments::default()
+        }
+    }
+
+    /// Returns the limit of memory.
+    pub(super) fn memory(&self) -> Option<u64> {
+        self.memory
     }
 
     /// Returns the job tokens that the user asked for.
@@ -187,7 +221,30 @@ impl RunArgs {
     }
 
     fn start(&self, session: &Session, request: &Request, goal: Goal, ccache: bool) -> Result<(u8, String), CliError> {
-        let finished = execute(session, request, goal, &self.running, ccache)?;
+        self.start_with(session, request, goal, self.running.options(ccache))
+    }
+
+    /// Returns the options of the run.
+    pub(super) fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Runs the stages of a request as jobs of a service.
+    pub(super) fn submit(&self, session: &Session, request: &Request, engine: Dispatch) -> CliResult {
+        // What is isolated is examined on each node.
+        let options =
+            run::RunOptions { engine: Some(engine), isolation: IsolationMode::Off, ..self.running.options(false) };
+        Ok(self.start_with(session, request, Goal::Build, options)?.0)
+    }
+
+    fn start_with(
+        &self,
+        session: &Session,
+        request: &Request,
+        goal: Goal,
+        options: run::RunOptions,
+    ) -> Result<(u8, String), CliError> {
+        let finished = execute_with(session, request, goal, &self.running, options)?;
         if self.json {
             let text = report::json::text(&finished.model, exit::of);
             super::print(&text.map_err(|error| CliError::usage(error.to_string()))?)?;
@@ -207,11 +264,21 @@ pub(super) fn execute(
     running: &Running,
     ccache: bool,
 ) -> Result<Finished, CliError> {
+    execute_with(session, request, goal, running, running.options(ccache))
+}
+
+fn execute_with(
+    session: &Session,
+    request: &Request,
+    goal: Goal,
+    running: &Running,
+    options: run::RunOptions,
+) -> Result<Finished, CliError> {
     // Those of the configuration, beside those that the command line has.
     super::credentials::mask();
     let sink = report::for_stderr(running.verbosity());
     let mut ask = |lines: &[String]| ask(session, request, running, lines);
-    let finished = run::execute(session, request, goal, running.options(ccache), sink, &mut ask)?;
+    let finished = run::execute(session, request, goal, options, sink, &mut ask)?;
     errln!("\n{}", report::table::text(&finished.model, report::Style::of(&std::io::stderr())));
     if let Err(error) = &finished.log {
         errln!(

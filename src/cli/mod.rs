@@ -16,6 +16,7 @@ mod env;
 mod help;
 mod inline_btf;
 mod install;
+mod job;
 mod log;
 mod options;
 mod package;
@@ -30,6 +31,7 @@ mod runs;
 mod service;
 mod sframe;
 mod store;
+mod submit;
 mod targets;
 
 use crate::base::{Diagnose, Diagnostic, secret};
@@ -121,6 +123,9 @@ enum Command {
     Runs(runs::Runs),
     Completions(completions::Completions),
     Store(store::StoreCommand),
+    Submit(submit::Submit),
+    #[command(name = "__job", hide = true)]
+    Job(job::Job),
 }
 
 impl Command {
@@ -129,6 +134,8 @@ impl Command {
         matches!(
             self,
             Self::Build(_)
+                | Self::Submit(_)
+                | Self::Job(_)
                 | Self::Check(_)
                 | Self::Fetch(_)
                 | Self::Package(_)
@@ -219,7 +226,14 @@ impl From<crate::run::Error> for CliError {
     fn from(error: crate::run::Error) -> Self {
         let exit = match &error {
             crate::run::Error::Usage(problems) => return problems.clone().into(),
-            crate::run::Error::MissingTools(problem) => return Self::new(exit::HOST, (**problem).clone()),
+            crate::run::Error::MissingTools(problem) | crate::run::Error::OtherKeys(problem) => {
+                return Self::new(exit::HOST, (**problem).clone());
+            }
+            crate::run::Error::Engine(
+                crate::run::engine::Error::File { .. } | crate::run::engine::Error::Path { .. },
+            ) => exit::USAGE,
+            crate::run::Error::Engine(crate::run::engine::Error::Io(_)) => exit::FAILED,
+            crate::run::Error::Engine(_) => exit::HOST,
             crate::run::Error::CompilerLauncher(_) | crate::run::Error::Cancelled => exit::HOST,
             crate::run::Error::Store(_) => exit::STORE,
             crate::run::Error::Cache(_) => exit::USAGE,
@@ -331,5 +345,7 @@ fn run(command: Command) -> CliResult {
         Command::Store(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Completions(command) => command.run(),
+        Command::Submit(command) => command.run(),
+        Command::Job(command) => command.run(),
     }
 }

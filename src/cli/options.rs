@@ -64,10 +64,7 @@ impl Select {
 
     /// Resolves the request. With `or_all`, no target at all stands for every one.
     pub fn request(&self, session: &Session, or_all: bool) -> Result<Request, CliError> {
-        let mut groups = self.group.clone();
-        if self.all || (or_all && self.targets.is_empty() && groups.is_empty()) {
-            groups.push("all".to_owned());
-        }
+        let groups = self.groups(or_all);
         if self.targets.is_empty() && groups.is_empty() {
             let problem = Diagnostic::new("no target is named")
                 .hint("for example `crossmill build arm64`; `crossmill targets` lists them, `--all` takes every one");
@@ -85,6 +82,15 @@ impl Select {
             packages: &self.package,
         };
         Ok(Request::new(&session.config, &words)?)
+    }
+
+    /// Returns the groups. With `or_all`, no target at all stands for every one.
+    pub fn groups(&self, or_all: bool) -> Vec<String> {
+        let mut groups = self.group.clone();
+        if self.all || (or_all && self.targets.is_empty() && groups.is_empty()) {
+            groups.push("all".to_owned());
+        }
+        groups
     }
 
     /// Returns the settings that the user turned, as `NAME=VALUE`.

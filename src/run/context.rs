@@ -1,5 +1,7 @@
 //! The options of a run, the context that its stages share, and how stages end.
 
+use super::engine::Dispatch;
+use super::engine::submission::Part;
 use super::flush::Flusher;
 use super::log::Emitter;
 use super::log::event::{BorrowedToolchain, Event, Failure, RunEnd, StageOutcome, Usage};
@@ -61,6 +63,10 @@ pub struct Options {
     pub launcher: Option<CompilerLauncher>,
     /// Checks that this machine cannot run, by stage name: what it lacks.
     pub skips: BTreeMap<StageName, String>,
+    /// The engine that runs the stages; this machine if there is none.
+    pub engine: Option<Dispatch>,
+    /// The part of the plan that this run is for.
+    pub part: Option<Part>,
     /// The day by which known failures expire.
     pub today: jiff::civil::Date,
     /// The run's name.

@@ -2,6 +2,8 @@
 //! [`RunModel`] and handles signals.
 
 use super::context::{IsolationMode, Options, Summary};
+use super::engine::Dispatch;
+use super::engine::submission::Part;
 use super::log::event::Stamped;
 use super::log::{Emitter, RunModel, Sink, event_log};
 use super::preflight::Preflight;
@@ -40,9 +42,16 @@ pub struct RunOptions {
     pub ignore_space: bool,
     /// Whether a compiler cache comes before the host's compilers.
     pub ccache: bool,
+    /// The engine that runs the stages; this machine if there is none.
+    pub engine: Option<Dispatch>,
+    /// The part of the plan to run: that of a job.
+    pub part: Option<Part>,
     /// The command line, for people.
     pub command: Vec<String>,
 }
+
+/// Jobs that the job server can count; a cluster may have more processors.
+const MOST_JOBS: usize = 4096;
 
 /// A run that is over.
 #[derive(Debug)]
@@ -86,11 +95,16 @@ pub fn execute(
     let store = session.store()?;
     // A disk budget removes source trees, which another run may need.
     let _in_use = if options.disk_budget.is_some() { Some(store.use_alone()?) } else { store.use_it()? };
-    let mut preflight = Preflight::of(session, request, goal, store.clone())?;
+    let mut preflight = match &options.part {
+        Some(part) => Preflight::of_part(session, request, part, store.clone())?,
+        None => Preflight::of(session, request, goal, store.clone())?,
+    };
     let host_tools = &session.config.host_tools;
     let skips = loop {
         let skips = match goal {
             Goal::Fetch | Goal::Pull => BTreeMap::new(),
+            // Each node examines itself.
+            _ if options.engine.is_some() => BTreeMap::new(),
             Goal::Build | Goal::Check => {
                 required_tools::require(host_tools, &session.machine(), &preflight.plan, &preflight.states)?
             }
@@ -110,6 +124,7 @@ pub fn execute(
     // A store that cannot be written serves results all the same; nothing of such a run is kept.
     let passing = if store.is_writable() { None } else { Some(tempfile::tempdir()?) };
     let run_dir = passing.as_ref().map_or_else(|| store.run_dir(&run), |dir| dir.path().to_owned());
+    let run_dir = options.part.as_ref().map_or(run_dir, |part| part.dir.clone());
     fs_err::create_dir_all(&run_dir)?;
     let launcher = if options.ccache {
         let dir = store.root().join("ccache");
@@ -118,7 +133,13 @@ pub fn execute(
         None
     };
     let options = Options {
-        jobs: options.jobs.or(session.config.matrix.defaults.jobs).unwrap_or_else(probe::processors),
+        jobs: options
+            .engine
+            .as_ref()
+            .map(|engine| engine.limits.all_cores.min(MOST_JOBS))
+            .or(options.jobs)
+            .or(session.config.matrix.defaults.jobs)
+            .unwrap_or_else(probe::processors),
         memory: options.memory,
         stage_timeout: options.stage_timeout,
         began,
@@ -132,6 +153,8 @@ pub fn execute(
         grace: crate::process::group::GRACE,
         choice: session::choice(request),
         launcher,
+        engine: options.engine,
+        part: options.part,
         tool_dirs: session.tool_dirs(&preflight.plan),
         skips,
         today: jiff::Zoned::now().date(),

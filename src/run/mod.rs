@@ -6,6 +6,7 @@ pub mod build_log;
 pub mod bundle;
 pub mod comparison;
 pub mod context;
+pub mod engine;
 pub mod execute;
 pub mod expectation;
 pub mod failure_class;
@@ -131,6 +132,12 @@ pub enum Error {
     /// A task ended in a panic, which is a defect.
     #[error("internal error: a task panicked: {0}")]
     Defect(String),
+    /// Of an engine.
+    #[error(transparent)]
+    Engine(#[from] engine::Error),
+    /// This machine computes other keys than those that were submitted to it.
+    #[error("{}", .0.message)]
+    OtherKeys(Box<Diagnostic>),
     /// The user decided not to run without checks that lack tools.
     #[error("cancelled: nothing was started")]
     Cancelled,
@@ -165,7 +172,8 @@ impl Diagnose for Error {
             Self::Cache(error) => error.hints(),
             Self::Io(error) => crate::base::access::hints(error),
             Self::Usage(problems) => problems.first().map(|problem| problem.hints.clone()).unwrap_or_default(),
-            Self::MissingTools(problem) => problem.hints.clone(),
+            Self::MissingTools(problem) | Self::OtherKeys(problem) => problem.hints.clone(),
+            Self::Engine(error) => error.hints(),
             Self::CompilerLauncher(error) => error.hints(),
             Self::Bundle { .. } => vec!["the store was not changed; copy or export the bundle again".into()],
             Self::TimeBudget { .. } => vec!["nothing was started; give more time, or more cores".into()],

@@ -1,6 +1,7 @@
 //! The survey before a run: which results exist, which stages have to run, and how long they are
 //! expected to take.
 
+use super::engine::submission::Part;
 use super::log::event::Kind;
 use super::session::Session;
 use super::states::{SchedulerState, States};
@@ -60,6 +61,23 @@ impl Preflight {
         if goal == Goal::Fetch {
             plan.goals = plan.ids().filter(|id| matches!(plan.stage(*id).work, Work::Fetch(_))).collect();
         }
+        Self::survey(session, plan, goal, (store, fetcher))
+    }
+
+    /// Plans `request` and restricts the plan to the part of a job. An error if the keys are not those submitted.
+    pub fn of_part(session: &Session, request: &Request, part: &Part, store: Store) -> Result<Self, Error> {
+        let fetcher = session.fetcher(&store);
+        let mut plan = session.plan(request, &store, &fetcher)?;
+        part.restrict(&mut plan).map_err(|problem| Error::OtherKeys(Box::new(problem)))?;
+        Self::survey(session, plan, Goal::Build, (store, fetcher))
+    }
+
+    fn survey(
+        session: &Session,
+        mut plan: Plan,
+        goal: Goal,
+        (store, fetcher): (Store, Fetcher),
+    ) -> Result<Self, Error> {
         let mut remote = Remote { caches: session.caches()?, ..Remote::default() };
         remote.choose_sources(&mut plan)?;
         let survey = Survey::of(&plan, &store, &fetcher)?;

@@ -5,7 +5,9 @@
 //! overlaps the compiling of another, and never more than `-j` jobs run.
 
 mod budgets;
+mod engine;
 mod finish;
+mod part;
 mod remote;
 
 use super::budget::TimeBudget;
@@ -85,6 +87,8 @@ pub struct Scheduler {
     // Unpacked sources that were not compared yet with what recipes ask of them.
     unchecked: Vec<StageId>,
     budgets: Budgets,
+    // What an engine runs.
+    dispatched: Option<engine::Dispatched>,
 }
 
 fn can_not_execute(store: &Store) -> bool {
@@ -158,7 +162,8 @@ impl Scheduler {
         for (stage, why) in survey.damaged.iter().filter(|(stage, _)| busy.contains(&stage)) {
             emitter.notice(Some(stage), true, format!("{why}; it will be replaced"));
         }
-        if !options.ignore_space && !busy.is_empty() {
+        let elsewhere = options.engine.as_ref().is_some_and(|engine| engine.own_stores);
+        if !options.ignore_space && !busy.is_empty() && !elsewhere {
             store.require(space_needed(&plan, &states, options.jobs, options.disk_budget))?;
         }
         let time = options.time_budget.map(|total| TimeBudget::new(options.began, total, options.grace));
@@ -193,14 +198,17 @@ impl Scheduler {
             found: remote.found,
             unchecked: Vec::new(),
             budgets,
+            dispatched: None,
         })
     }
 
     /// Runs until every goal is there, has failed, or the run is asked to end.
     pub async fn run(mut self) -> Result<Summary, Error> {
         let context = self.context.clone();
-        let watcher =
-            tokio::spawn(memory_pressure::watch(context.ledger.clone(), context.jobs.clone(), context.emitter.clone()));
+        // Jobs of an engine report their own load.
+        let watcher = context.options.engine.is_none().then(|| {
+            tokio::spawn(memory_pressure::watch(context.ledger.clone(), context.jobs.clone(), context.emitter.clone()))
+        });
         for id in self.states.all(SchedulerState::Cached).collect::<Vec<_>>() {
             self.ended.insert(id, StageOutcome::Cached);
             self.recall(id);
@@ -226,6 +234,9 @@ impl Scheduler {
                 self.block(id, "the cache, which does not have it");
             }
         }
+        if let Some(part) = &context.options.part {
+            self.keep_part(part);
+        }
         let mut stop = context.stop.clone();
         let mut fatal = None;
         loop {
@@ -238,12 +249,18 @@ impl Scheduler {
             if !stopping {
                 self.start_fetches();
                 self.start_pulls();
+                if let Err(error) = self.hand_over() {
+                    fatal.get_or_insert(error);
+                    self.ask_to_stop();
+                    continue;
+                }
             }
             if self.tasks.is_empty() && (stopping || self.states.is_over()) {
                 break;
             }
             let forced = if stopping { None } else { self.wait_for_space(&context.emitter) };
-            let next = forced.or_else(|| self.next_build());
+            let builds_here = context.options.engine.is_none();
+            let next = forced.or_else(|| self.next_build()).filter(|_| builds_here);
             if self.tasks.is_empty() && next.is_none() {
                 fatal = fatal.or(self.note_out_of_time().err());
                 break;
@@ -265,7 +282,12 @@ impl Scheduler {
                 _ = stop.changed() => {}
             }
         }
-        watcher.abort();
+        if let Some(watcher) = watcher {
+            watcher.abort();
+        }
+        if let Err(error) = self.await_jobs().await {
+            fatal.get_or_insert(error);
+        }
         context.uploads.finish(context.stop.clone(), &context.emitter).await;
         self.finish(fatal)
     }
@@ -426,6 +448,9 @@ impl Scheduler {
         if let (Work::Fetch(source), Some(chosen)) = (&self.plan.stage(id).work, &end.chosen) {
             let (source, label) = (*source, self.plan.source(*source).label.clone());
             self.plan.choose(source, chosen.clone(), |id| self.ended.contains_key(&id));
+            if let Some(part) = &self.context.options.part {
+                part.check(&self.plan).map_err(|problem| Error::OtherKeys(Box::new(problem)))?;
+            }
             let named = Named {
                 name: StageName::new("source", &label),
                 key: self.plan.stage(id).key,
@@ -451,7 +476,8 @@ impl Scheduler {
         match end.state {
             StageOutcome::Done | StageOutcome::Cached | StageOutcome::BuiltElsewhere | StageOutcome::Pulled => {
                 self.states.finish(id);
-                if matches!(self.plan.stage(id).work, Work::Unpack(_)) {
+                // Nodes compare what they unpack themselves.
+                if matches!(self.plan.stage(id).work, Work::Unpack(_)) && self.context.options.engine.is_none() {
                     self.unchecked.push(id);
                 }
                 if self.states.running(Lane::Fetch) + self.states.running(Lane::Work) == 0 {
@@ -477,6 +503,7 @@ impl Scheduler {
     }
 
     fn block(&mut self, id: StageId, by: &str) {
+        self.forget(id);
         let state = StageOutcome::Blocked { by: by.to_owned() };
         self.context.emitter.emit(Event::StageFinished {
             stage: self.plan.stage(id).name.clone(),

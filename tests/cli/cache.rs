@@ -8,12 +8,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A pair of keys of minisign in the world.
-struct Key {
-    secret: String,
-    public: String,
+pub struct Key {
+    pub secret: String,
+    pub public: String,
 }
 
-fn key(world: &World, name: &str) -> Key {
+pub fn key(world: &World, name: &str) -> Key {
     let (secret, public) = (format!("{name}.sec"), format!("{name}.pub"));
     let mut command = Command::new("minisign");
     command.args(["-G", "-W", "-f", "-s", &secret, "-p", &public]).current_dir(world.path("."));

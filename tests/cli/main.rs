@@ -35,6 +35,8 @@ mod source_checks;
 mod source_of;
 mod store;
 mod store_users;
+mod submit;
+mod submit_slurm;
 mod trouble;
 mod unreadable;
 mod world;

@@ -240,6 +240,11 @@ impl World {
         Ran::new(self, command.output().unwrap())
     }
 
+    /// What a command printed that was started in the background.
+    pub fn ended(&self, output: Output) -> Ran {
+        Ran::new(self, output)
+    }
+
     /// The words that steps left, and how often each.
     pub fn count(&self, what: &str) -> usize {
         fs_err::read_to_string(self.path("count")).unwrap().lines().filter(|line| *line == what).count()

@@ -74,7 +74,9 @@ impl Scheduler {
                     end = if self.budgets.out_of_time { RunEnd::TimeBudget } else { RunEnd::Interrupted };
                 }
                 Some(StageOutcome::Blocked { .. })
-                    if matches!(self.context.options.goal, Goal::Check | Goal::Pull) && end == RunEnd::Done =>
+                    if end == RunEnd::Done
+                        && (matches!(self.context.options.goal, Goal::Check | Goal::Pull)
+                            || self.context.options.part.is_some()) =>
                 {
                     end = RunEnd::Failed;
                 }
