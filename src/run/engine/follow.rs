@@ -305,7 +305,7 @@ impl Follower {
                             self.requeued(at);
                         }
                         Read::Started(_) => self.jobs[at].ends.clear(),
-                        Read::Event(event) => self.event(at, event),
+                        Read::Event(event) => self.event(at, *event),
                     }
                 }
             }

@@ -23,7 +23,7 @@ pub enum Read {
     /// The job has started once more.
     Started(u32),
     /// An event of the current start.
-    Event(Event),
+    Event(Box<Event>),
 }
 
 impl JobLog {
@@ -74,7 +74,7 @@ impl JobLog {
             let whole = self.torn.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             let lines: Vec<u8> = self.torn.drain(..whole).collect();
             let events = lines.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-            found.extend(events.map(|stamped: Stamped| Read::Event(stamped.event)));
+            found.extend(events.map(|stamped: Stamped| Read::Event(Box::new(stamped.event))));
         }
     }
 }
@@ -102,10 +102,10 @@ mod tests {
         write("0", first);
         assert_eq!(log.read().unwrap(), [Read::Started(0)]);
         write("0", &format!("{first}{second}{first}"));
-        assert_eq!(log.read().unwrap(), [Read::Event(event.clone())]);
+        assert_eq!(log.read().unwrap(), [Read::Event(Box::new(event.clone()))]);
         fs_err::create_dir(dir.path().join("2")).unwrap();
         write("2", &format!("no event\n{line}"));
-        assert_eq!(log.read().unwrap(), [Read::Started(2), Read::Event(event)]);
+        assert_eq!(log.read().unwrap(), [Read::Started(2), Read::Event(Box::new(event))]);
         assert_eq!(log.current(), Some(dir.path().join("2")));
     }
 }

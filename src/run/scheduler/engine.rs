@@ -10,7 +10,7 @@ use crate::run::engine::packing::{self, Item};
 use crate::run::engine::resources::{self, Load, Resources};
 use crate::run::engine::submission::{self, JobFile, Submission};
 use crate::run::engine::{Dispatch, JobInfo, JobState};
-use crate::run::stage::build;
+use crate::run::stage::elsewhere;
 use crate::run::states::{Lane, SchedulerState};
 use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::oneshot;
@@ -44,9 +44,9 @@ impl Scheduler {
             let context = context.clone();
             let task = async move {
                 // Without an end it was neither finished nor did it fail.
-                let Ok(end) = end.await else { return Ok(build::interrupted()) };
+                let Ok(end) = end.await else { return Ok(elsewhere::interrupted()) };
                 match fetched {
-                    Some(work) if end.state.has_result() => build::pull_built(&context, work, end).await,
+                    Some(work) if end.state.has_result() => elsewhere::pull_built(&context, work, end).await,
                     _ => Ok(end),
                 }
             };

@@ -4,7 +4,7 @@
 use super::{check, pull};
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::{Key, StageName, files, units};
-use crate::cache::{self, Found};
+use crate::cache::Found;
 use crate::config::expect::Expectation;
 use crate::plan::KeyInputs;
 use crate::plan::job::{Job, JobStep};
@@ -79,35 +79,6 @@ pub async fn pull(context: &RunContext, work: StageWork, found: Found) -> Result
     let Some(stored) = stored else { return Ok(runner.end(StageOutcome::Interrupted, None)) };
     runner.remember()?;
     Ok(runner.found(&stored.tree, state))
-}
-
-/// The end of a stage of which it is not known how it ended.
-#[must_use]
-pub fn interrupted() -> StageEnd {
-    StageEnd {
-        state: StageOutcome::Interrupted,
-        usage: Usage::default(),
-        failure: None,
-        result: None,
-        time: None,
-        chosen: None,
-        check_result: None,
-    }
-}
-
-/// Takes the result of a stage that another machine has just built from the cache that it was stored in.
-pub async fn pull_built(context: &RunContext, work: StageWork, end: StageEnd) -> Result<StageEnd, Error> {
-    let Some(found) = context.caches.find(&work.key).await? else {
-        let what = format!("the result of {}, which a node has built,", work.name);
-        return Err(cache::Error::Missing { what }.into());
-    };
-    let pulled = pull(context, work, found).await?;
-    let state = if matches!(pulled.state, StageOutcome::Pulled | StageOutcome::BuiltElsewhere) {
-        end.state
-    } else {
-        pulled.state
-    };
-    Ok(StageEnd { state, result: pulled.result, ..end })
 }
 
 pub(super) struct Runner<'a> {

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod check;
+pub mod elsewhere;
 mod evidence;
 pub mod fetch;
 pub mod pull;
