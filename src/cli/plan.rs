@@ -5,15 +5,18 @@ use super::{CliError, CliResult};
 use crate::plan::Request;
 use crate::plan::explain;
 use crate::plan::{KeyInputs, StageId};
+use crate::report::host_comparison as report_host;
 use crate::report::plan as report;
 use crate::report::simulation::Simulation;
 use crate::run::Goal;
 use crate::run::Session;
+use crate::run::host_comparison;
 use crate::run::preflight::Preflight;
 use crate::run::shards::divide;
 use crate::run::simulation::{self, Machine, Schedule, Task};
 use clap::Args;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// Show what a build would do: the graph, what is cached, what runs, and why
 #[derive(Debug, Args)]
@@ -31,6 +34,12 @@ pub struct Plan {
     /// Print JSON (docs/json.md)
     #[arg(long, conflicts_with = "dot")]
     json: bool,
+    /// Print what of this machine is in keys, and the keys, as JSON for `--explain-host` on another machine
+    #[arg(long, conflicts_with_all = ["explain", "verbose", "dot", "simulate_cores"])]
+    export_host: bool,
+    /// Explain why keys differ from those of the machine that wrote FILE with `--export-host`; exit code 1 if they do
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["export_host", "explain", "verbose", "dot", "simulate_cores"])]
+    explain_host: Option<PathBuf>,
     /// As a graph for Graphviz
     #[arg(long)]
     dot: bool,
@@ -47,6 +56,9 @@ impl Plan {
     pub fn run(self) -> CliResult {
         let session = self.select.session_cached(&NetworkArgs::default(), &self.cache)?;
         let request = self.select.request(&session, true)?;
+        if self.export_host || self.explain_host.is_some() {
+            return self.host(&session, &request);
+        }
         let preflight = Preflight::of(&session, &request, Goal::Build, session.store()?)?;
         if let Some(cores) = self.simulate_cores {
             let nodes = self.nodes.unwrap_or(NonZeroUsize::MIN);
@@ -89,6 +101,21 @@ impl Plan {
         };
         super::print(&text)?;
         Ok(super::exit::DONE)
+    }
+
+    fn host(&self, session: &Session, request: &Request) -> CliResult {
+        let store = session.store()?;
+        let Some(file) = &self.explain_host else {
+            let export = host_comparison::Export::of(session, request, &store)?;
+            let json = serde_json::to_string_pretty(&export).map_err(std::io::Error::from)?;
+            super::print(&format!("{json}\n"))?;
+            return Ok(super::exit::DONE);
+        };
+        let other = host_comparison::Export::read(file)?;
+        let comparison = host_comparison::compare(session, request, &store, &other)?;
+        let text = if self.json { report_host::json(&comparison) } else { report_host::text(&comparison) };
+        super::print(&text)?;
+        Ok(if comparison.differing.is_empty() { super::exit::DONE } else { super::exit::FAILED })
     }
 }
 

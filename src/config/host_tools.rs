@@ -23,14 +23,24 @@ pub struct Tool {
     pub name: String,
     /// How it is found.
     pub find: Find,
-    /// Whether its version is part of stage keys.
-    pub identity: bool,
+    /// What of it is part of the keys of stages that name it.
+    pub identity: Option<Identity>,
     /// For a compiler cache: the compilers it wraps.
     pub cache: Option<Cache>,
     /// Its purpose, as text.
     pub why: String,
     /// The packages that provide it, by package manager.
     pub packages: BTreeMap<String, Vec<String>>,
+}
+
+/// What of a tool is part of keys. Never a path, a time or a number of this machine alone: machines of one image have the
+/// same keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// The first line that the program prints when it is asked for its version.
+    Version,
+    /// The first line that a shell command prints, for a library.
+    Command(String),
 }
 
 /// The compilers that a compiler cache wraps. It changes no result and no key.
@@ -127,9 +137,9 @@ impl HostTools {
         self.tools.iter().find_map(|tool| Some((tool, tool.cache.as_ref()?)))
     }
 
-    /// Returns the tools whose version belongs to the keys of stages.
-    pub fn identity(&self) -> impl Iterator<Item = &Tool> {
-        self.tools.iter().filter(|tool| tool.identity)
+    /// Returns the tools of which something belongs to the keys of stages, and what.
+    pub fn identity(&self) -> impl Iterator<Item = (&Tool, &Identity)> {
+        self.tools.iter().filter_map(|tool| Some((tool, tool.identity.as_ref()?)))
     }
 }
 
@@ -168,6 +178,7 @@ struct RawTool {
     locate: Option<String>,
     #[serde(default)]
     identity: bool,
+    identity_command: Option<String>,
     #[serde(default)]
     wraps: Vec<String>,
     cache_variable: Option<String>,
@@ -201,6 +212,16 @@ impl RawTool {
                 );
             }
         };
+        let identity = match (self.identity, self.identity_command) {
+            (true, Some(_)) => {
+                return wrong(
+                    format!("tool `{name}` has both `identity` and `identity-command`"),
+                    "remove one of them: `identity` takes what `version-args` print",
+                );
+            }
+            (true, None) => Some(Identity::Version),
+            (false, command) => command.map(Identity::Command),
+        };
         let names: Vec<String> = self.program.into_iter().chain(self.any_of).collect();
         let find = match (self.compile, names.is_empty()) {
             (Some(_), false) => {
@@ -215,7 +236,7 @@ impl RawTool {
             (Some(_), true) if !self.version_args.is_empty() || self.minimum.is_some() || self.identity => {
                 return wrong(
                     format!("tool `{name}` is compiled, so it has no version to ask for"),
-                    "remove `version-args`, `minimum` and `identity`",
+                    "remove `version-args`, `minimum` and `identity`; `identity-command` can ask for it",
                 );
             }
             (Some(_), true) if self.locate.is_some() => {
@@ -235,7 +256,7 @@ impl RawTool {
                 Find::Program { names, version_args: self.version_args, minimum: self.minimum, locate: self.locate }
             }
         };
-        Ok(Tool { name: name.to_owned(), find, identity: self.identity, cache, why: self.why, packages: self.packages })
+        Ok(Tool { name: name.to_owned(), find, identity, cache, why: self.why, packages: self.packages })
     }
 }
 
@@ -268,8 +289,10 @@ mod tests {
                 assert!(packages.is_some_and(|names| !names.is_empty()), "{} with {}", tool.name, manager.name);
             }
         }
-        let identity: Vec<_> = tools.identity().map(|tool| tool.name.as_str()).collect();
-        assert_eq!(identity, ["cc", "cxx", "clang", "clangxx", "cargo", "rustc", "ld"]);
+        let identity: Vec<_> = tools.identity().map(|(tool, _)| tool.name.as_str()).collect();
+        let named =
+            ["cc", "cxx", "clang", "clangxx", "libc-headers", "cargo", "rustc", "ld", "pahole", "xz", "zstd", "gzip"];
+        assert_eq!(identity, named);
     }
 
     #[test]
@@ -295,6 +318,11 @@ mod tests {
             "no_version",
             refused("[tool.b]\nprogram = \"b\"\nminimum = \"3.0\"\nwhy = \"x\"\npackages = {}\n")
         );
+        let both = refused(
+            "[tool.b]\nprogram = \"b\"\nversion-args = [\"-v\"]\nidentity = true\nidentity-command = \"b -v\"\n\
+             why = \"x\"\npackages = {}\n",
+        );
+        assert!(both.contains("has both `identity` and `identity-command`"), "{both}");
         insta::assert_snapshot!(
             "half_a_cache",
             refused("[tool.b]\nprogram = \"b\"\nwraps = [\"cc\"]\nwhy = \"x\"\npackages = {}\n")

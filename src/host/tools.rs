@@ -4,7 +4,7 @@
 //! machine may give can be tested.
 
 use crate::base::Version;
-use crate::config::host_tools::{Find, HostTools, Manager, Tool};
+use crate::config::host_tools::{Find, HostTools, Identity, Manager, Tool};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -108,13 +108,21 @@ pub fn examine(tools: &HostTools, needs: &[String], host: &dyn Host) -> HostRepo
     }
 }
 
-/// Returns the identity of this machine's compilers: `name version-line` of every
-/// tool whose version belongs to the keys of stages, in the file's order.
+/// Returns what of this machine's tools belongs to keys: a line for every tool that has an identity, in the file's order.
+/// What is not there has none.
 pub fn identity(tools: &HostTools, host: &dyn Host) -> Vec<(String, String)> {
-    let line = |tool: &Tool| {
-        let Find::Program { names, version_args, locate, .. } = &tool.find else { return None };
-        let path = found(names, locate.as_deref(), host).next()?;
-        let output = ask(&path, version_args, host).unwrap_or_default();
+    let line = |(tool, identity): (&Tool, &Identity)| {
+        let output = match (identity, &tool.find) {
+            (Identity::Command(command), _) => {
+                let argv = ["/bin/sh", "-c", command].map(str::to_owned);
+                host.run(&argv).ok().filter(|output| !output.trim().is_empty())?
+            }
+            (Identity::Version, Find::Program { names, version_args, locate, .. }) => {
+                let path = found(names, locate.as_deref(), host).next()?;
+                ask(&path, version_args, host).unwrap_or_default()
+            }
+            (Identity::Version, Find::Compile { .. }) => return None,
+        };
         let first = output.lines().next().unwrap_or("").trim().to_owned();
         Some((tool.name.clone(), first))
     };

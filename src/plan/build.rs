@@ -3,10 +3,11 @@
 
 use super::context::{self, CROSSMILL};
 use super::graph::{Chosen, Plan, SourceId, SourceSet, Stage, StageId, Work};
+use super::host_facts::HostFacts;
 use super::instance::Instance;
 use super::job::{Dep, Job, JobStep, SourceCheck, SourceDemand};
 use super::key_inputs::KeyInputs;
-use super::request::{HostFacts, Request};
+use super::request::Request;
 use super::versions::{self, Versions};
 use crate::base::{Diagnostic, Key, PackageName, StageName};
 use crate::config::expect::{Expectation, Expected};
@@ -517,10 +518,13 @@ impl Planner<'_> {
         if let Some(version) = version {
             inputs.add("version", version);
         }
-        for tool in &job.tools {
-            if let Some(identity) = self.host.tools.get(tool) {
-                inputs.add(format!("host tool `{tool}`"), identity);
-            }
+        let mut of_host = job.tools.iter().filter_map(|tool| Some((tool, self.host.tools.get(tool)?))).peekable();
+        if of_host.peek().is_some() {
+            // The same compiler of the same distribution makes other programs on another processor.
+            inputs.add("host architecture", &self.host.arch);
+        }
+        for (tool, identity) in of_host {
+            inputs.add(format!("host tool `{tool}`"), identity);
         }
         let own = placeholder(CROSSMILL);
         let of_step = |step: &JobStep| {

@@ -1,8 +1,9 @@
 //! The variables of a recipe's templates. A recipe that is built once for all targets has no target
 //! variables, so that it cannot depend on a target.
 
+use super::host_facts::HostFacts;
 use super::instance::Instance;
-use super::request::{HostFacts, Request};
+use super::request::Request;
 use super::versions::Versions;
 use crate::base::{PackageName, Version};
 use crate::config::matrix::{Matrix, Target};

@@ -5,6 +5,7 @@ pub mod build;
 pub mod context;
 pub mod explain;
 pub mod graph;
+pub mod host_facts;
 pub mod instance;
 pub mod job;
 pub mod key_inputs;
@@ -14,5 +15,6 @@ pub mod versions;
 
 pub use build::plan;
 pub use graph::{Plan, Stage, StageId, Work};
+pub use host_facts::HostFacts;
 pub use key_inputs::KeyInputs;
-pub use request::{HostFacts, Request};
+pub use request::Request;

@@ -55,18 +55,6 @@ pub struct RequestArgs<'a> {
     pub packages: &'a [String],
 }
 
-/// The properties of this machine that planning needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HostFacts {
-    /// The processor architecture, as in GNU triples: `x86_64`.
-    pub arch: String,
-    /// Identity of each host tool that is part of keys: `gcc (Debian …) 12.2.0 x86_64-linux-gnu`.
-    pub tools: BTreeMap<String, String>,
-    /// Identity of this program: a check that crossmill itself performs is repeated by another
-    /// version.
-    pub crossmill: String,
-}
-
 impl Request {
     /// Resolves the arguments against the configuration.
     pub fn new(config: &Config, args: &RequestArgs<'_>) -> Result<Self, Vec<Diagnostic>> {

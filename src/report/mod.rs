@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod estimate;
 pub mod failure;
 pub mod forms;
+pub mod host_comparison;
 pub mod json;
 pub mod meter;
 #[cfg(test)]

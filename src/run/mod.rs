@@ -11,6 +11,7 @@ pub mod execute;
 pub mod expectation;
 pub mod failure_class;
 mod flush;
+pub mod host_comparison;
 pub mod last_use;
 pub mod log;
 pub mod log_tail;

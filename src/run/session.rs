@@ -170,6 +170,17 @@ impl Session {
 
     /// Plans a request, with sources as this store knows them.
     pub fn plan(&self, request: &Request, store: &Store, fetcher: &Fetcher) -> Result<Plan, Error> {
+        self.plan_on(&self.host_facts(), request, store, fetcher)
+    }
+
+    /// Plans it as a machine with other facts would, with sources as this store knows them.
+    pub fn plan_on(
+        &self,
+        host: &HostFacts,
+        request: &Request,
+        store: &Store,
+        fetcher: &Fetcher,
+    ) -> Result<Plan, Error> {
         // Without what cannot be read the plan would silently be another one.
         let unread = std::cell::RefCell::new(None);
         let known = |label: &str, candidates: &[SourceSpec]| {
@@ -178,7 +189,7 @@ impl Session {
                 None
             })
         };
-        let plan = plan::plan(&self.config, request, &self.host_facts(), &known)?;
+        let plan = plan::plan(&self.config, request, host, &known)?;
         if let Some(error) = unread.take() {
             return Err(error);
         }

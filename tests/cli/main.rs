@@ -17,6 +17,7 @@ mod ci_service;
 mod classes;
 mod command_line;
 mod git_sources;
+mod host_comparison;
 mod install;
 mod interrupt;
 mod isolation;
