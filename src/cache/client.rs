@@ -215,6 +215,13 @@ impl Client {
         self.request(path, 0, self.remote()?.remove(path)).await
     }
 
+    /// Removes a file if the place lets it. A server that takes no DELETE has not failed.
+    pub(super) async fn discard(&self, path: &str) {
+        let (Ok(remote), Ok(_turn)) = (self.remote(), self.requests.acquire().await) else { return };
+        let _ = tokio::time::timeout(PATIENCE, remote.remove(path)).await;
+        self.count(|stats| stats.requests += 1);
+    }
+
     /// Returns the files of one of its directories.
     pub async fn list(&self, dir: &str) -> Result<Vec<Listed>, Error> {
         // A listing of many files comes in pages.

@@ -68,6 +68,10 @@ pub async fn plan(client: &Arc<Client>, since: SystemTime, now: SystemTime) -> R
             removal.add(dir, &file, &led_to, now);
         }
     }
+    // Of clients that vanished.
+    for file in client.list(layout::CLAIMS).await? {
+        removal.add(layout::CLAIMS, &file, &led_to, now);
+    }
     for file in client.list(layout::CHOICES).await?.iter().filter(|file| file.modified < since) {
         removal.paths.push(format!("{}/{}", layout::CHOICES, file.name));
     }
@@ -78,7 +82,8 @@ impl Removal {
     fn add(&mut self, dir: &str, file: &Listed, led_to: &BTreeSet<String>, now: SystemTime) {
         let path = format!("{dir}/{}", file.name);
         let is_young = now.duration_since(file.modified).is_ok_and(|age| age < GRACE) || file.modified > now;
-        if led_to.contains(&path) || is_young || file.name.parse::<Key>().is_err() {
+        let is_ours = file.name.parse::<Key>().is_ok() || layout::is_claim(&file.name);
+        if led_to.contains(&path) || is_young || !is_ours {
             self.kept += 1;
             return;
         }

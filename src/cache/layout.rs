@@ -14,11 +14,13 @@ pub const OBJECTS: &str = "v1/objects";
 pub const SOURCES: &str = "v1/sources";
 /// Which candidates of a source were used, by the digest of its label and theirs.
 pub const CHOICES: &str = "v1/choices";
+/// Who builds what is missing: `KEY.N`.
+pub const CLAIMS: &str = "v1/claims";
 
 /// The largest object before it is compressed. A request for one ends soon even on a slow line, and a part is what a task
 /// holds in memory.
 pub const PART: u64 = 8 << 20;
-/// Larger is no statement with its signature, and no choice.
+/// Larger is no statement with its signature, no claim, and no choice.
 pub const MOST_STATEMENT: u64 = 16 << 10;
 /// Larger is no entry, compressed.
 pub const MOST_ENTRY: u64 = 64 << 20;
@@ -36,6 +38,18 @@ pub fn statement(key: &Key, signer: &str) -> String {
 pub fn parse_statement(name: &str) -> Option<(Key, &str)> {
     let (key, signer) = name.split_once('.')?;
     Some((key.parse().ok()?, signer))
+}
+
+/// Returns the path of the claim `number` to build `key`.
+#[must_use]
+pub fn claim(key: &Key, number: u32) -> String {
+    format!("{CLAIMS}/{key}.{number}")
+}
+
+/// Returns whether a file of [`CLAIMS`] is a claim by its name.
+#[must_use]
+pub fn is_claim(name: &str) -> bool {
+    name.split_once('.').is_some_and(|(key, number)| key.parse::<Key>().is_ok() && number.parse::<u32>().is_ok())
 }
 
 /// Returns the path of an entry.

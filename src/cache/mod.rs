@@ -5,6 +5,7 @@
 //! no build. `README.md` beside this file describes the format.
 
 mod circuit;
+pub mod claim;
 pub mod client;
 mod codec;
 pub mod divide;

@@ -139,21 +139,24 @@ async fn store_objects(client: &Arc<Client>, read: &Arc<Read>) -> Result<(), Err
     let mut tasks = JoinSet::new();
     let mut seen = BTreeSet::new();
     for (at, object) in read.entry.objects.iter().enumerate().filter(|(_, object)| seen.insert(object.digest)) {
-        let (client, read, digest) = (client.clone(), read.clone(), object.digest);
+        let (client, read, digest, bytes) = (client.clone(), read.clone(), object.digest, object.bytes());
         tasks.spawn(async move {
             let path = layout::object(&digest);
             let is_new = if client.exists(&path).await? {
                 false
             } else {
-                let bytes = blocking(move || read.parts.get(at).map_or(Ok(Vec::new()), |parts| gather(parts))).await?;
-                if Key::of(&bytes) != digest {
+                let plain = blocking(move || read.parts.get(at).map_or(Ok(Vec::new()), |parts| gather(parts))).await?;
+                if Key::of(&plain) != digest {
                     return Err(Error::Unfit { stage: path, why: "it was changed meanwhile".to_owned() });
                 }
-                client.store(&path, bytes).await?
+                client.store(&path, plain).await?
             };
             client.count(|stats| match is_new {
-                true => stats.objects_new += 1,
-                false => stats.objects_existing += 1,
+                true => (stats.objects_new, stats.new_bytes) = (stats.objects_new + 1, stats.new_bytes + bytes),
+                false => {
+                    (stats.objects_existing, stats.shared_bytes) =
+                        (stats.objects_existing + 1, stats.shared_bytes + bytes);
+                }
             });
             Ok(())
         });

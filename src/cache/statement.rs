@@ -12,6 +12,21 @@ const SCHEMA: u32 = 1;
 /// The trusted comment of the signatures.
 const COMMENT: &str = "crossmill cache";
 
+/// Returns a file of a line and its signature.
+pub(super) fn sign(line: &str, secret: &SecretKey) -> Result<String, Error> {
+    let signature = secret.sign(line.as_bytes(), COMMENT)?;
+    Ok(format!("{line}\n{signature}"))
+}
+
+/// Returns the line of such a file that `signer` has signed; `what` is for the message.
+pub(super) fn verified<'a>(what: &str, file: &'a [u8], signer: &PublicKey) -> Result<&'a str, Error> {
+    let untrusted = |why: String| Error::Untrusted { what: what.to_owned(), why };
+    let text = std::str::from_utf8(file).map_err(|_| untrusted("it is no text".to_owned()))?;
+    let (line, signature) = text.split_once('\n').ok_or_else(|| untrusted("it has no signature".to_owned()))?;
+    signer.verify(line.as_bytes(), signature).map_err(untrusted)?;
+    Ok(line)
+}
+
 /// The statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,18 +56,13 @@ impl Statement {
 
     /// Returns its file.
     pub fn signed(&self, secret: &SecretKey) -> Result<String, Error> {
-        let line = serde_json::to_string(self).map_err(std::io::Error::from)?;
-        let signature = secret.sign(line.as_bytes(), COMMENT)?;
-        Ok(format!("{line}\n{signature}"))
+        sign(&serde_json::to_string(self).map_err(std::io::Error::from)?, secret)
     }
 
     /// Reads a file that must be about `key` and signed by `signer`; `what` is for the message.
     pub fn read(what: &str, file: &[u8], key: &Key, signer: &PublicKey) -> Result<Self, Error> {
         let untrusted = |why: String| Error::Untrusted { what: what.to_owned(), why };
-        let text = std::str::from_utf8(file).map_err(|_| untrusted("it is no statement".to_owned()))?;
-        let (line, signature) = text.split_once('\n').ok_or_else(|| untrusted("it has no signature".to_owned()))?;
-        signer.verify(line.as_bytes(), signature).map_err(untrusted)?;
-        let statement = Self::unverified(what, line)?;
+        let statement = Self::unverified(what, verified(what, file, signer)?)?;
         if statement.key != *key {
             return Err(untrusted(format!("it is about another key, {}", statement.key.short())));
         }

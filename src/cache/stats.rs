@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// The statistics of the caches of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+// Older event logs lack some.
+#[serde(default)]
 pub struct Stats {
     /// Requests of all kinds.
     pub requests: u64,
@@ -28,6 +30,10 @@ pub struct Stats {
     pub objects_new: u64,
     /// Objects that were stored already.
     pub objects_existing: u64,
+    /// Their bytes before compression: what was stored.
+    pub new_bytes: u64,
+    /// And what other results shared already.
+    pub shared_bytes: u64,
     /// Bytes that were sent.
     pub sent_bytes: u64,
     /// Sources that were taken from a cache.
@@ -52,6 +58,8 @@ impl Stats {
             unpushed: self.unpushed + other.unpushed,
             objects_new: self.objects_new + other.objects_new,
             objects_existing: self.objects_existing + other.objects_existing,
+            new_bytes: self.new_bytes + other.new_bytes,
+            shared_bytes: self.shared_bytes + other.shared_bytes,
             sent_bytes: self.sent_bytes + other.sent_bytes,
             sources_pulled: self.sources_pulled + other.sources_pulled,
             sources_pushed: self.sources_pushed + other.sources_pushed,
@@ -84,7 +92,9 @@ impl Stats {
             line += &format!("; {received} received, {sent} sent in {} requests", self.requests);
         }
         if self.objects_new + self.objects_existing > 0 {
-            line += &format!("; {} of {} objects were new", self.objects_new, self.objects_new + self.objects_existing);
+            let (new, shared) = (units::bytes(self.new_bytes), units::bytes(self.shared_bytes));
+            let all = self.objects_new + self.objects_existing;
+            line += &format!("; {} of {all} objects were new: {new} new, {shared} shared", self.objects_new);
         }
         line
     }

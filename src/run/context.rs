@@ -10,7 +10,7 @@ use super::uploads::Uploads;
 use super::{Error, Goal, Stop};
 use crate::base::check_result::CheckResult;
 use crate::base::{Key, StageName};
-use crate::cache::Caches;
+use crate::cache::{self, Caches};
 use crate::host::compiler_launcher::CompilerLauncher;
 use crate::plan::graph::Chosen;
 use crate::process::isolation::Support;
@@ -25,6 +25,8 @@ use tokio::sync::watch as channel;
 
 /// Interval between attempts to take a lock that another process holds.
 const RETRY: Duration = Duration::from_millis(250);
+/// Stages that wait for other clients of a cache at a time: each has a lock file open, and asks every few seconds.
+pub(super) const WAITING: usize = 128;
 
 /// Options of a run.
 #[derive(Debug, Clone)]
@@ -103,6 +105,8 @@ pub struct RunContext {
     pub asked: BTreeSet<Key>,
     /// What is being stored in a cache.
     pub uploads: Uploads,
+    /// The stages that may wait for other clients of a cache at a time.
+    pub waiting: tokio::sync::Semaphore,
     /// Declared memory.
     pub budget: Budget,
     /// Held while a damaged archive is fetched again.
@@ -162,6 +166,16 @@ impl RunContext {
     /// Returns the lock of `key` for work that needs no processor; `None` when the run is asked to stop meanwhile.
     pub async fn lock_alone(&self, stage: &StageName, key: &Key) -> Result<Option<Lock>, Error> {
         Ok(self.lock_when_free(stage, key, || ()).await?.map(|(lock, _)| lock))
+    }
+
+    /// Reports that a stage could not be claimed; a cache that is off is reported at the end.
+    pub(super) fn note_claim(&self, stage: &StageName, error: &cache::Error) {
+        if let Some(writer) = &self.caches.to {
+            writer.client.note(error);
+        }
+        if !matches!(error, cache::Error::Off { .. }) {
+            self.emitter.notice(Some(stage), true, format!("not claimed in the cache: {error}; building it"));
+        }
     }
 
     /// Returns the lock of `key`, and whether it had to be waited for; `None` when the run is asked

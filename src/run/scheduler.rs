@@ -11,7 +11,7 @@ mod part;
 mod remote;
 
 use super::budget::TimeBudget;
-use super::context::{IsolationMode, Options, RunContext, StageEnd, Summary};
+use super::context::{IsolationMode, Options, RunContext, StageEnd, Summary, WAITING};
 use super::flush::Flusher;
 use super::log::Emitter;
 use super::log::event::{Event, Failure, StageInfo, StageOutcome, Usage};
@@ -35,6 +35,7 @@ use crate::store::names::Named;
 use budgets::Budgets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
 
@@ -176,6 +177,7 @@ impl Scheduler {
             caches: remote.caches,
             asked: remote.asked,
             uploads: Uploads::default(),
+            waiting: tokio::sync::Semaphore::new(WAITING),
             budget: Budget::new(memory),
             repair: tokio::sync::Mutex::default(),
             ledger: memory_pressure::UsageLedger::default(),
@@ -365,7 +367,16 @@ impl Scheduler {
             previous: None,
         };
         let (expect, key_inputs) = (stage.expect.clone(), self.plan.key_inputs(id));
-        Some(StageWork { name: stage.name.clone(), key: stage.key, key_inputs, job: job.clone(), inputs, expect })
+        let expected = self.budgets.forecasts().get(id.0 as usize).map_or(0.0, |forecast| forecast.cpu);
+        Some(StageWork {
+            name: stage.name.clone(),
+            key: stage.key,
+            key_inputs,
+            job: job.clone(),
+            inputs,
+            expect,
+            expected: Duration::try_from_secs_f64(expected).unwrap_or_default(),
+        })
     }
 
     fn start_build(&mut self, token: Token, forced: Option<StageId>) {

@@ -3,6 +3,7 @@
 use super::Stop;
 use super::log::Emitter;
 use crate::base::{Diagnostic, Key, Sha256, StageName};
+use crate::cache::claim::Claim;
 use crate::cache::{self, Caches, Writer};
 use crate::store::Store;
 use std::path::PathBuf;
@@ -39,13 +40,23 @@ impl Uploads {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
     }
 
-    /// Stores the result of a stage, if there is a cache to write.
-    pub fn result(&self, caches: &Caches, store: &Store, emitter: &Emitter, stage: &StageName, key: Key) {
+    /// Stores the result of a stage, if there is a cache to write, and then gives up the claim.
+    pub fn result(
+        &self,
+        caches: &Caches,
+        store: &Store,
+        emitter: &Emitter,
+        (stage, key): (&StageName, Key),
+        claim: Option<Claim>,
+    ) {
         let Some(writer) = caches.to.clone() else { return };
         let (caches, store, emitter, stage) = (caches.clone(), store.clone(), emitter.clone(), stage.clone());
         self.start(async move {
             if let Err(error) = cache::push::push(&caches, &writer, &store, &key).await {
                 report(&writer, &emitter, &stage, &error);
+            }
+            if let Some(claim) = claim {
+                claim.release().await;
             }
         });
     }

@@ -28,13 +28,13 @@ fn id(world: &World, key: &Key) -> String {
 }
 
 /// A command on a store of its own.
-fn on(world: &World, store: &str, args: &[&str]) -> Command {
+pub fn on(world: &World, store: &str, args: &[&str]) -> Command {
     let mut command = world.command(args);
     command.env("CROSSMILL_STORE", world.path(store));
     command
 }
 
-fn run(world: &World, store: &str, args: &[&str]) -> Ran {
+pub fn run(world: &World, store: &str, args: &[&str]) -> Ran {
     world.ran(on(world, store, args))
 }
 
@@ -67,7 +67,7 @@ fn pull(world: &World, store: &str, key: &Key, cache: &str) -> Ran {
 }
 
 /// The files of a directory of a cache, sorted.
-fn files(dir: &Path) -> Vec<PathBuf> {
+pub fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = fs_err::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.sort();
     found
@@ -503,7 +503,7 @@ fn sources_come_from_the_cache_by_their_digest() {
 }
 
 #[test]
-fn eight_clients_at_once_lose_nothing_and_store_nothing_twice() {
+fn eight_clients_at_once_lose_nothing_and_build_and_store_nothing_twice() {
     let world = World::new();
     let key = key(&world, "key");
     let server = Server::start();
@@ -526,8 +526,16 @@ fn eight_clients_at_once_lose_nothing_and_store_nothing_twice() {
         assert!(output.status.success(), "{err}");
         assert!(!err.contains("not stored") && !err.contains("fault"), "{err}");
     }
-    let mut created: Vec<String> =
-        server.changes().into_iter().filter(|(_, _, status)| *status == 201).map(|(_, path, _)| path).collect();
+    let stages = ["host/lib", "alpha/tool", "alpha/kernel", "gamma/tool", "gamma/kernel"];
+    let mut once: Vec<String> = stages
+        .iter()
+        .flat_map(|stage| ["configure", "build", "build", "install"].map(|step| format!("{stage} {step}")))
+        .collect();
+    once.sort();
+    assert_eq!(world.counts(), once);
+    let created = server.changes().into_iter().filter(|(_, _, status)| *status == 201).map(|(_, path, _)| path);
+    // Claims come and go.
+    let mut created: Vec<String> = created.filter(|path| !path.contains("/v1/claims/")).collect();
     let count = created.len();
     created.sort();
     created.dedup();

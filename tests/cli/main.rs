@@ -14,6 +14,7 @@ mod bundles;
 mod cache;
 mod checks;
 mod ci_service;
+mod claims;
 mod classes;
 mod command_line;
 mod git_sources;

@@ -1,7 +1,7 @@
 //! The scheduler and the remote caches: stages whose results are pulled instead of built.
 
 use super::{Scheduler, info};
-use crate::base::StageName;
+use crate::base::{Key, StageName};
 use crate::cache;
 use crate::plan::{Plan, StageId, Work};
 use crate::run::Error;
@@ -11,6 +11,7 @@ use crate::run::stage::build;
 use crate::run::states::{Lane, SchedulerState};
 use crate::store::Store;
 use crate::store::names::Named;
+use std::collections::BTreeSet;
 
 /// Number of results pulled at a time, each by several requests.
 const PULLS: usize = 4;
@@ -73,7 +74,11 @@ impl Scheduler {
                 self.context.emitter.notice(None, true, text);
             }
         }
-        let missed = self.context.asked.iter().filter(|key| !self.found.contains_key(key)).count() as u64;
+        // What another client has stored meanwhile was not cached, and is no miss.
+        let pulled = self.ended.iter().filter(|(_, outcome)| **outcome == StageOutcome::Pulled);
+        let pulled: BTreeSet<Key> = pulled.map(|(id, _)| self.plan.stage(*id).key).collect();
+        let is_missed = |key: &&Key| !self.found.contains_key(key) && !pulled.contains(key);
+        let missed = self.context.asked.iter().filter(is_missed).count() as u64;
         let missed = caches.stats().missed + missed;
         let stats = cache::Stats { missed, ..caches.stats() };
         self.context.emitter.emit(Event::CacheUsed { stats });

@@ -2,13 +2,13 @@
 //! result into the store.
 
 use super::{check, pull};
-use crate::base::check_result::{CheckResult, Verdict};
 use crate::base::{Key, StageName, files, units};
 use crate::cache::Found;
+use crate::cache::claim::Claim;
 use crate::config::expect::Expectation;
 use crate::plan::KeyInputs;
 use crate::plan::job::{Job, JobStep};
-use crate::process::isolation::{Isolation, Support, View};
+use crate::process::isolation::{Isolation, Support};
 use crate::process::machine_cpu::machine_cpu;
 use crate::process::{self, Outcome, Token};
 use crate::run::build_log::{self, Class};
@@ -20,9 +20,8 @@ use crate::run::workspace::{self, Begin, StageInputs, Workspace};
 use crate::run::{Error, Stop, failure_class};
 use crate::store::history::{self, StageTime, StepTime};
 use crate::store::names::Named;
-use crate::store::{self, Lock, Record};
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use crate::store::{self, Lock, Record, Stored};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Everything a stage needs, taken from the plan when it starts.
@@ -40,6 +39,8 @@ pub struct StageWork {
     pub inputs: StageInputs,
     /// For a check: what is expected of it.
     pub expect: Option<Expectation>,
+    /// Processor time that it is expected to take.
+    pub expected: Duration,
 }
 
 /// Interval between reads of a running step's log.
@@ -57,14 +58,20 @@ pub async fn run(context: &RunContext, work: StageWork, token: Token) -> Result<
         began: Instant::now(),
         times: Vec::new(),
         one_job: false,
+        claim: None,
     };
-    runner.run().await
+    let ended = runner.run().await;
+    // Nothing was built that others could take.
+    if let Some(claim) = runner.claim.take() {
+        claim.release().await;
+    }
+    ended
 }
 
 /// The stage of a result that a cache has; it needs no token. An error means that it cannot be taken from there.
 pub async fn pull(context: &RunContext, work: StageWork, found: Found) -> Result<StageEnd, Error> {
     let (usage, times, began) = (Usage::default(), Vec::new(), Instant::now());
-    let mut runner = Runner { context, work, token: None, usage, began, times, one_job: false };
+    let mut runner = Runner { context, work, token: None, usage, began, times, one_job: false, claim: None };
     let (name, key) = (runner.work.name.clone(), runner.work.key);
     let Some(_lock) = context.lock_alone(&name, &key).await? else {
         return Ok(runner.end(StageOutcome::Interrupted, None));
@@ -81,6 +88,17 @@ pub async fn pull(context: &RunContext, work: StageWork, found: Found) -> Result
     Ok(runner.found(&stored.tree, state))
 }
 
+/// Whose turn a stage is among the clients of a cache.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// This client's. The claim keeps others from it, where there is one.
+    Here(Option<Claim>),
+    /// Nobody's any more: another client has built it.
+    Done(Stored),
+    /// The run is asked to stop.
+    Stopped,
+}
+
 pub(super) struct Runner<'a> {
     pub(super) context: &'a RunContext,
     pub(super) work: StageWork,
@@ -89,7 +107,9 @@ pub(super) struct Runner<'a> {
     began: Instant,
     times: Vec<StepTime>,
     // Whether it lacked memory for more jobs.
-    one_job: bool,
+    pub(super) one_job: bool,
+    // Keeps other clients of the cache from the stage until its result is there.
+    claim: Option<Claim>,
 }
 
 enum StepEnd {
@@ -118,13 +138,26 @@ impl Runner<'_> {
             self.remember()?;
             return Ok(self.found(&stored.tree, StageOutcome::Pulled));
         }
+        match self.turn().await? {
+            Turn::Here(claim) => self.claim = claim,
+            Turn::Done(stored) => {
+                self.remember()?;
+                return Ok(self.found(&stored.tree, StageOutcome::Pulled));
+            }
+            Turn::Stopped => return Ok(self.end(StageOutcome::Interrupted, None)),
+        }
+        self.build(&lock).await
+    }
+
+    async fn build(&mut self, lock: &Lock) -> Result<StageEnd, Error> {
+        let (store, key) = (&self.context.store, self.work.key);
         self.remember()?;
         let root = store.work_dir(&key);
         self.end_remains(&root)?;
         let (mut space, mut begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
         let script = workspace::reproduce(&self.work.name, &key, &self.work.job, &self.work.inputs);
         fs_err::write(root.join("reproduce.sh"), &script)?;
-        let mut ended = self.steps(&mut space, &lock, begin).await?;
+        let mut ended = self.steps(&mut space, lock, begin).await?;
         if let StepEnd::Ended(StageOutcome::Failed { why }, _) = &ended
             && begin.resumed
             && !self.is_late()
@@ -134,7 +167,7 @@ impl Runner<'_> {
             self.context.emitter.notice(Some(&self.work.name), true, text);
             (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
             fs_err::write(root.join("reproduce.sh"), &script)?;
-            ended = self.steps(&mut space, &lock, begin).await?;
+            ended = self.steps(&mut space, lock, begin).await?;
         }
         if let StepEnd::Ended(StageOutcome::Failed { why }, Some(Failure { class: Class::OutOfMemory, .. })) = &ended
             && !self.is_late()
@@ -144,7 +177,7 @@ impl Runner<'_> {
             self.one_job = true;
             (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
             fs_err::write(root.join("reproduce.sh"), &script)?;
-            ended = self.steps(&mut space, &lock, begin).await?;
+            ended = self.steps(&mut space, lock, begin).await?;
         }
         if let StepEnd::Ended(state, failure) = ended {
             return match (&self.work.expect, state) {
@@ -196,63 +229,6 @@ impl Runner<'_> {
         };
         let check_result = check_result.and_then(Result::ok);
         StageEnd { result: Some(tree.to_owned()), check_result, ..self.end(state, None) }
-    }
-
-    // The state that follows from a check's result; `good` is the state of a pass.
-    fn judged(&self, check_result: &CheckResult, good: StageOutcome) -> StageOutcome {
-        let expect = self.work.expect.clone().unwrap_or_default();
-        let (state, remark) = check::state(&expect, check_result, self.context.options.today, good);
-        if let Some(remark) = remark {
-            self.context.emitter.notice(Some(&self.work.name), true, remark);
-        }
-        state
-    }
-
-    // All steps of a check succeeded; its result file decides.
-    async fn checked(&mut self, space: &mut Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
-        let dest = space.root().join("dest");
-        let check_result = match check::read(&dest) {
-            Ok(check_result) => check_result,
-            Err(why) => return self.failed_check(space, why, None),
-        };
-        if !check_result.is_final() {
-            // Evidence stays where it is; the next run must not take it for finished.
-            space.failed()?;
-            let check_result = check::absolute(check_result, &dest);
-            let state = self.judged(&check_result, StageOutcome::Done);
-            let failure = matches!(state, StageOutcome::Failed { .. })
-                .then(|| check::failure(&self.work.name, self.work.job.steps.last(), &check_result));
-            return Ok(StageEnd { check_result: Some(check_result), ..self.end(state, failure) });
-        }
-        let end = self.publish(space, script, begin).await?;
-        if end.state != StageOutcome::Done {
-            return Ok(end);
-        }
-        // Its evidence is in the published tree now.
-        let check_result = match end.result.as_deref() {
-            Some(tree) => check::absolute(check_result, tree),
-            None => check_result,
-        };
-        let state = self.judged(&check_result, StageOutcome::Done);
-        Ok(StageEnd { state, check_result: Some(check_result), ..end })
-    }
-
-    // A step of a check failed; it may have reported the reason before that.
-    fn failed_check(
-        &mut self,
-        space: &mut Workspace,
-        why: String,
-        failure: Option<Failure>,
-    ) -> Result<StageEnd, Error> {
-        space.failed()?;
-        let dest = space.root().join("dest");
-        let mut check_result = check::read(&dest).unwrap_or_default();
-        check_result.state = Verdict::Fail;
-        check_result.why = Some(check_result.why.filter(|_| failure.is_some()).unwrap_or(why));
-        let check_result = check::absolute(check_result, &dest);
-        let state = self.judged(&check_result, StageOutcome::Done);
-        let failure = failure.filter(|_| matches!(state, StageOutcome::Failed { .. }));
-        Ok(StageEnd { check_result: Some(check_result), ..self.end(state, failure) })
     }
 
     // Remembers what the stage's name stands for now, and finds the result it stood for before.
@@ -371,93 +347,6 @@ impl Runner<'_> {
         Ok(StepEnd::Ended(StageOutcome::Failed { why: format!("{}: {ended}", step.name) }, Some(failure)))
     }
 
-    pub(super) fn command(&self, space: &Workspace, lock: &Lock, step: &JobStep, log: &Path) -> process::Command {
-        let path = |name: &str| space.root().join(name).display().to_string();
-        let mut env: BTreeMap<String, String> = step
-            .env
-            .iter()
-            .map(|(name, value)| (name.clone(), self.work.inputs.on_path(name, space.fill(value))))
-            .collect();
-        env.insert("HOME".into(), path("home"));
-        env.insert("TMPDIR".into(), path("tmp"));
-        let makeflags = if self.one_job { "-j1".to_owned() } else { self.context.jobs.makeflags() };
-        env.insert("MAKEFLAGS".into(), makeflags);
-        if let Some(launcher) = &self.context.options.launcher {
-            let before = env.get("PATH").map(|path| format!(":{path}")).unwrap_or_default();
-            env.insert("PATH".into(), format!("{}{before}", launcher.bin.display()));
-            env.extend(launcher.variables.iter().map(|(name, dir)| (name.clone(), dir.display().to_string())));
-        }
-        let isolation = self.context.isolation.clone().map(|support| (support, self.view(space, &env)));
-        process::Command {
-            step: step.name.clone(),
-            argv: step.argv.iter().map(|word| space.fill(word)).collect(),
-            env,
-            dir: space.root().join("build"),
-            log: log.to_owned(),
-            stop_record: space.root().join("stopped.json"),
-            grace: self.context.options.grace,
-            lock: Some(lock.file()),
-            isolation,
-            limits: self.work.job.limits,
-        }
-    }
-
-    // If isolation seems to have caused a step's failure, the finding mentions it.
-    fn with_refusal(&self, mut excerpt: Vec<String>) -> Vec<String> {
-        let met = |what: &str| excerpt.iter().any(|line| line.contains(what));
-        let mut refused = Vec::new();
-        if self.context.isolation.is_some() {
-            if met("Read-only file system") || met("Permission denied") {
-                refused.push("isolation: a step writes its own work directory only; its recipe declares more as `[access] write`");
-            }
-            if !self.work.job.access.network && met("Network is unreachable") {
-                refused.push("isolation: a step has no network; its recipe declares it as `[access] network = true`");
-            }
-        }
-        let short = [
-            "Cannot allocate memory",
-            "ut of memory",
-            "Resource temporarily unavailable",
-            "fork",
-            "File too large",
-            "File size limit exceeded",
-            "Too many open files",
-            "Killed",
-        ];
-        let declared = self.work.job.limits.declared();
-        let limited = (!declared.is_empty() && short.iter().any(|what| met(what)))
-            .then(|| format!("limits: the recipe declares `[limits] {}`", declared.join(", ")));
-        excerpt.extend(refused.into_iter().map(str::to_owned).chain(limited));
-        excerpt
-    }
-
-    // Directory that a compiler cache writes; its other variable names the whole store.
-    fn caches(&self) -> impl Iterator<Item = &PathBuf> {
-        let variables = self.context.options.launcher.iter().flat_map(|launcher| &launcher.variables);
-        variables.map(|(_, dir)| dir).filter(|dir| *dir != self.context.store.root())
-    }
-
-    // The access of the step to the machine.
-    fn view(&self, space: &Workspace, env: &BTreeMap<String, String>) -> View {
-        let root = space.root();
-        let dir = |name: &str| root.join(name);
-        let access = &self.work.job.access;
-        let path = env.get("PATH").map_or("", String::as_str);
-        let mut visible: Vec<PathBuf> = path.split(':').filter(|dir| dir.starts_with('/')).map(PathBuf::from).collect();
-        visible.push(self.context.store.root().to_owned());
-        visible.extend(std::env::current_exe());
-        View {
-            work: root.to_owned(),
-            own: ["build", "dest", "files", "home", "tmp"].map(dir).into(),
-            logs: dir("logs"),
-            scratch: dir("tmp"),
-            visible,
-            write: access.write.iter().cloned().chain(self.caches().cloned()).collect(),
-            devices: access.devices.clone(),
-            network: access.network,
-        }
-    }
-
     // Waits for the step and reports what it does.
     pub(super) async fn attend(&self, running: &mut process::Running, log: &Path) -> Result<Attended, Error> {
         let mut handled = Stop::No;
@@ -501,7 +390,7 @@ impl Runner<'_> {
         self.usage.max_rss_kib = self.usage.max_rss_kib.max(outcome.usage.max_rss_kib);
     }
 
-    async fn publish(&mut self, space: &Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
+    pub(super) async fn publish(&mut self, space: &Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
         for file in &self.work.job.result {
             if files::lstat(&space.root().join("dest").join(file))?.is_none() {
                 let error = store::Error::Missing { file: file.clone() };
@@ -531,7 +420,7 @@ impl Runner<'_> {
             files::remove_tree(space.root())?;
         }
         let (context, name) = (self.context, &self.work.name);
-        context.uploads.result(&context.caches, store, &context.emitter, name, self.work.key);
+        context.uploads.result(&context.caches, store, &context.emitter, (name, self.work.key), self.claim.take());
         let end = self.end(StageOutcome::Done, None);
         // A resumed stage's time is not what the whole takes.
         let whole = begin.step == 0 && !begin.resumed;
@@ -539,7 +428,23 @@ impl Runner<'_> {
         Ok(StageEnd { result: Some(stored.tree), time, ..end })
     }
 
-    fn end(&mut self, state: StageOutcome, failure: Option<Failure>) -> StageEnd {
+    /// Lets another stage have the token.
+    pub(super) fn give_token(&mut self) {
+        self.token = None;
+    }
+
+    /// Takes a token if it has none. `false` when the run is asked to stop.
+    pub(super) async fn take_token(&mut self) -> Result<bool, Error> {
+        if self.token.is_none() {
+            tokio::select! {
+                token = self.context.jobs.acquire() => self.token = Some(token?),
+                () = self.context.asked_to_stop(Stop::No) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    pub(super) fn end(&mut self, state: StageOutcome, failure: Option<Failure>) -> StageEnd {
         self.usage.wall = self.began.elapsed().as_secs_f64();
         StageEnd { state, usage: self.usage, failure, result: None, time: None, chosen: None, check_result: None }
     }

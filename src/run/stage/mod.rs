@@ -2,6 +2,9 @@
 
 pub mod build;
 pub mod check;
+mod checked;
+mod claim;
+mod command;
 pub mod elsewhere;
 mod evidence;
 pub mod fetch;

@@ -58,12 +58,18 @@ pub async fn look(context: &RunContext, name: &StageName, key: Key) -> Result<Op
     if context.caches.from.is_empty() || context.asked.contains(&key) {
         return Ok(None);
     }
+    let found = look_again(context, name, key).await?;
+    if found.is_none() {
+        context.caches.from.iter().take(1).for_each(|client| client.count(|stats| stats.missed += 1));
+    }
+    Ok(found)
+}
+
+/// Looks for a result that may have been stored meanwhile.
+pub async fn look_again(context: &RunContext, name: &StageName, key: Key) -> Result<Option<Stored>, Error> {
     let taken = match context.caches.find(&key).await {
         Ok(Some(found)) => take(context, name, key, &found).await,
-        Ok(None) => {
-            context.caches.from.iter().take(1).for_each(|client| client.count(|stats| stats.missed += 1));
-            Ok(None)
-        }
+        Ok(None) => Ok(None),
         Err(error) => Err(error.into()),
     };
     match taken {
