@@ -1,5 +1,7 @@
 //! `crossmill ci`.
 
+mod graph;
+
 use super::options::Select;
 use super::service::JobFile;
 use super::{CliError, CliResult, exit, print};
@@ -43,11 +45,16 @@ pub struct Ci {
     /// The disk budget of each job of GitLab or Buildkite (12GiB)
     #[arg(long, value_name = "SIZE", value_parser = units::parse_bytes)]
     disk_budget: Option<u64>,
+    #[command(flatten)]
+    graph: graph::GraphArgs,
 }
 
 impl Ci {
     /// Prints them.
     pub fn run(self) -> CliResult {
+        if self.graph.graph {
+            return self.print_graph();
+        }
         let count = self.shard.map_or(self.shards, |part| part.of);
         if count.get() > MOST_JOBS {
             return Err(CliError::usage(format!("{count} jobs are more than the {MOST_JOBS} that a service takes")));
@@ -57,7 +64,7 @@ impl Ci {
                 "`--output` is for `crossmill ci github`: other services have no outputs of a step",
             ));
         }
-        let command = self.command()?;
+        let command = self.command(true)?;
         let session = self.select.session()?;
         let request = self.select.request(&session, true)?;
         let preflight = Preflight::of(&session, &request, Goal::Build, session.store()?)?;
@@ -103,8 +110,8 @@ impl Ci {
     }
 
     // The command that a job runs, without its targets. Jobs are files that many people read.
-    fn command(&self) -> Result<String, CliError> {
-        let mut command = command(&self.select);
+    fn command(&self, packages: bool) -> Result<String, CliError> {
+        let mut command = format!("crossmill build{}", options(&self.select, packages));
         if let Some(time) = self.time_budget {
             command += &format!(" --time-budget {}s", time.as_secs());
         }
@@ -162,10 +169,11 @@ fn output_name(text: &str) -> Result<String, String> {
     }
 }
 
-fn command(select: &Select) -> String {
-    let mut words = vec!["crossmill".to_owned(), "build".to_owned()];
+// The options that select what is built, each after a space.
+fn options(select: &Select, packages: bool) -> String {
+    let mut words = String::new();
     let mut add = |option: &str, values: &mut dyn Iterator<Item = &String>| {
-        words.extend(values.flat_map(|value| [format!("--{option}"), quoted(value)]));
+        words.extend(values.map(|value| format!(" --{option} {}", quoted(value))));
     };
     add("profile", &mut select.profile.iter());
     add("release-set", &mut select.release_set.iter());
@@ -173,8 +181,10 @@ fn command(select: &Select) -> String {
     add("set", &mut select.set.iter());
     add("languages", &mut select.languages.iter());
     add("source", &mut select.source.iter());
-    add("package", &mut select.package.iter());
-    words.join(" ")
+    if packages {
+        add("package", &mut select.package.iter());
+    }
+    words
 }
 
 fn quoted(word: &str) -> String {

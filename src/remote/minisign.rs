@@ -95,6 +95,8 @@ impl SecretKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
     key: minisign_verify::PublicKey,
+    /// Its one line of base64.
+    pub line: String,
     /// Its number as minisign prints it, in lower case.
     pub id: String,
 }
@@ -108,7 +110,7 @@ impl PublicKey {
         let bytes = base64::engine::general_purpose::STANDARD.decode(line).map_err(|_| refuse())?;
         let number = bytes.get(2..10).filter(|_| bytes.len() == PUBLIC_BYTES).ok_or_else(refuse)?;
         let id = number.iter().rev().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { key, id })
+        Ok(Self { key, line: line.to_owned(), id })
     }
 
     /// Compares `signature` with `data`; the error is the end of a sentence about the signed thing.

@@ -12,6 +12,7 @@ pub mod expectation;
 pub mod failure_class;
 mod flush;
 pub mod host_comparison;
+pub mod job_graph;
 pub mod last_use;
 pub mod log;
 pub mod log_tail;

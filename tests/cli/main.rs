@@ -22,6 +22,7 @@ mod host_comparison;
 mod install;
 mod interrupt;
 mod isolation;
+mod job_graph;
 mod json;
 mod mistakes;
 mod package;
