@@ -160,6 +160,8 @@ impl Planner<'_> {
         let early = self.renderer(recipe, instance, &[]);
         let needs = self.needs(recipe, instance, &early);
         let packages: Vec<_> = needs.iter().map(|(need, _)| need.package.clone()).collect();
+        let all = needs.len();
+        let needs: Vec<_> = needs.into_iter().filter_map(|(need, stage)| Some((need, stage?))).collect();
         let renderer = self.renderer(recipe, instance, &packages);
         for (when, why) in &recipe.refuse {
             if self.holds(&renderer, when) {
@@ -171,7 +173,8 @@ impl Planner<'_> {
         let cost = self.cost(recipe, &renderer);
         let mut job = self.job(recipe, instance, &renderer, &needs, source);
         (job.build_bytes, job.result_bytes) = (cost.build, cost.result);
-        if self.problems.len() > before {
+        // A need that cannot be planned was reported where it failed, once for all that need it.
+        if self.problems.len() > before || needs.len() < all {
             return None;
         }
         let own = self.key_inputs(recipe, version.as_deref(), &job);
@@ -216,7 +219,13 @@ impl Planner<'_> {
         id
     }
 
-    fn needs<'r>(&mut self, recipe: &'r Recipe, instance: &Instance, renderer: &Renderer) -> Vec<(&'r Need, StageId)> {
+    // The needs that apply; without a stage those that cannot be planned.
+    fn needs<'r>(
+        &mut self,
+        recipe: &'r Recipe,
+        instance: &Instance,
+        renderer: &Renderer,
+    ) -> Vec<(&'r Need, Option<StageId>)> {
         let mut found = Vec::new();
         for need in &recipe.needs {
             if need.when.as_ref().is_some_and(|when| !self.holds(renderer, when)) {
@@ -224,20 +233,23 @@ impl Planner<'_> {
             }
             let config = self.config;
             let Some(below) = config.recipes.get(&need.package) else { continue };
-            match instance.of(below.per, &config.matrix) {
+            let stage = match instance.of(below.per, &config.matrix) {
                 Some(instance) if !self.exists(below, &instance) => {
                     let message =
                         format!("{}: `{}` does not exist, which `{}` needs", instance.scope(), below.name, recipe.name);
                     self.problems.push(need.at.error(message).hint("give both recipes the same `when`"));
+                    None
                 }
-                Some(instance) => found.extend(self.stage(below, &instance).map(|stage| (need, stage))),
+                Some(instance) => self.stage(below, &instance),
                 None => {
                     let message =
                         format!("`{}` is built for fewer things than `{}` needs it for", below.name, recipe.name);
                     self.problems
                         .push(need.at.error(message).hint("a recipe needs recipes of the same `per` or a wider one"));
+                    None
                 }
-            }
+            };
+            found.push((need, stage));
         }
         found
     }

@@ -52,3 +52,29 @@ fn a_mistake_in_a_file_is_shown_where_it_is() {
     }
     insta::assert_snapshot!(said);
 }
+
+// The packages above a refused one have no mistake of their own.
+#[test]
+fn a_refused_combination_is_reported_once_with_its_reason() {
+    let world = World::new();
+    let recipe = |name: &str, rest: &str| {
+        let text = format!(
+            "schema = 1\nname = \"{name}\"\nsummary = \"tiny\"\nper = \"target\"\n{rest}\n\
+             [[step]]\nname = \"install\"\nscript = \"touch '{{{{ dest }}}}/{name}'\"\n[result]\nfiles = [\"{name}\"]\n"
+        );
+        fs_err::write(world.path(&format!("mine/{name}.toml")), text).unwrap();
+    };
+    fs_err::create_dir(world.path("mine")).unwrap();
+    recipe("port", "[[refuse]]\nwhen = \"target.arch == 'gamma'\"\nwhy = \"nobody has ported it\"");
+    for user in ["one", "two"] {
+        recipe(user, "[env]\nPORT = \"{{ deps.port }}\"\n[[needs]]\npackage = \"port\"");
+    }
+    recipe("top", "[[needs]]\npackage = \"one\"\n[[needs]]\npackage = \"two\"");
+    fs_err::write(world.path("crossmill.toml"), "recipes = [\"mine\"]\n").unwrap();
+    let refused = world.run(&["build", "gamma", "--package", "top"]);
+    assert_eq!(refused.code, Some(2));
+    assert_eq!(refused.err.matches("error: ").count(), 1, "{}", refused.err);
+    assert!(refused.err.contains("gamma/port: this combination cannot work"), "{}", refused.err);
+    assert!(refused.err.contains("nobody has ported it"), "{}", refused.err);
+    assert_eq!(world.run(&["build", "alpha", "--package", "top"]).code, Some(0));
+}
