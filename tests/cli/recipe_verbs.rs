@@ -1,5 +1,6 @@
 //! `crossmill recipe elf` and `recipe initramfs`, compared with readelf and cpio.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -111,10 +112,11 @@ fn cpio_unpacks_the_initramfs() {
     let dir = tempfile::tempdir().unwrap();
     let long = "x".repeat(7);
     fs_err::create_dir(dir.path().join("deep")).unwrap();
-    for (name, content) in [("program", "#!init"), ("deep/one.ko", long.as_str()), ("two.ko", "")] {
+    for (name, content) in [("program", "#!init"), ("deep/one.ko", long.as_str()), ("two.ko", ""), ("shell", "ELF")] {
         fs_err::write(dir.path().join(name), content).unwrap();
     }
-    let pack = ["recipe", "initramfs", "program", "deep/one.ko", "two.ko", "-o"];
+    fs_err::set_permissions(dir.path().join("shell"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let pack = ["recipe", "initramfs", "program", "deep/one.ko", "two.ko", "shell", "-o"];
     for archive in ["a", "b"] {
         stdout(&crossmill(dir.path(), &[&pack[..], &[archive]].concat()));
     }
@@ -139,6 +141,7 @@ fn cpio_unpacks_the_initramfs() {
             "-rwxr-xr-x 1 0 0 6 Jan 1 2026 init",
             "-rw-r--r-- 1 0 0 7 Jan 1 2026 one.ko",
             "-rw-r--r-- 1 0 0 0 Jan 1 2026 two.ko",
+            "-rwxr-xr-x 1 0 0 3 Jan 1 2026 shell",
         ]
     );
     assert_eq!(cpio(&["-i", "--to-stdout", "one.ko"]), long);

@@ -5,6 +5,7 @@ use crate::base::Diagnostic;
 use clap::Args;
 use cpio::NewcBuilder;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Pack an initramfs of /init, /dev/console and files
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub struct Initramfs {
     /// The program that becomes /init
     init: PathBuf,
-    /// Files to add to the root directory
+    /// Files to add to the root directory; programs stay executable
     files: Vec<PathBuf>,
     /// The archive
     #[arg(short, long, value_name = "FILE")]
@@ -46,7 +47,9 @@ impl Initramfs {
                     Diagnostic::new(format!("`{}`: the initramfs has a `{name}` already", path.display())).into()
                 );
             }
-            entries.push((NewcBuilder::new(&name).mode(FILE), fs_err::read(path)?));
+            let is_program = fs_err::metadata(path)?.permissions().mode() & 0o111 != 0;
+            let mode = if is_program { PROGRAM } else { FILE };
+            entries.push((NewcBuilder::new(&name).mode(mode), fs_err::read(path)?));
             names.push(name);
         }
         let mut out = BufWriter::new(fs_err::File::create(&self.output)?);
