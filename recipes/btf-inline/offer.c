@@ -10,6 +10,10 @@
 #include <linux/sysfs.h>
 #include <linux/version.h>
 
+#ifndef NT_GNU_BUILD_ID
+#define NT_GNU_BUILD_ID 3
+#endif
+
 extern const char btf_inline_data[];
 extern const u32 btf_inline_size;
 
@@ -48,7 +52,7 @@ static bool have_build_id(const char *notes, size_t size)
 			continue;
 		if (2 * note->n_descsz >= sizeof(hex))
 			break;
-		*bin2hex(hex, notes + value, note->n_descsz) = 0;
+		snprintf(hex, sizeof(hex), "%*phN", (int)note->n_descsz, notes + value);
 		return !strcmp(hex, BUILD_ID);
 	}
 	return false;

@@ -24,7 +24,7 @@ struct test {
 static long getpgid_(void) { return syscall(__NR_getpgid, 4242); }
 static long setpgid_(void) { return syscall(__NR_setpgid, 4242, 17); }
 static long setpriority_(void) { return syscall(__NR_setpriority, 9, 3, -4); }
-static long personality_(void) { return syscall(__NR_personality, 0xffffffff); }
+static long getpriority_(void) { return syscall(__NR_getpriority, 9, 3); }
 static long lseek_(void) { return syscall(__NR_lseek, 77, -5L, 2); }
 static long dup3_(void) { return syscall(__NR_dup3, 81, 82, 0); }
 static long ftruncate_(void) { return syscall(__NR_ftruncate, 92, 12345L); }
@@ -36,7 +36,7 @@ static const struct test tests[] = {
 	TEST(__do_sys_getpgid, getpgid_, "pid=4242"),
 	TEST(__do_sys_setpgid, setpgid_, "pid=4242 pgid=17"),
 	TEST(__do_sys_setpriority, setpriority_, "which=9 who=3 niceval=-4"),
-	TEST(__do_sys_personality, personality_, "personality=4294967295"),
+	TEST(__do_sys_getpriority, getpriority_, "which=9 who=3"),
 	TEST(__do_sys_lseek, lseek_, "fd=77 offset=-5 whence=2"),
 	TEST(ksys_lseek, lseek_, "fd=77 offset=-5 whence=2"),
 	TEST(__do_sys_dup3, dup3_, "oldfd=81 newfd=82 flags=0"),
