@@ -2,9 +2,10 @@
 
 use super::options::Select;
 use super::{CliError, CliResult};
-use crate::base::Diagnostic;
+use crate::base::{Diagnostic, PackageName};
 use crate::config::matrix::Target;
 use crate::config::recipe::Per;
+use crate::plan::job::Job;
 use crate::process::Tool;
 use clap::Args;
 
@@ -38,14 +39,17 @@ fn variables(select: &Select) -> Result<(Target, String), CliError> {
     let store = session.store()?;
     let plan = session.plan(&request, &store, &session.fetcher(&store))?;
     // A toolchain's own parts have less on theirs: gcc is built with binutils alone.
-    let for_target = |column| session.config.recipes.get(column).is_some_and(|recipe| recipe.per == Per::Target);
+    let for_target =
+        |column: &PackageName| session.config.recipes.get(column).is_some_and(|recipe| recipe.per == Per::Target);
     let own = plan.stages.iter().filter(|stage| stage.scope == target.name.as_str() && for_target(&stage.package));
-    let mut jobs = own.filter_map(|stage| stage.job());
-    let Some(job) = jobs.find(|job| job.deps.iter().any(|dep| !dep.path.is_empty())) else {
+    let jobs: Vec<_> = own.filter_map(|stage| stage.job()).filter(|job| job.path_deps().next().is_some()).collect();
+    // Tools of the target's own, which have its C library, rather than those that it shares.
+    let has_own = |job: &&&Job| job.path_deps().any(|dep| for_target(&dep.package));
+    let Some(job) = jobs.iter().find(has_own).or(jobs.first()) else {
         return Err(CliError::usage(format!("no recipe puts tools on the PATH of `{name}`")));
     };
     let mut path = Vec::new();
-    for dep in job.deps.iter().filter(|dep| !dep.path.is_empty()) {
+    for dep in job.path_deps() {
         let Some(stored) = store.find(&plan.stage(dep.stage).key)? else {
             let profile = select.profile.as_ref().map(|profile| format!(" --profile {profile}")).unwrap_or_default();
             let package = &dep.package;

@@ -35,6 +35,13 @@ pub struct Job {
     pub result_bytes: u64,
 }
 
+impl Job {
+    /// Returns the dependencies whose directories are on the PATH of its steps.
+    pub fn path_deps(&self) -> impl Iterator<Item = &Dep> {
+        self.deps.iter().filter(|dep| !dep.path.is_empty())
+    }
+}
+
 /// A requirement on a source, rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SourceCheck {
