@@ -30,6 +30,11 @@ fn a_module_that_is_not_loaded_is_explained() {
 }
 
 #[test]
+fn a_script_of_busybox_with_other_results_is_explained() {
+    run("busybox/run.sh");
+}
+
+#[test]
 fn inline_btf_that_a_module_does_not_show_is_explained() {
     run("btf-inline/run.sh");
 }

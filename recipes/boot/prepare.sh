@@ -7,7 +7,8 @@
 # (further options for programs), LINUX (a result of the linux recipe), NAME (of the target),
 # KERNEL (the image), MACHINE and DATA (in readelf's words), DTS (a device tree for qemu; may be
 # empty), QEMU, PROCESS (`yes` where the kernel is a program of this machine), MORE_FILES (files
-# that the initramfs has as well; may be empty)
+# that the initramfs has as well; may be empty), INIT (a script that becomes /init and is run by the first of
+# MORE_FILES; init.c if empty)
 set -eu
 
 EVIDENCE=build.log
@@ -38,10 +39,15 @@ modules=${modules# }
 if [ -n "$modules" ]; then
   USER_FLAGS="$USER_FLAGS -DMODULES=\"$(echo "$modules" | sed 's/ /\",\"/g')\""
 fi
-if ! compile -Os -static -nostdlib -Wall "$FILES/init.c" -lgcc -o init > "$DEST/build.log" 2>&1; then
+program=init
+if [ -n "${INIT:-}" ]; then
+  cp "$INIT" init
+  chmod u+wx init
+  program=${MORE_FILES%% *}
+elif ! compile -Os -static -nostdlib -Wall "$FILES/init.c" -lgcc -o init > "$DEST/build.log" 2>&1; then
   finish fail "init does not compile: $(cause "$DEST/build.log")"
 fi
-for file in init "$LINUX/vmlinux"; do
+for file in "$program" "$LINUX/vmlinux"; do
   if ! kind=$("$CROSSMILL" recipe elf "$file" --machine "$MACHINE" --data "$DATA"); then finish fail "$kind"; fi
 done
 # shellcheck disable=SC2046,SC2086 # names of files
