@@ -117,15 +117,10 @@ async fn is_complete(client: &Client, stored: &Text) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Returns the number of the candidate that was used for a source elsewhere. A hint without a signature: it selects among
-/// digests that a recipe pins, and nothing else.
-pub async fn choice(client: &Client, label: &str, candidates: &[Sha256]) -> Result<Option<usize>, Error> {
-    for (at, candidate) in candidates.iter().enumerate() {
-        if client.exists(&choice_path(label, *candidate)).await? {
-            return Ok(Some(at));
-        }
-    }
-    Ok(None)
+/// Returns whether a candidate was used for a source elsewhere. A hint without a signature: it selects among digests that
+/// a recipe pins, and nothing else.
+pub async fn is_chosen(client: &Client, label: &str, candidate: Sha256) -> Result<bool, Error> {
+    client.exists(&choice_path(label, candidate)).await
 }
 
 /// Stores that a candidate was used.

@@ -110,7 +110,7 @@ impl Remote {
         let sources = plan.stages.iter().filter_map(|stage| match stage.work {
             Work::Fetch(source) if plan.source(source).chosen.is_none() => {
                 let set = plan.source(source);
-                Some((source, set.label.clone(), pinned(set)?))
+                Some((source, set.label.clone(), pinned(set)))
             }
             _ => None,
         });
@@ -157,19 +157,23 @@ impl Remote {
     }
 }
 
-/// Returns the digests of a source's candidates, if a recipe pins all of them.
-pub(super) fn pinned(set: &SourceSet) -> Option<Vec<Sha256>> {
-    let digest = |candidate: &SourceSpec| match candidate.pin {
-        Pin::Sha256(sha256) => Some(sha256),
+/// Returns the candidates of a source that a recipe pins by digest. Others are known only when they were fetched.
+pub(super) fn pinned(set: &SourceSet) -> Vec<(usize, Sha256)> {
+    let digest = |(at, candidate): (usize, &SourceSpec)| match candidate.pin {
+        Pin::Sha256(sha256) => Some((at, sha256)),
         Pin::Signature { .. } | Pin::AsFound => None,
     };
-    set.candidates.iter().map(digest).collect()
+    set.candidates.iter().enumerate().filter_map(digest).collect()
 }
 
-async fn choice(caches: &Caches, label: &str, pins: &[Sha256]) -> Option<Chosen> {
+async fn choice(caches: &Caches, label: &str, pins: &[(usize, Sha256)]) -> Option<Chosen> {
     for client in &caches.from {
-        if let Ok(Some(candidate)) = cache::sources::choice(client, label, pins).await {
-            return Some(Chosen { candidate, digest: format!("sha256:{}", pins.get(candidate)?) });
+        for (candidate, sha256) in pins {
+            match cache::sources::is_chosen(client, label, *sha256).await {
+                Ok(true) => return Some(Chosen { candidate: *candidate, digest: format!("sha256:{sha256}") }),
+                Ok(false) => {}
+                Err(_) => break,
+            }
         }
     }
     None

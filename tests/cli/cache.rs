@@ -503,6 +503,30 @@ fn sources_come_from_the_cache_by_their_digest() {
 }
 
 #[test]
+fn a_candidate_with_a_digest_beside_a_signed_one_needs_no_server() {
+    let world = World::new();
+    let key = key(&world, "key");
+    let tool = "[tool.gpgv]\nprogram = \"gpgv\"\nwhy = \"checks\"\npackages = { apt = [\"gpgv\"] }\n[manager.apt]";
+    world.edit("data/recipes/host-tools.toml", "[manager.apt]", tool);
+    world.write("data/recipes/keys/tiny.asc", "no key: the file that it signed does not exist");
+    let gone = format!("{}/gone.tar.xz", world.server.base);
+    let signed = format!(
+        "[[version.source]]\nurl = \"{gone}\"\nsignature = {{ url = \"{gone}.sig\", keyring = \"keys/tiny.asc\" }}\n\
+         [[version.source]]"
+    );
+    for recipe in ["lib", "tool", "kernel"] {
+        world.edit(&format!("data/recipes/{recipe}.toml"), "[[version.source]]", &signed);
+    }
+    filled(&world, &key, "cache");
+    let seen = world.server.seen().len();
+    let ran = pull(&world, "two", &key, "cache").ok();
+    assert!(ran.err.contains("remote cache: 1 pulled"), "{}", ran.err);
+    assert_eq!(world.server.seen().len(), seen, "{}", ran.err);
+    assert_eq!(world.counts(), [""; 0]);
+    assert_eq!(kernel(&world, "two"), kernel(&world, "one"));
+}
+
+#[test]
 fn eight_clients_at_once_lose_nothing_and_build_and_store_nothing_twice() {
     let world = World::new();
     let key = key(&world, "key");

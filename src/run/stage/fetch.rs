@@ -55,16 +55,16 @@ pub(super) fn end(state: StageOutcome, began: Instant) -> StageEnd {
 // Takes a source from a cache by the digest that its recipe pins: the candidate that the keys are computed with, else the
 // first that a cache has.
 async fn from_cache(context: &RunContext, stage: &StageName, set: &SourceSet) -> Option<Fetched> {
-    let pins = pinned(set)?;
-    if context.caches.from.is_empty() || context.fetcher.cached(&set.candidates).ok()?.is_some() {
+    let pins = pinned(set);
+    if pins.is_empty() || context.caches.from.is_empty() || context.fetcher.cached(&set.candidates).ok()?.is_some() {
         return None;
     }
     let first = set.chosen.as_ref().map(|chosen| chosen.candidate);
-    let mut order: Vec<usize> = (0..pins.len()).collect();
-    order.sort_by_key(|at| Some(*at) != first);
+    let mut order = pins;
+    order.sort_by_key(|(at, _)| Some(*at) != first);
     for client in &context.caches.from {
-        for at in &order {
-            let (sha256, candidate) = (*pins.get(*at)?, set.candidates.get(*at)?);
+        for (at, sha256) in &order {
+            let (sha256, candidate) = (*sha256, set.candidates.get(*at)?);
             let source = format!("{} from the cache {}", candidate.label(), client.name());
             // Trouble of this machine's disk: the download meets it too.
             let adoption = context.fetcher.begin_adoption(sha256).await.ok()?;
@@ -83,8 +83,9 @@ async fn from_cache(context: &RunContext, stage: &StageName, set: &SourceSet) ->
 }
 
 fn to_cache(context: &RunContext, stage: &StageName, set: &SourceSet, fetched: &Fetched) {
-    let Some(pins) = pinned(set) else { return };
-    if let (Some(file), Some(chosen)) = (context.fetcher.file(fetched), pins.get(fetched.candidate).copied()) {
+    let pins = pinned(set);
+    let chosen = pins.iter().find(|(at, _)| *at == fetched.candidate).map(|(_, sha256)| *sha256);
+    if let (Some(file), Some(chosen)) = (context.fetcher.file(fetched), chosen) {
         context.uploads.source(&context.caches, &context.emitter, stage, (set.label.clone(), chosen), file);
     }
 }
