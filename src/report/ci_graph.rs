@@ -56,12 +56,13 @@ fn header(service: Service, frame: &Frame) -> String {
     let secrets = match service {
         Service::Github => {
             "# Secrets of the repository: CROSSMILL_CACHE_SIGN_KEY, the text of a secret key of minisign without a password, and\n\
-             # what the cache asks for: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or CROSSMILL_CACHE_TOKEN. Variables: AWS_REGION,\n\
-             # AWS_ENDPOINT_URL.\n"
+             # what the cache asks for: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL, or\n\
+             # CROSSMILL_CACHE_TOKEN.\n"
         }
         _ => {
             "# Variables of the project, protected: CROSSMILL_CACHE_SIGN_KEY, of type file, a secret key of minisign without a\n\
-             # password, and, masked, what the cache asks for: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or CROSSMILL_CACHE_TOKEN.\n"
+             # password, and, masked, what the cache asks for: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and\n\
+             # AWS_ENDPOINT_URL, or CROSSMILL_CACHE_TOKEN.\n"
         }
     };
     let by = frame.written_by.replace('\n', " ");
@@ -198,8 +199,8 @@ fn github_steps(frame: &Frame, name: &str, targets: &str, command: &str) -> Vec<
     let credentials = [
         ("AWS_ACCESS_KEY_ID", "${{ secrets.AWS_ACCESS_KEY_ID }}"),
         ("AWS_SECRET_ACCESS_KEY", "${{ secrets.AWS_SECRET_ACCESS_KEY }}"),
-        ("AWS_REGION", "${{ vars.AWS_REGION }}"),
-        ("AWS_ENDPOINT_URL", "${{ vars.AWS_ENDPOINT_URL }}"),
+        ("AWS_REGION", "${{ secrets.AWS_REGION }}"),
+        ("AWS_ENDPOINT_URL", "${{ secrets.AWS_ENDPOINT_URL }}"),
     ];
     let token = [("CROSSMILL_CACHE_TOKEN", "${{ secrets.CROSSMILL_CACHE_TOKEN }}")];
     let is_bucket = |url: &String| url.starts_with("s3:");
