@@ -109,6 +109,29 @@ fn a_second_store_takes_everything_from_the_cache_and_runs_no_step() {
 }
 
 #[test]
+fn of_a_result_that_differs_in_one_option_only_the_difference_is_stored() {
+    let world = World::new();
+    let key = key(&world, "key");
+    world.edit(
+        "data/recipes/kernel.toml",
+        "run = [\"make\", \"install\", \"DESTDIR={{ dest }}\"]",
+        "script = \"make install DESTDIR={{ dest }}; yes data | head -c 300000 > {{ dest }}/share/large\"",
+    );
+    let to = ["--package", "kernel", "--cache-to", "cache", "--cache-sign-key", &key.secret, "--json"];
+    let used = |level: &str| {
+        let args = [&["build", "alpha", "--set", level][..], &to].concat();
+        let (err, run) = json(on(&world, "one", &args));
+        let bytes = |name: &str| run["remote_cache"][name].as_u64().unwrap();
+        (bytes("new_bytes"), bytes("shared_bytes"), err)
+    };
+    let (new, shared, _) = used("level=one");
+    assert!(new > 300_000 && shared < 10_000, "{new} new, {shared} shared");
+    let (new, shared, err) = used("level=two");
+    assert!((1..30_000).contains(&new) && (300_000..320_000).contains(&shared), "{new} new, {shared} shared");
+    assert!(err.contains("objects were new: "), "{err}");
+}
+
+#[test]
 fn nothing_that_is_stored_already_is_stored_again() {
     let world = World::new();
     let key = key(&world, "key");
