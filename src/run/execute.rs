@@ -100,14 +100,17 @@ pub fn execute(
         None => Preflight::of(session, request, goal, store.clone())?,
     };
     let host_tools = &session.config.host_tools;
+    let mut lacking = None;
     let skips = loop {
+        let require = || required_tools::require(host_tools, &session.machine(), &preflight.plan, &preflight.states);
         let skips = match goal {
             Goal::Fetch | Goal::Pull => BTreeMap::new(),
             // Each node examines itself.
-            _ if options.engine.is_some() => BTreeMap::new(),
-            Goal::Build | Goal::Check => {
-                required_tools::require(host_tools, &session.machine(), &preflight.plan, &preflight.states)?
+            Goal::Build | Goal::Check if options.engine.is_some() => {
+                lacking = require().err();
+                BTreeMap::new()
             }
+            Goal::Build | Goal::Check => require()?,
         };
         let lines = skipped_checks(&skips, &request.profile);
         match if lines.is_empty() { Answer::Skip } else { ask(&lines) } {
@@ -117,6 +120,9 @@ pub fn execute(
         }
     };
     let (emitter, events) = Emitter::new();
+    if let Some(error) = lacking {
+        emitter.notice(None, true, format!("{error}; nodes without it refuse their jobs"));
+    }
     for text in skipped_checks(&skips, &request.profile) {
         emitter.notice(None, true, text);
     }

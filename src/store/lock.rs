@@ -1,6 +1,7 @@
 //! A lock for each key, so that two runs on one store wait for each other
 //! only where they would build the same thing.
 
+use super::lease::Lease;
 use super::{Error, Store};
 use crate::base::Key;
 use std::fs::{File, TryLockError};
@@ -12,6 +13,8 @@ use std::sync::Arc;
 /// A held lock; dropping it releases it, unless a child inherited the file.
 #[derive(Debug, Clone)]
 pub struct Lock {
+    // Given up before the file is: the other way round, the next process of this machine would find it.
+    lease: Option<Arc<Lease>>,
     file: Arc<File>,
 }
 
@@ -19,6 +22,14 @@ impl Lock {
     /// Returns the locked file, for a child that must hold the lock as long as it lives.
     pub fn file(&self) -> Arc<File> {
         self.file.clone()
+    }
+
+    /// Refuses to go on where another machine has taken the lock over.
+    pub fn still_held(&self) -> Result<(), Error> {
+        match &self.lease {
+            Some(lease) if lease.is_lost() => Err(Error::LeaseLost),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -35,10 +46,17 @@ impl Store {
         let mut file = open_lock(&path)?;
         match file.try_lock() {
             Ok(()) => {
+                let lease = match &self.leases {
+                    Some(leases) => match leases.try_take(&self.root().join("locks"), key)? {
+                        Ok(lease) => Some(Arc::new(lease)),
+                        Err(holder) => return Ok(Err(holder)),
+                    },
+                    None => None,
+                };
                 // Only for people: whose lock it is. Nothing depends on it.
                 let note = format!("process {}\n", std::process::id());
                 let _ = file.rewind().and_then(|()| file.set_len(0)).and_then(|()| file.write_all(note.as_bytes()));
-                Ok(Ok(Lock { file: Arc::new(file) }))
+                Ok(Ok(Lock { lease, file: Arc::new(file) }))
             }
             Err(TryLockError::WouldBlock) => {
                 let mut note = String::new();

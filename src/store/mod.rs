@@ -7,7 +7,7 @@
 //!   sources/KEY/      unpacked and patched trees, read-only: tree/, manifest.json
 //!   stages/KEY/       results: tree/, logs/, stage.json, manifest.json; damaged.json if `verify` found damage
 //!   work/KEY/         build trees of stages that run or were stopped
-//!   locks/KEY         one file each, locked while a process works on KEY
+//!   locks/KEY         one file each, locked while a process works on KEY; KEY.lease.N beside it on network file systems
 //!   names/            the last key of each stage name, for logs and explanations
 //!   runs/RUN/         event logs
 //!   ccache/           the compiler cache, if a build uses one
@@ -21,6 +21,7 @@
 pub mod entry;
 pub mod gc;
 pub mod history;
+pub mod lease;
 pub mod lock;
 pub mod manifest;
 pub mod names;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use entry::{Record, Stored};
+use lease::Leases;
 pub use lock::Lock;
 
 /// Errors of the store.
@@ -61,6 +63,9 @@ pub enum Error {
     /// A run uses the store, so nothing can be removed from it.
     #[error("a run on this store has not ended")]
     InUse,
+    /// Another machine has taken over the lock of a stage.
+    #[error("another machine has taken over this stage: this one did not renew its lease for a minute")]
+    LeaseLost,
     /// A manifest was written by a later crossmill.
     #[error("`{path}` was written by a later crossmill (form {schema})")]
     Newer {
@@ -134,6 +139,10 @@ impl Diagnose for Error {
                 hints
             }
             Self::InUse => vec!["run the same command again when it has ended".into()],
+            Self::LeaseLost => vec![
+                "the process was stopped, or the file server did not answer; the same command takes what the other machine builds"
+                    .into(),
+            ],
             Self::Newer { .. } => vec!["use that crossmill, or another store with `--store DIR`".into()],
             Self::Special { .. } => vec!["let the recipe's install step remove it".into()],
             Self::Unknown { name, near } => {
@@ -164,6 +173,8 @@ const DIRS: [&str; 8] = ["cache", "sources", "stages", "work", "locks", "names",
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Arc<Path>,
+    // Locks between machines, where the file system needs them.
+    leases: Option<Arc<Leases>>,
     // Why nothing can be written, where that is so.
     refusal: Option<Arc<io::Error>>,
 }
@@ -180,10 +191,10 @@ impl Store {
             }
         }
         match prepare(&root) {
-            Ok(()) => Ok(Self { root: root.into(), refusal: None }),
+            Ok(()) => Ok(Self { leases: Leases::of(&root)?.map(Arc::new), root: root.into(), refusal: None }),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => Err(Error::Io(error)),
             Err(error) if root.join("stages").is_dir() => {
-                Ok(Self { root: root.into(), refusal: Some(Arc::new(error)) })
+                Ok(Self { root: root.into(), leases: None, refusal: Some(Arc::new(error)) })
             }
             Err(source) => Err(Error::ReadOnly { path: root, source }),
         }

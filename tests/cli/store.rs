@@ -303,3 +303,28 @@ fn a_log_cannot_steer_the_terminal() {
     let shown = ran.out.split_once("<==").unwrap().1.trim_start();
     assert_eq!(shown.trim_end(), "a^[[2Jb^Gc\td \u{e9} M-^[31m \u{a0} ^M");
 }
+
+#[test]
+fn a_stage_whose_lease_another_machine_has_is_waited_for() {
+    let world = World::new();
+    world.run(&["build", "alpha"]).ok();
+    let key = world.entry("alpha/tool").file_name().unwrap().to_str().unwrap().to_owned();
+    world.run(&["store", "discard", "alpha/tool"]).ok();
+    world.run(&["store", "discard", "alpha/kernel"]).ok();
+    world.forget_counts();
+    let lease = world.store().join(format!("locks/{key}.lease.0"));
+    let terms = r#"{"place":"another","host":"there","pid":7,"started":1,"nonce":"x","beat":1}"#;
+    fs_err::write(&lease, terms).unwrap();
+    let mut command = world.command(&["build", "alpha"]);
+    command.env("CROSSMILL_LEASES", "always").stderr(fs_err::File::create(world.path("err")).unwrap().into_file());
+    let mut run = command.spawn().unwrap();
+    let said = "alpha/tool: waiting for process 7 on there, which works on the same stage";
+    until("it waits", || fs_err::read_to_string(world.path("err")).unwrap().contains(said));
+    assert_eq!(world.counts().len(), 0);
+    fs_err::remove_file(lease).unwrap();
+    assert!(run.wait().unwrap().success());
+    assert_eq!(world.count("alpha/tool install"), 1);
+    let left: Vec<_> =
+        world.entries("locks").into_iter().filter(|path| path.to_str().unwrap().contains("lease")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -179,6 +179,7 @@ impl Runner<'_> {
             fs_err::write(root.join("reproduce.sh"), &script)?;
             ended = self.steps(&mut space, lock, begin).await?;
         }
+        lock.still_held()?;
         if let StepEnd::Ended(state, failure) = ended {
             return match (&self.work.expect, state) {
                 (Some(_), StageOutcome::Failed { why }) => self.failed_check(&mut space, why, failure),
