@@ -49,8 +49,15 @@ pub(super) struct Leases {
     beat: Duration,
     lease: Duration,
     terms: Terms,
-    // The leases of others: their text, and since when it has not changed.
-    seen: Mutex<BTreeMap<(Key, u32), (Vec<u8>, Instant)>>,
+    // The leases of others, by key and number.
+    seen: Mutex<BTreeMap<(Key, u32), Seen>>,
+}
+
+// The text of a lease, and since when it has not changed.
+#[derive(Debug)]
+struct Seen {
+    text: Vec<u8>,
+    since: Instant,
 }
 
 /// A lease of this process; dropping it gives it up.
@@ -136,9 +143,9 @@ impl Leases {
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match seen.get(&which) {
-            Some((known, since)) if known == text => since.elapsed() >= self.lease,
+            Some(seen) if seen.text == text => seen.since.elapsed() >= self.lease,
             _ => {
-                seen.insert(which, (text.to_owned(), Instant::now()));
+                seen.insert(which, Seen { text: text.to_owned(), since: Instant::now() });
                 false
             }
         }
@@ -264,9 +271,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let key = Key::of(b"x");
         let held = elsewhere(SHORT).try_take(dir.path(), &key).unwrap().unwrap();
-        let here = leases(SHORT * 10);
+        let here = leases(SHORT * 150);
         let began = Instant::now();
-        while began.elapsed() < SHORT * 50 {
+        while began.elapsed() < SHORT * 180 {
             let found = here.try_take(dir.path(), &key).unwrap().unwrap_err();
             assert_eq!(found, format!("process {} on there", std::process::id()));
             std::thread::sleep(SHORT / 2);
