@@ -27,6 +27,10 @@ if grep -q '^CONFIG_RUST=y' .config; then
 fi
 # Left over by the build, with its paths.
 find "$DEST/scripts" "$DEST/include" "$DEST/arch" -name '*.s' -exec rm -f '{}' +
+# Debug information of programs for this machine (objtool's) names the directory of the build.
+find "$DEST/scripts" "$DEST/tools" -type f -perm -u+x 2> /dev/null | while read -r file; do
+  case $(head -c 4 "$file" | od -An -c | tr -d ' ') in 177ELF) strip --strip-debug "$file" ;; esac
+done
 # Links to files that the kit does not have.
 find "$DEST" -type l ! -exec test -e '{}' ';' -exec rm -f '{}' ';'
 
