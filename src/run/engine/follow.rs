@@ -336,6 +336,9 @@ impl Follower {
                 let state = match state {
                     // It has no end yet.
                     StageOutcome::Interrupted | StageOutcome::Blocked { .. } => return,
+                    // The engine ends all processes of a cancelled job at once. Where the supervisor of a step
+                    // is the first of them, the step looks as if it had failed.
+                    StageOutcome::Failed { .. } if self.cancelled.is_some() => return,
                     StageOutcome::Cached => StageOutcome::BuiltElsewhere,
                     state => state,
                 };
