@@ -236,6 +236,58 @@ fn nodes_with_stores_of_their_own_share_a_cache() {
     assert!(world.store().join("results/now-quick/gamma/kernel/share/kernel").exists(), "{}", ran.err);
 }
 
+/// When each job of the only run began, by its node's clock.
+fn starts(world: &World) -> Vec<jiff::Timestamp> {
+    let below =
+        |dir: std::path::PathBuf| fs_err::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let jobs = world.entries("runs").into_iter().flat_map(|run| below(run.join("jobs")));
+    let logs = jobs.flat_map(below).map(|start| start.join("events.jsonl")).filter(|log| log.exists());
+    let text = logs.map(|path| fs_err::read_to_string(path).unwrap()).collect::<Vec<_>>().concat();
+    text.split("\"started\":\"").skip(1).map(|rest| rest.split('"').next().unwrap().parse().unwrap()).collect()
+}
+
+/// libfaketime for programs with threads, of Debian's package `faketime`.
+fn libfaketime() -> Option<std::path::PathBuf> {
+    let dirs = fs_err::read_dir("/usr/lib").unwrap().filter_map(Result::ok);
+    dirs.map(|dir| dir.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.exists())
+}
+
+#[test]
+fn a_node_whose_clock_is_three_hours_late_builds_the_same() {
+    let Some(cluster) = Cluster::start() else { return };
+    let Some(library) = libfaketime() else {
+        assert!(std::env::var_os("CROSSMILL_TEST_ALL").is_none(), "the package faketime is not installed");
+        return eprintln!("skipped: the package faketime is not installed");
+    };
+    let world = world();
+    // A job of n1 has another clock than the disk: its own new files lie three hours in the future.
+    let variables = format!("LD_PRELOAD={} FAKETIME=-3h NO_FAKE_STAT=1", library.display());
+    let prolog = format!(
+        "#!/bin/sh\nif [ \"$SLURMD_NODENAME\" = n1 ]; then for v in {variables}; do echo \"export $v\"; done; fi\n"
+    );
+    world.write("prolog", &prolog);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(world.path("prolog"), mode).unwrap();
+    let conf = fs_err::read_to_string(cluster.conf()).unwrap();
+    fs_err::write(cluster.conf(), format!("{conf}TaskProlog={}\n", world.path("prolog").display())).unwrap();
+    cluster.slurm(&["scontrol", "reconfigure"]);
+    let local = world
+        .run(&["build", "--group", "primary", "gamma", "--store", &world.path("local").display().to_string()])
+        .ok();
+    let expected = world.counts();
+    world.forget_counts();
+    let begun = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+    // Leases are what compares times between machines.
+    let mut command = cluster.submit(&world, &["--group", "primary", "gamma"]);
+    command.env("CROSSMILL_LEASES", "always");
+    let ran = world.ran(command).ok();
+    assert_eq!(table(&ran), table(&local), "{}\n{}", ran.err, local.err);
+    assert_eq!(world.counts(), expected, "the same was built, and once");
+    assert!(!ran.err.contains("179m") && !ran.err.contains("3h"), "{}", ran.err);
+    let (late, right): (Vec<_>, Vec<_>) = starts(&world).into_iter().partition(|start| *start < begun);
+    assert!(!late.is_empty() && !right.is_empty(), "both nodes had jobs: {late:?} {right:?}");
+}
+
 #[test]
 fn a_controller_that_does_not_answer_is_reported() {
     let Some(cluster) = Cluster::start() else { return };
