@@ -106,7 +106,8 @@ pub(super) struct Running {
 }
 
 impl Running {
-    fn options(&self, ccache: bool) -> run::RunOptions {
+    /// Returns the options of a run on this machine.
+    pub(super) fn options(&self, ccache: bool) -> run::RunOptions {
         run::RunOptions {
             jobs: self.jobs.map(NonZeroUsize::get),
             memory: self.memory,
@@ -166,7 +167,8 @@ impl Running {
         isolation.into_iter().chain(self.ignore_space.then(|| "--ignore-space".to_owned())).collect()
     }
 
-    fn verbosity(&self) -> Verbosity {
+    /// Returns how much is shown.
+    pub(super) fn verbosity(&self) -> Verbosity {
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
             (_, true) => Verbosity::Verbose,

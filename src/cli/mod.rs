@@ -4,6 +4,7 @@
 #[macro_use]
 mod output;
 
+mod bisect;
 mod btf;
 mod build;
 mod cache;
@@ -57,6 +58,8 @@ pub mod exit {
     pub const STORE: u8 = 5;
     /// The time budget ended; the same command carries on.
     pub const TIME_BUDGET: u8 = 6;
+    /// Skipped commits hide the first bad one.
+    pub const CANDIDATES: u8 = 7;
     /// Stopped by Ctrl-C or SIGTERM; what is finished is kept.
     pub const STOPPED: u8 = 130;
 
@@ -80,7 +83,8 @@ pub mod exit {
     version,
     arg_required_else_help = true,
     after_help = "Exit codes: 0 done, 1 a stage failed, 2 wrong usage or configuration, 3 this machine lacks a tool, \
-                  4 a source could not be fetched, 5 the store cannot be used, 6 the time budget ended, 130 stopped (what is finished is kept)."
+                  4 a source could not be fetched, 5 the store cannot be used, 6 the time budget ended, \
+                  7 a bisection ended with several commits, 130 stopped (what is finished is kept)."
 )]
 struct Cli {
     /// Change to this directory before doing anything
@@ -95,6 +99,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bisect(bisect::Bisect),
     Btf(btf::BtfCommand),
     Build(build::Build),
     Cache(cache::CacheCommand),
@@ -134,6 +139,7 @@ impl Command {
         matches!(
             self,
             Self::Build(_)
+                | Self::Bisect(_)
                 | Self::Submit(_)
                 | Self::Job(_)
                 | Self::Check(_)
@@ -219,6 +225,25 @@ impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         let hints = crate::base::access::hints(&error);
         Self::new(exit::FAILED, Diagnostic { hints, ..Diagnostic::new(error.to_string()) })
+    }
+}
+
+impl From<crate::run::bisection::Error> for CliError {
+    fn from(error: crate::run::bisection::Error) -> Self {
+        use crate::run::bisection::Error;
+        let exit = match error {
+            Error::Run(error) => return error.into(),
+            Error::Io(error) => return error.into(),
+            Error::Source(error) => return error.into(),
+            Error::Store(error) => return error.into(),
+            Error::Surroundings(_) => exit::HOST,
+            Error::Unreachable { .. } => exit::SOURCE,
+            Error::InUse(_) | Error::Progress { .. } => exit::STORE,
+            Error::TimeBudget => exit::TIME_BUDGET,
+            Error::Interrupted => exit::STOPPED,
+            _ => exit::USAGE,
+        };
+        Self::new(exit, Diagnostic::from_error(&error))
     }
 }
 
@@ -317,6 +342,7 @@ fn run(command: Command) -> CliResult {
         credentials::mask();
     }
     match command {
+        Command::Bisect(command) => command.run(),
         Command::Btf(command) => command.run(),
         Command::Build(command) => command.run(),
         Command::Cache(command) => command.run(),

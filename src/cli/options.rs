@@ -93,6 +93,31 @@ impl Select {
         groups
     }
 
+    /// Returns the options, without targets and the data, as words of a command line.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut add =
+            |name: &str, values: &[String]| words.extend(values.iter().map(|value| format!("--{name}={value}")));
+        add("group", &self.group);
+        add("profile", self.profile.as_slice());
+        add("release-set", self.release_set.as_slice());
+        add("with", &self.with);
+        add("set", &self.set);
+        add("languages", self.languages.as_slice());
+        add("source", &self.source);
+        add("package", &self.package);
+        let absolute =
+            |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string();
+        let paths = |paths: &[PathBuf]| -> Vec<String> { paths.iter().map(absolute).collect() };
+        add("store", &paths(self.paths.store.as_slice()));
+        add("config", &paths(&self.paths.config));
+        add("recipes", &paths(&self.paths.recipes));
+        if self.all {
+            words.push("--all".to_owned());
+        }
+        words
+    }
+
     /// Returns the settings that the user turned, as `NAME=VALUE`.
     pub fn settings(&self) -> Result<Vec<String>, Diagnostic> {
         let mut set = self.set.clone();

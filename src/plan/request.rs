@@ -178,6 +178,20 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Takes the source of `name` from a commit of a git repository; `version` is the one that the commit records.
+    pub fn take_commit(&mut self, name: &PackageName, url: &str, commit: &str, version: Option<Version>) {
+        let from = Origin::Git { url: url.to_owned(), rev: commit.to_owned() };
+        self.sources.insert(name.clone(), as_found(from));
+        self.versions.extend(version.map(|version| (name.clone(), version)));
+        self.fixed_versions.push(name.clone());
+    }
+}
+
+fn as_found(from: Origin) -> SourceSpec {
+    SourceSpec { from, pin: Pin::AsFound, size: None, limit: None, member: None, strip: 1, patches: Vec::new() }
+}
+
 fn unknown<'a>(what: &str, word: &str, choices: impl IntoIterator<Item = &'a str>) -> Diagnostic {
     let mut problem = Diagnostic::new(format!("unknown {what} `{word}`"));
     problem.hints = suggest::hints(word, &format!("{what}s"), choices);
@@ -268,7 +282,5 @@ fn source_one(config: &Config, word: &str) -> Result<(PackageName, SourceSpec), 
             Origin::Local(path)
         }
     };
-    let source =
-        SourceSpec { from, pin: Pin::AsFound, size: None, limit: None, member: None, strip: 1, patches: Vec::new() };
-    Ok((recipe.name.clone(), source))
+    Ok((recipe.name.clone(), as_found(from)))
 }

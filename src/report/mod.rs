@@ -2,6 +2,7 @@
 //! events, so a finished run can be rendered again from its event log. Data goes to stdout,
 //! everything else to stderr.
 
+pub mod bisection;
 pub mod ci_graph;
 pub mod ci_jobs;
 pub mod ci_log;

@@ -1,6 +1,7 @@
 //! Executes a plan. Prints nothing: everything that happens is an [`log::event::Event`], and the
 //! caller decides what to do with them.
 
+pub mod bisection;
 pub mod budget;
 pub mod build_log;
 pub mod bundle;

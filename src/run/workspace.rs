@@ -301,7 +301,9 @@ pub fn reproduce(name: &str, key: &Key, job: &Job, inputs: &StageInputs) -> Stri
     script
 }
 
-pub(super) fn quote(text: &str) -> String {
+/// Returns a word as a shell reads it.
+#[must_use]
+pub fn quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-=:,@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

@@ -2,6 +2,7 @@
 
 use super::cache::{self, Lock, PinRecord, blocking};
 use super::download::Download;
+use super::history::History;
 use super::mirror::{self, Base};
 use super::route::Trust;
 use super::{Error, Failure, Fetched, Inner, Progress, git, local, partial, signature};
@@ -344,9 +345,22 @@ async fn copy(from: &Path, (to, lock): (&Path, &Lock)) -> Result<Sha256, Error> 
     .await
 }
 
+/// Takes the lock of the mirror of `url`.
+async fn lock_mirror(inner: &Inner, url: &str, progress: &dyn Progress) -> Result<Lock, Error> {
+    inner.cache.lock(&format!("git-{}", Key::of(secret::bare(url).as_bytes()).short()), progress).await
+}
+
+/// Brings the mirror of a repository up to date.
+pub(super) async fn history(inner: &Inner, url: &str, progress: &dyn Progress) -> Result<History, Error> {
+    let mirror = inner.cache.git(url);
+    let _lock = lock_mirror(inner, url, progress).await?;
+    git::refresh(&mirror, url, inner.options.offline).await?;
+    Ok(History::new(mirror, url))
+}
+
 async fn revision(inner: &Inner, url: &str, rev: &str, progress: &dyn Progress) -> Result<Got, Error> {
     let mirror = inner.cache.git(url);
-    let _lock = inner.cache.lock(&format!("git-{}", Key::of(secret::bare(url).as_bytes()).short()), progress).await?;
+    let _lock = lock_mirror(inner, url, progress).await?;
     let commit = git::resolve(&mirror, url, rev, inner.options.offline).await?;
     let mut known: Revisions = cache::read_json(&revisions(&mirror))?.unwrap_or_default();
     let before = known.commits.insert(rev.to_owned(), commit.clone());

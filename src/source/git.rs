@@ -37,7 +37,7 @@ pub(super) fn is_commit(rev: &str) -> bool {
     matches!(rev.len(), 40 | 64) && rev.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn check(url: &str, rev: &str) -> Result<(), Error> {
+pub(super) fn check(url: &str, rev: &str) -> Result<(), Error> {
     let why = if url.starts_with('-') || url.is_empty() {
         "a repository does not begin with `-`"
     } else if url.contains("::") {
@@ -62,21 +62,11 @@ pub(super) async fn resolve(mirror: &Path, url: &str, rev: &str, offline: bool) 
         if there.is_ok() && (offline || is_commit(rev)) {
             return there;
         }
-        if offline {
-            return Err(Error::Offline { sources: vec![format!("git+{url}#{rev}")] });
-        }
-        if let Err(error) = fetch(mirror, url, &[]).await {
-            // A server that is away is no reason to fetch everything again.
-            if is_sound(mirror, url).await {
-                return Err(error);
-            }
-            clone(mirror, url).await?;
-        }
-    } else if offline {
-        return Err(Error::Offline { sources: vec![format!("git+{url}#{rev}")] });
-    } else {
-        clone(mirror, url).await?;
     }
+    if offline {
+        return Err(Error::Offline { sources: vec![format!("git+{url}#{rev}")] });
+    }
+    bring_up_to_date(mirror, url).await?;
     let found = parse(mirror, url, rev).await;
     if found.is_err() && is_commit(rev) {
         // A commit of no branch, if the server gives those out.
@@ -84,6 +74,29 @@ pub(super) async fn resolve(mirror: &Path, url: &str, rev: &str, offline: bool) 
         return parse(mirror, url, rev).await;
     }
     found
+}
+
+/// Brings the mirror of `url` up to date, or only requires that there is one if `offline`.
+/// The caller holds the mirror's lock.
+pub(super) async fn refresh(mirror: &Path, url: &str, offline: bool) -> Result<(), Error> {
+    check(url, "HEAD")?;
+    match (offline, is_damaged(mirror)?) {
+        (true, true) => Err(Error::Offline { sources: vec![format!("git+{url}")] }),
+        (true, false) => Ok(()),
+        (false, _) => bring_up_to_date(mirror, url).await,
+    }
+}
+
+async fn bring_up_to_date(mirror: &Path, url: &str) -> Result<(), Error> {
+    if is_damaged(mirror)? {
+        return clone(mirror, url).await;
+    }
+    match fetch(mirror, url, &[]).await {
+        // A server that is away is no reason to fetch everything again.
+        Err(error) if is_sound(mirror, url).await => Err(error),
+        Err(_) => clone(mirror, url).await,
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Notes that the mirror lacks what it should have; the next [`resolve`] clones it again.
@@ -140,8 +153,13 @@ async fn parse(mirror: &Path, url: &str, rev: &str) -> Result<String, Error> {
 }
 
 /// git on what the mirror has.
-fn local(mirror: &Path) -> Tool {
-    with_server().envs(PLAIN).without_env(UNCONFIGURED).args(SETTINGS).arg("--git-dir").arg(mirror)
+pub(super) fn local(mirror: &Path) -> Tool {
+    unconfigured().arg("--git-dir").arg(mirror)
+}
+
+/// git without the user's and the system's configuration.
+pub(super) fn unconfigured() -> Tool {
+    with_server().envs(PLAIN).without_env(UNCONFIGURED).args(SETTINGS)
 }
 
 /// Lists what of a work tree belongs to its source: what git tracks, and what is new and not ignored. Here the
@@ -189,7 +207,7 @@ async fn run(command: &Tool, doing: &str, url: &str) -> Result<String, Error> {
     Err(Error::Git { doing: doing.to_owned(), url: url.to_owned(), why: last_words(&output.stderr) })
 }
 
-fn last_words(stderr: &[u8]) -> String {
+pub(super) fn last_words(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let telling = lines.clone().find(|line| line.starts_with("fatal:") || line.starts_with("error:"));

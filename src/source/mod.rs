@@ -12,6 +12,7 @@ mod download;
 mod error;
 mod fetch;
 mod git;
+pub mod history;
 mod http;
 mod local;
 pub mod mirror;
@@ -23,6 +24,7 @@ mod tree;
 mod unpack;
 
 pub use error::{Error, Failure};
+pub use history::History;
 pub use tree::Unpacked;
 
 use crate::base::Sha256;
@@ -205,6 +207,11 @@ impl Fetcher {
             return Ok(found);
         }
         fetch::first(&self.inner, candidates, progress).await
+    }
+
+    /// Returns the history of a git repository, up to date unless offline.
+    pub async fn history(&self, url: &str, progress: &dyn Progress) -> Result<History, Error> {
+        fetch::history(&self.inner, url, progress).await
     }
 
     /// Returns a small file of a server, of `limit` bytes at most, or `None` where the server has none. Never cached.

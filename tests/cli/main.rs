@@ -8,6 +8,7 @@
 mod support;
 
 mod bad_input;
+mod bisect;
 mod budgets;
 mod build;
 mod bundles;

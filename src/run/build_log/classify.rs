@@ -112,6 +112,14 @@ pub(super) fn judge(line: &str) -> Option<(Sure, Class)> {
     machine(line).or_else(|| if is_harmless(line) { None } else { error(line).or_else(|| perhaps(line)) })
 }
 
+/// Returns the first of the lines that most certainly are errors; `None` if none is one.
+#[must_use]
+pub fn first_error(lines: &[String]) -> Option<&str> {
+    let judged = lines.iter().rev().filter_map(|line| Some((judge(line)?.0, line.as_str())));
+    // From the end, since `max_by_key` takes the last of equals.
+    judged.max_by_key(|(sure, _)| *sure).map(|(_, line)| line)
+}
+
 /// Memory and disk. The words are compared where they stand, because GCC's
 /// own file and message names contain them too.
 fn machine(line: &str) -> Option<(Sure, Class)> {

@@ -11,7 +11,7 @@ mod compiler_crash;
 mod excerpt;
 
 pub use activity::activity;
-pub use classify::Class;
+pub use classify::{Class, first_error};
 pub use compiler_crash::{CrashedCommand, crashed_command};
 pub use excerpt::{Finding, Scanner, excerpt, read};
 

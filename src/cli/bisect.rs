@@ -1,0 +1,253 @@
+//! `crossmill bisect`.
+
+use super::build::Running;
+use super::options::{CacheArgs, NetworkArgs, Select};
+use super::{CliError, CliResult, exit, print};
+use crate::base::text::harmless;
+use crate::base::{Diagnostic, PackageName, suggest};
+use crate::config::Config;
+use crate::report::{self, Sink, Verbosity, bisection};
+use crate::run::Session;
+use crate::run::bisection::{Setup, Subject, Watcher, bisect};
+use crate::run::workspace::quote;
+use crate::source::history::{Commit, Left, Verdict};
+use clap::Args;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+/// Find the commit that broke a build, a check or a script
+///
+/// Both ends are tested first: GOOD has to pass, and BAD to fail. A commit between them is bad if it
+/// fails as BAD does, and skipped if it fails otherwise. The command can be interrupted at any time,
+/// with Ctrl-C or kill -9: the same command continues it (docs/bisect.md).
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the first bad commit was found, 7 it is hidden by skipped commits, which are listed, \
+                        2 the range or an end is wrong, 130 interrupted; others as `crossmill --help` lists them."
+)]
+pub struct Bisect {
+    /// The package, and the ends of its history: tags, branches or commits
+    #[arg(value_name = "PACKAGE=GOOD..BAD")]
+    range: String,
+    #[command(flatten)]
+    select: Select,
+    /// A target, as the arguments behind the range
+    #[arg(long = "target", short = 't', value_name = "TARGET")]
+    more_targets: Vec<String>,
+    /// The git repository of the package; that of `--source PACKAGE=git+URL` if not given
+    #[arg(long, value_name = "URL_OR_DIR")]
+    repository: Option<String>,
+    /// Bisect this check instead of the build of the packages
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["script", "package"])]
+    check: Option<String>,
+    /// Bisect by this program: exit code 0 is good, 125 skips the commit, 1 to 124 are bad
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Test each commit this many times, and skip it if the outcomes differ
+    #[arg(long, value_name = "N", default_value = "1", hide_default_value = true)]
+    repeat: NonZeroU32,
+    /// Do not test this commit
+    #[arg(long, value_name = "REV")]
+    skip: Vec<String>,
+    /// Discard the progress of an earlier command and begin again
+    #[arg(long)]
+    restart: bool,
+    #[command(flatten)]
+    network: NetworkArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
+    running: Running,
+    /// Use ccache for the host's compilers: most files are the same in the next commit
+    #[arg(long, help_heading = "Running")]
+    ccache: bool,
+    /// The form of the result
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    format: bisection::Format,
+}
+
+impl Bisect {
+    /// Bisects.
+    pub fn run(mut self) -> CliResult {
+        self.select.targets.append(&mut self.more_targets);
+        let session = self.select.session_cached(&self.network, &self.cache)?;
+        let (package, good, bad) = range(&session.config, &self.range)?;
+        let repository = self.repository(&package)?;
+        let subject = self.subject(&session.config)?;
+        self.select.package = self.packages(&package, &subject);
+        let request = self.select.request(&session, false)?;
+        let setup = Setup {
+            session: &session,
+            request,
+            package,
+            repository,
+            good,
+            bad,
+            subject,
+            repeat: self.repeat.get(),
+            skip: std::mem::take(&mut self.skip),
+            restart: self.restart,
+            options: self.running.options(self.ccache),
+        };
+        let mut watcher = Lines { verbosity: self.running.verbosity() };
+        let found = bisect(&setup, &mut watcher)?;
+        let commands = self.commands(&session, &setup, &found);
+        let question = bisection::Question {
+            package: setup.package.as_str(),
+            repository: &setup.repository,
+            targets: setup.request.targets.iter().map(ToString::to_string).collect(),
+            subject: &setup.subject,
+            commands: &commands,
+            script: &found.dir.join("reproduce.sh"),
+        };
+        fs_err::write(question.script, bisection::reproduce(&found, &question))?;
+        print(&match self.format {
+            bisection::Format::Text => bisection::text(&found, &question, report::Style::of(&std::io::stdout())),
+            bisection::Format::Json => bisection::json(&found, &question),
+        })?;
+        Ok(if found.first_bad().is_some() { exit::DONE } else { exit::CANDIDATES })
+    }
+
+    // The repository, a directory as an absolute path.
+    fn repository(&mut self, package: &PackageName) -> Result<String, CliError> {
+        let prefix = format!("{package}=git+");
+        let of_source = self.select.source.iter().find_map(|word| word.strip_prefix(&prefix));
+        let of_source = of_source.map(|git| git.rsplit_once('#').map_or(git, |(url, _)| url).to_owned());
+        let own = format!("{package}=");
+        self.select.source.retain(|word| !word.starts_with(&own));
+        let Some(named) = self.repository.clone().or(of_source) else {
+            return Err(Diagnostic::new(format!("the repository of `{package}` is not known"))
+                .hint("name it with `--repository URL_OR_DIR`")
+                .into());
+        };
+        let named = named.strip_prefix("git+").unwrap_or(&named);
+        let is_url = named.contains("://") || (named.contains(':') && !Path::new(named).exists());
+        if is_url {
+            return Ok(named.to_owned());
+        }
+        match fs_err::canonicalize(named) {
+            Ok(path) => Ok(path.display().to_string()),
+            Err(error) => Err(Diagnostic::new(format!("there is no repository `{named}`"))
+                .cause(error.to_string())
+                .hint("name a directory or a URL with `--repository URL_OR_DIR`")
+                .into()),
+        }
+    }
+
+    fn subject(&self, config: &Config) -> Result<Subject, CliError> {
+        if let Some(path) = &self.script {
+            let path = fs_err::canonicalize(path).map_err(|error| {
+                Diagnostic::new(format!("there is no script `{}`", path.display())).cause(error.to_string())
+            })?;
+            return Ok(Subject::Script(path));
+        }
+        let Some(name) = &self.check else { return Ok(Subject::Build) };
+        let checks = config.recipes.values().filter(|recipe| recipe.check).map(|recipe| recipe.name.as_str());
+        match config.recipes.values().find(|recipe| recipe.check && recipe.name.as_str() == name) {
+            Some(recipe) => Ok(Subject::Check(recipe.name.clone())),
+            None => {
+                let mut problem = Diagnostic::new(format!("no check is called `{name}`"));
+                problem.hints = suggest::hints(name, "checks", checks);
+                Err(problem.hint("`--package NAME` bisects the build of a package").into())
+            }
+        }
+    }
+
+    // What is built: not more than what the subject needs.
+    fn packages(&self, package: &PackageName, subject: &Subject) -> Vec<String> {
+        match subject {
+            Subject::Check(check) => vec![check.to_string()],
+            Subject::Script(_) if self.select.package.is_empty() => vec![package.to_string()],
+            _ => self.select.package.clone(),
+        }
+    }
+
+    // The command lines that show the failure: at the good commit, and at the first bad one.
+    fn commands(
+        &self,
+        session: &Session,
+        setup: &Setup<'_>,
+        found: &crate::run::bisection::Report,
+    ) -> Vec<Vec<String>> {
+        let commits = [&found.before.id, found.candidates.last().map_or(&found.bad.id, |commit| &commit.id)];
+        let data = std::path::absolute(&session.data).unwrap_or_else(|_| session.data.clone());
+        let lines = commits.map(|commit| {
+            let mut words = vec!["crossmill".to_owned(), "build".to_owned()];
+            words.extend(self.select.targets.iter().cloned());
+            words.extend(self.select.words());
+            words.push(format!("--source={}=git+{}#{commit}", setup.package, setup.repository));
+            words.push(format!("--data={}", data.display()));
+            if matches!(setup.subject, Subject::Script(_)) {
+                words.push(format!("--out={}", found.dir.join("results").display()));
+            }
+            let mut lines = vec![words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")];
+            if let Subject::Script(path) = &setup.subject {
+                lines.extend(setup.request.targets.iter().map(|target| {
+                    let env = found.environment(commit, target.as_str()).display().to_string();
+                    format!("(. {} && {})", quote(&env), quote(&path.display().to_string()))
+                }));
+            }
+            lines
+        });
+        lines.into()
+    }
+}
+
+// Divides `PACKAGE=GOOD..BAD`.
+fn range(config: &Config, word: &str) -> Result<(PackageName, String, String), CliError> {
+    let wrong = |message: String| {
+        let hint = "write PACKAGE=GOOD..BAD, for example `gcc=releases/gcc-15.1.0..releases/gcc-16.1.0`";
+        CliError::from(Diagnostic::new(message).hint(hint))
+    };
+    let (name, revs) = word.split_once('=').ok_or_else(|| wrong(format!("`{word}` lacks its `=`")))?;
+    let recipe = config.recipe(name)?;
+    if let Some((owner, _)) = &recipe.source_of {
+        return Err(Diagnostic::new(format!("`{name}` is built from the source of `{owner}`"))
+            .hint(format!("bisect `{owner}={revs}` with `--package {name}`"))
+            .into());
+    }
+    if recipe.versions.is_empty() {
+        return Err(wrong(format!("`{name}` has no source of its own, so it has no history")));
+    }
+    let (good, bad) = revs.split_once("..").ok_or_else(|| wrong(format!("the range `{revs}` has no bad end")))?;
+    if bad.starts_with('.') {
+        return Err(wrong(format!("the range `{revs}` has three dots")));
+    }
+    match (good.is_empty(), bad.is_empty()) {
+        (false, false) => Ok((recipe.name.clone(), good.to_owned(), bad.to_owned())),
+        (true, _) => Err(wrong(format!("the range `{revs}` has no good end"))),
+        (false, true) => Err(wrong(format!("the range `{revs}` has no bad end"))),
+    }
+}
+
+// A line on stderr for each commit.
+struct Lines {
+    verbosity: Verbosity,
+}
+
+impl Watcher for Lines {
+    fn resumed(&mut self, steps: usize) {
+        errln!("bisecting: carrying on after {steps} tested commits");
+    }
+
+    fn testing(&mut self, commit: &Commit, left: Option<Left>) {
+        let name = format!("{} {}", commit.short(), harmless(&commit.subject));
+        match left {
+            Some(Left { commits, steps }) => {
+                let many = |count: u64| if count == 1 { "" } else { "s" };
+                let left = format!("{commits} revision{} left, about {steps} step{}", many(commits), many(steps));
+                errln!("bisecting: {left}: testing {name}");
+            }
+            None => errln!("bisecting: testing an end of the range: {name}"),
+        }
+    }
+
+    fn verdict(&mut self, commit: &Commit, verdict: Verdict, why: Option<&str>) {
+        let why = why.map(|why| format!(": {}", harmless(why))).unwrap_or_default();
+        errln!("bisecting: {} is {}{why}", commit.short(), bisection::word(verdict));
+    }
+
+    fn sink(&mut self) -> Box<dyn Sink + Send> {
+        report::for_stderr(self.verbosity)
+    }
+}
