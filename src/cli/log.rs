@@ -167,7 +167,7 @@ impl Timeline {
 }
 
 // Directories of a stage's logs: its unfinished work first, which is newer.
-fn stage_dirs(store: &Store, stage: &str) -> Result<Vec<PathBuf>, CliError> {
+pub(super) fn stage_dirs(store: &Store, stage: &str) -> Result<Vec<PathBuf>, CliError> {
     let Some(named) = store.recall::<KeyInputs>(stage)? else {
         let names = store.names()?;
         let stages = names.iter().map(String::as_str).filter(|name| !name.starts_with("source/"));

@@ -26,6 +26,7 @@ mod publish;
 mod rebuild;
 mod recipe;
 mod record;
+mod reduce;
 mod report;
 mod run_log;
 mod runs;
@@ -123,6 +124,7 @@ enum Command {
     Targets(targets::Targets),
     Recipe(recipe::Recipe),
     Record(record::RecordCommand),
+    Reduce(reduce::Reduce),
     Report(report::ReportCommand),
     Diff(report::Diff),
     Runs(runs::Runs),
@@ -247,6 +249,18 @@ impl From<crate::run::bisection::Error> for CliError {
     }
 }
 
+impl From<crate::run::reduction::Error> for CliError {
+    fn from(error: crate::run::reduction::Error) -> Self {
+        use crate::run::reduction::Error;
+        let exit = match &error {
+            Error::NoEvidence { .. } => exit::USAGE,
+            Error::NotInstalled { .. } => exit::HOST,
+            Error::NoCrash { .. } | Error::Failed(_) | Error::Io(_) => exit::FAILED,
+        };
+        Self::new(exit, Diagnostic::from_error(&error))
+    }
+}
+
 impl From<crate::run::Error> for CliError {
     fn from(error: crate::run::Error) -> Self {
         let exit = match &error {
@@ -366,6 +380,7 @@ fn run(command: Command) -> CliResult {
         Command::Targets(command) => command.run(),
         Command::Recipe(command) => command.run(),
         Command::Record(command) => command.run(),
+        Command::Reduce(command) => command.run(),
         Command::Report(command) => command.run(),
         Command::Diff(command) => command.run(),
         Command::Store(command) => command.run(),

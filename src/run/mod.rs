@@ -19,6 +19,7 @@ pub mod log;
 pub mod log_tail;
 pub mod memory_pressure;
 pub mod preflight;
+pub mod reduction;
 mod required_tools;
 pub mod scheduler;
 pub mod session;

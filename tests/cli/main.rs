@@ -32,6 +32,7 @@ mod prove;
 mod publish;
 mod rebuild;
 mod recipe_verbs;
+mod reduce;
 mod report;
 mod secrets;
 mod services;
