@@ -4,14 +4,17 @@ use super::options::PathArgs;
 use super::run_log::{self, FoundRun};
 use super::service::JobFile;
 use super::{CliError, CliResult, exit, print};
-use crate::base::{Diagnostic, secret, suggest};
+use crate::base::{Diagnostic, files, secret, suggest};
 use crate::config::Config;
 use crate::config::recipe::Per;
 use crate::report::{self, forms};
+use crate::run::comparison::code::{self, CodeChange, CodeSize};
 use crate::run::comparison::{ChangeKind, Comparison, NothingShared, Subject, compare};
+use crate::run::log::event::Kind;
 use crate::store::Store;
 use clap::Args;
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Report a run: as a page, a picture, JUnit, KTAP, Markdown, JSON, KCIDB, a mail or a trace
@@ -51,6 +54,9 @@ pub struct Diff {
     /// Exit with 1 on any of these: regression, failure, warning, time, size, size:2%, time:10%
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     fail_on: Vec<Criterion>,
+    /// Compare the code of kernels by section and by function too
+    #[arg(long)]
+    code: bool,
     /// Print JSON (docs/schema/diff.schema.json)
     #[arg(long)]
     json: bool,
@@ -169,6 +175,48 @@ fn compared(store: &Store, before: &FoundRun, after: &FoundRun) -> Result<Compar
     compare(&before, &after, &history).map_err(|error| nothing_shared(&error).into())
 }
 
+// The changes of the code of each kernel that both runs have a result of.
+fn changed_code(
+    config: &Config,
+    store: &Store,
+    before: &FoundRun,
+    after: &FoundRun,
+) -> Result<Vec<CodeChange>, CliError> {
+    let mut changes = Vec::new();
+    for (name, stage) in &after.log.model.stages {
+        let old = before.log.model.stages.get(name).and_then(run_log::result_key);
+        let (Some(old), Some(new)) = (old, run_log::result_key(stage)) else { continue };
+        if old == new || stage.info.kind != Kind::Build || !is_kernel(config, name.package()) {
+            continue;
+        }
+        let (Some(old_tree), Some(new_tree)) = (store.find(&old)?, store.find(&new)?) else {
+            errln!("warning: the code of {name} is not compared: the store no longer has both results");
+            continue;
+        };
+        for (file, _) in store.manifest(&new)?.items() {
+            let size = |tree: &Path| -> Result<Option<CodeSize>, CliError> {
+                Ok(files::read_if_present(&tree.join(file))?.and_then(|data| CodeSize::read(&data)))
+            };
+            // The first bytes show most files to be none.
+            if !is_elf(&new_tree.tree.join(file)) || !is_elf(&old_tree.tree.join(file)) {
+                continue;
+            }
+            if let (Some(old), Some(new)) = (size(&old_tree.tree)?, size(&new_tree.tree)?) {
+                changes.extend(code::compare(name, file, &old, &new));
+            }
+        }
+    }
+    Ok(changes)
+}
+
+fn is_elf(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let is_file = files::lstat(path).is_ok_and(|meta| meta.is_some_and(|meta| meta.is_file()));
+    is_file
+        && fs_err::File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok())
+        && magic == *b"\x7fELF"
+}
+
 fn nothing_shared(error: &NothingShared) -> Diagnostic {
     let list = |rows: &[String]| match rows {
         [] => "nothing".to_owned(),
@@ -182,10 +230,14 @@ fn nothing_shared(error: &NothingShared) -> Diagnostic {
 impl Diff {
     /// Compares them.
     pub fn run(self) -> CliResult {
-        let store = self.paths.session()?.store()?;
+        let session = self.paths.session()?;
+        let store = session.store()?;
         let before = run_log::find(&store, Some(&self.before))?;
         let after = run_log::find(&store, Some(&self.after))?;
-        let found = compared(&store, &before, &after)?;
+        let mut found = compared(&store, &before, &after)?;
+        if self.code {
+            found.code = changed_code(&session.config, &store, &before, &after)?;
+        }
         let met = self.fail_on.iter().filter(|criterion| criterion.is_met(&found));
         let met: Vec<String> = met.map(|criterion| criterion.name()).collect();
         if self.json {

@@ -1,12 +1,13 @@
 //! Which run a command means: a name on the store, or the path of an event log that came from elsewhere.
 
 use super::{CliError, exit};
-use crate::base::{Diagnostic, StageName, files, suggest};
+use crate::base::{Diagnostic, Key, StageName, files, suggest};
 use crate::plan::KeyInputs;
 use crate::run::comparison::Subject;
 use crate::run::comparison::spread::History;
 use crate::run::log::RunModel;
 use crate::run::log::event_log::{self, Salvaged};
+use crate::run::log::model::{Stage, StagePhase};
 use crate::store::Store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -77,11 +78,19 @@ impl FoundRun {
     }
 }
 
-// A result's directory is named by its final key; a cached stage has the key that was announced.
+/// Returns the key of a stage's result: its directory is named by the final one; a cached stage has the key that was
+/// announced. `None` if it has no result.
+pub fn result_key(stage: &Stage) -> Option<Key> {
+    if !matches!(&stage.phase, StagePhase::Over(outcome) if outcome.has_result()) {
+        return None;
+    }
+    let from_path = stage.result.as_deref().and_then(|result| Path::new(result).parent()?.file_name()?.to_str());
+    Some(from_path.and_then(|name| name.parse().ok()).unwrap_or(stage.info.key))
+}
+
 fn sizes(store: &Store, model: &RunModel) -> BTreeMap<StageName, u64> {
-    let of_stage = |stage: &crate::run::log::model::Stage| {
-        let from_path = stage.result.as_deref().and_then(|result| Path::new(result).parent()?.file_name()?.to_str());
-        let key = from_path.and_then(|name| name.parse().ok()).unwrap_or(stage.info.key);
+    let of_stage = |stage: &Stage| {
+        let key = result_key(stage)?;
         let record = store.record::<KeyInputs>(&key).ok()?;
         (record.name == stage.info.name && record.bytes > 0).then_some(record.bytes)
     };

@@ -98,6 +98,46 @@ fn two_runs_differ_in_what_broke_and_what_was_fixed() {
 }
 
 #[test]
+fn the_code_of_two_kernels_is_compared_by_section_and_function() {
+    let world = World::new();
+    // One function grows with the setting, and another is new.
+    world.edit(
+        "data/recipes/kernel.toml",
+        "run = [\"make\", \"install\", \"DESTDIR={{ dest }}\"]",
+        "script = \"\"\"\nmake install DESTDIR={{ dest }}\necho 'int grows(int x) { return x{{ ' * x * x / (x + 3)' if set.level == 'two' else '' }}; }' > kernel.c\n\
+         echo '{{ 'int added(void) { return 1; }' if set.level == 'two' else '' }} int main(void) { return grows(1); }' >> kernel.c\n\
+         gcc -O0 -o {{ dest }}/vmlinux kernel.c\n\"\"\"",
+    );
+    world.run(&["build", "alpha"]).ok();
+    world.run(&["build", "alpha", "--set", "level=two"]).ok();
+    let runs = runs(&world);
+    let json: Value =
+        serde_json::from_str(&world.run(&["diff", &runs[0], &runs[1], "--code", "--json"]).ok().out).unwrap();
+    follows("diff", &json);
+    let code = json["code"].as_array().unwrap();
+    assert_eq!(
+        (code.len(), &code[0]["stage"], &code[0]["file"]),
+        (1, &"alpha/kernel".into(), &"vmlinux".into()),
+        "{json:#}"
+    );
+    let functions = code[0]["functions"].as_array().unwrap();
+    let named =
+        |name: &str| functions.iter().find(|function| function["name"] == name).unwrap_or_else(|| panic!("{json:#}"));
+    assert!(named("added")["bytes_before"].is_null() && named("added")["bytes_after"].as_u64() > Some(0));
+    assert!(named("grows")["bytes_after"].as_u64() > named("grows")["bytes_before"].as_u64());
+    assert!(!functions.iter().any(|function| function["name"] == "main"), "it did not change");
+    assert!(code[0]["sections"].as_array().unwrap().iter().any(|section| section["name"] == ".text"));
+    let text = world.run(&["diff", &runs[0], &runs[1], "--code"]).ok().out;
+    assert!(
+        text.contains("code of alpha/kernel vmlinux: ") && text.contains("add/remove: 1/0 grow/shrink: 1/0"),
+        "{text}"
+    );
+    // Without the option, no kernel is read.
+    let json: Value = serde_json::from_str(&world.run(&["diff", &runs[0], &runs[1], "--json"]).ok().out).unwrap();
+    assert_eq!(json["code"], serde_json::json!([]));
+}
+
+#[test]
 fn a_damaged_event_log_still_has_a_report() {
     let world = World::new();
     world.run(&["build", "alpha"]).ok();

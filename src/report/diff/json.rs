@@ -1,5 +1,6 @@
 //! The comparison as JSON; `docs/schema/diff.schema.json` describes it.
 
+use crate::run::comparison::code::{CodeChange, Growth};
 use crate::run::comparison::{Comparison, Difference};
 use serde_json::{Value, json};
 
@@ -38,11 +39,23 @@ pub fn json(found: &Comparison, failed_on: &[String]) -> String {
         "times_unjudged": found.times_unjudged,
         "sizes": differences(&found.sizes, "bytes"),
         "figures": figures,
+        "code": found.code.iter().map(code).collect::<Vec<_>>(),
         "only_before": found.only_before,
         "only_after": found.only_after,
         "failed_on": failed_on,
     });
     format!("{whole:#}\n")
+}
+
+fn code(change: &CodeChange) -> Value {
+    let growth = |found: &[Growth]| -> Vec<Value> {
+        let value = |one: &Growth| json!({ "name": one.name, "bytes_before": one.before, "bytes_after": one.after });
+        found.iter().map(value).collect()
+    };
+    json!({
+        "stage": change.stage, "file": change.file, "bytes_before": change.before, "bytes_after": change.after,
+        "sections": growth(&change.sections), "functions": growth(&change.functions),
+    })
 }
 
 fn differences(found: &[Difference], unit: &str) -> Vec<Value> {

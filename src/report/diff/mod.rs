@@ -1,5 +1,6 @@
 //! The differences between two runs, as text and as JSON.
 
+mod code;
 mod json;
 
 pub use json::json;
@@ -54,6 +55,7 @@ fn toned(found: &Comparison, with_figures: bool) -> Vec<(Tone, String)> {
         let (stage, figure) = (harmless(&change.stage), harmless(&change.figure));
         (Tone::Plain, format!("figure {stage} {figure}: {} -> {}", number(change.before), number(change.after)))
     }));
+    lines.extend(found.code.iter().flat_map(code::lines).map(|line| (Tone::Plain, line)));
     for (stages, run) in [(&found.only_before, &found.before), (&found.only_after, &found.after)] {
         if !stages.is_empty() {
             let names: Vec<String> = stages.iter().map(|name| harmless(name)).collect();

@@ -3,6 +3,7 @@
 //! Whether a difference of times or sizes matters is judged by how much they varied in earlier runs
 //! ([`spread`]), not by a constant.
 
+pub mod code;
 pub mod spread;
 
 use super::build_log::Class;
@@ -131,6 +132,8 @@ pub struct Comparison {
     pub sizes: Vec<Difference>,
     /// Figures of checks that changed.
     pub figures: Vec<FigureChange>,
+    /// Changes of the code of kernels, where they were asked for.
+    pub code: Vec<code::CodeChange>,
     /// Stages of the earlier run alone.
     pub only_before: Vec<StageName>,
     /// Stages of the later run alone.
