@@ -102,23 +102,23 @@ impl History {
             return Ok(None);
         }
         let revision = format!("{rev}^{{commit}}");
-        let output = run(&self.git().args(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision]))?;
+        let output = self.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])?;
         Ok(output.map(|id| id.trim().to_owned()))
     }
 
     /// Returns whether `old` is an ancestor of `new`, or `new` itself.
     pub fn is_ancestor(&self, old: &str, new: &str) -> Result<bool, Error> {
-        Ok(run(&self.git().args(["merge-base", "--is-ancestor", old, new]))?.is_some())
+        Ok(self.ask(&["merge-base", "--is-ancestor", old, new])?.is_some())
     }
 
     /// Returns the newest common ancestor of two commits.
     pub fn merge_base(&self, a: &str, b: &str) -> Result<Option<String>, Error> {
-        Ok(run(&self.git().args(["merge-base", a, b]))?.map(|id| id.trim().to_owned()))
+        Ok(self.ask(&["merge-base", a, b])?.map(|id| id.trim().to_owned()))
     }
 
     /// Returns whether the repository lacks the beginning of its history.
     pub fn is_shallow(&self) -> Result<bool, Error> {
-        Ok(run(&self.git().args(["rev-parse", "--is-shallow-repository"]))?.is_some_and(|word| word.trim() == "true"))
+        Ok(self.read(&["rev-parse", "--is-shallow-repository"])?.trim() == "true")
     }
 
     /// Returns what git records of a commit.
@@ -139,12 +139,30 @@ impl History {
 
     /// Returns a file of a commit; `None` if it has none of this name.
     pub fn file(&self, id: &str, path: &str) -> Result<Option<String>, Error> {
-        run(&self.git().args(["cat-file", "blob", &format!("{id}:{path}")]))
+        if self.read(&["ls-tree", "--name-only", id, "--", path])?.is_empty() {
+            return Ok(None);
+        }
+        self.read(&["cat-file", "blob", &format!("{id}:{path}")]).map(Some)
     }
 
     fn read(&self, args: &[&str]) -> Result<String, Error> {
         let why = || Error::Git { doing: "read".to_owned(), url: self.url.clone(), why: args.join(" ") };
-        run(&self.git().args(args))?.ok_or_else(why)
+        self.ask(args)?.ok_or_else(why)
+    }
+
+    // What git prints; `None` where it answers no. Anything else than 0 and 1 is no answer.
+    fn ask(&self, args: &[&str]) -> Result<Option<String>, Error> {
+        let output = self.git().args(args).run(io::empty());
+        let output = output.map_err(|source| Error::Program { program: "git", source })?;
+        match output.status.code() {
+            Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
+            Some(1) => Ok(None),
+            _ => Err(Error::Git {
+                doing: "read".to_owned(),
+                url: self.url.clone(),
+                why: git::last_words(&output.stderr),
+            }),
+        }
     }
 
     fn git(&self) -> Tool {
@@ -238,10 +256,4 @@ pub fn difference(dir: &Path, old: &Path, new: &Path) -> Result<String, Error> {
     let output = tool.arg(old).arg(new).dir(dir).run(io::empty());
     let output = output.map_err(|source| Error::Program { program: "git", source })?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-// What git printed; `None` where it reports that there is nothing.
-fn run(tool: &Tool) -> Result<Option<String>, Error> {
-    let output = tool.run(io::empty()).map_err(|source| Error::Program { program: "git", source })?;
-    Ok(output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned()))
 }
