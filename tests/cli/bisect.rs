@@ -1,12 +1,13 @@
 //! `crossmill bisect` on a repository with a history that is made here: commits that break a check, commits that do not
 //! build, and what a person can ask wrongly.
 
+use crate::git_sources::{git, unpacked};
 use crate::support::schema::follows;
 use crate::world::{World, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Commits of the history.
@@ -15,18 +16,6 @@ const COUNT: usize = 34;
 const BREAKS: usize = 21;
 /// The commits that do not build.
 const UNBUILDABLE: [usize; 2] = [22, 23];
-
-fn git(dir: &Path, args: &[&str]) -> String {
-    let mut command = Command::new("git");
-    command.args(args).current_dir(dir).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", dir);
-    for role in ["AUTHOR", "COMMITTER"] {
-        command.env(format!("GIT_{role}_NAME"), "a").env(format!("GIT_{role}_EMAIL"), "a@example.org");
-        command.env(format!("GIT_{role}_DATE"), "2001-09-09T00:00:00Z");
-    }
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-}
 
 // A file of the source for each commit: a number, and what is wrong with it.
 fn code(number: usize) -> String {
@@ -46,12 +35,7 @@ impl Bisected {
     fn new(code: impl Fn(usize) -> String) -> Self {
         let world = World::new();
         fs_err::write(world.path("tiny.tar.xz"), crate::world::archive()).unwrap();
-        let repo = world.path("repo");
-        fs_err::create_dir_all(&repo).unwrap();
-        git(&repo, &["init", "-q", "-b", "main"]);
-        let mut tar = Command::new("tar");
-        tar.args(["-xJ", "--strip-components=1", "-C"]).arg(&repo).arg("-f").arg(world.path("tiny.tar.xz"));
-        assert!(tar.status().unwrap().success());
+        let repo = unpacked(&world);
         let mut commits = Vec::new();
         for number in 0..COUNT {
             fs_err::write(repo.join("code"), code(number)).unwrap();

@@ -4,11 +4,12 @@ use crate::world::World;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn git(dir: &Path, args: &[&str]) -> String {
+/// Runs git without the configuration of this machine; returns what it prints.
+pub fn git(dir: &Path, args: &[&str]) -> String {
     let mut command = Command::new("git");
     command.args(args).current_dir(dir).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", dir);
-    for (role, value) in [("AUTHOR", "a"), ("COMMITTER", "a")] {
-        command.env(format!("GIT_{role}_NAME"), value).env(format!("GIT_{role}_EMAIL"), value);
+    for role in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{role}_NAME"), "a").env(format!("GIT_{role}_EMAIL"), "a@example.org");
         command.env(format!("GIT_{role}_DATE"), "2001-09-09T00:00:00Z");
     }
     let output = command.output().unwrap();
@@ -16,14 +17,20 @@ fn git(dir: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
-// A repository of the tiny package with a file that every conversion of git would change. Returns its commit.
-fn repository(world: &World) -> (PathBuf, String) {
+/// A repository without commits, with the tiny package as its work tree.
+pub fn unpacked(world: &World) -> PathBuf {
     let repo = world.path("repo");
     fs_err::create_dir_all(&repo).unwrap();
     git(&repo, &["init", "-q", "-b", "main"]);
     let mut tar = Command::new("tar");
     tar.args(["-xJ", "--strip-components=1", "-C"]).arg(&repo).arg("-f").arg(world.path("tiny.tar.xz"));
     assert!(tar.status().unwrap().success());
+    repo
+}
+
+// A repository of the tiny package with a file that every conversion of git would change. Returns its commit.
+fn repository(world: &World) -> (PathBuf, String) {
+    let repo = unpacked(world);
     fs_err::write(repo.join("text"), "one\ntwo\n$Id$\n").unwrap();
     // Mixed line ends, at which safecrlf gives up.
     fs_err::write(repo.join("mixed"), "one\r\ntwo\n").unwrap();
