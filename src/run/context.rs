@@ -6,6 +6,7 @@ use super::flush::Flusher;
 use super::log::Emitter;
 use super::log::event::{BorrowedToolchain, Event, Failure, RunEnd, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
+use super::removal::Removal;
 use super::uploads::Uploads;
 use super::{Error, Goal, Stop};
 use crate::base::check_result::CheckResult;
@@ -99,6 +100,8 @@ pub struct RunContext {
     pub jobs: JobServer,
     /// Flushes the store's disk.
     pub flusher: Flusher,
+    /// Removes the work directories of finished stages.
+    pub removal: Removal,
     /// The caches of finished stages.
     pub caches: Caches,
     /// The keys that were looked up in them before the run began.

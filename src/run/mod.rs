@@ -20,6 +20,7 @@ pub mod log_tail;
 pub mod memory_pressure;
 pub mod preflight;
 pub mod reduction;
+mod removal;
 mod required_tools;
 pub mod scheduler;
 pub mod session;

@@ -17,6 +17,7 @@ use super::log::Emitter;
 use super::log::event::{Event, Failure, StageInfo, StageOutcome, Usage};
 use super::memory_pressure::{self, Budget};
 use super::preflight::{Preflight, Survey, kind, space_needed};
+use super::removal::Removal;
 use super::source_checks;
 use super::stage::build::StageWork;
 use super::stage::{build, check, fetch, unpack};
@@ -174,6 +175,7 @@ impl Scheduler {
             isolation,
             jobs: JobServer::new(options.jobs)?,
             flusher: Flusher::new(store.root()),
+            removal: Removal::new(&store, &options.run),
             caches: remote.caches,
             asked: remote.asked,
             uploads: Uploads::default(),

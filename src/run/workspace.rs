@@ -7,8 +7,9 @@
 //!   source -> the unpacked tree, read-only
 //!   deps/PACKAGE -> the result of what it needs
 //!   previous -> the previous result of the stage, if any (checks compare)
-//!   build/ dest/ files/ home/ tmp/ logs/
-//!   progress.json     the steps that are finished and the one that runs
+//!   build/ dest/ home/ tmp/ logs/
+//!   files/            the files that the recipe declares, if any
+//!   progress.jsonl    the boot, and each start and end of a step
 //!   stopped.json      the supervisor's word that a stop was clean
 //!   reproduce.sh      the same steps by hand
 //! ```
@@ -21,11 +22,11 @@ use crate::plan::job::{Job, JobStep};
 use crate::process::StopRecord;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Progress of a stage.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Progress of a stage, folded from its [`Mark`]s.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Steps that ended well, in order.
     pub done: Vec<String>,
@@ -35,9 +36,49 @@ pub struct Progress {
     pub failed: bool,
     /// The boot in which it ran: after another one, files that were never flushed may be cut short, with the
     /// times they had.
-    #[serde(default)]
     pub boot: Option<String>,
 }
+
+/// A line of `progress.jsonl`. Lines are appended: a file that is replaced by a rename is written to the disk at once by
+/// ext4, which a short stage would wait for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Mark {
+    /// The first line of each run that works on the stage: this boot, and the steps that earlier runs finished.
+    Begun {
+        boot: String,
+        done: Vec<String>,
+    },
+    Started(String),
+    Finished,
+    Failed,
+}
+
+impl Progress {
+    // `None` if the lines are not those of one stage's runs. A last line without its end was never written as a whole.
+    fn of(lines: &[u8]) -> Option<Self> {
+        let mut progress: Option<Self> = None;
+        for line in lines.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n")) {
+            match serde_json::from_slice(line).ok()? {
+                Mark::Begun { boot, done } => progress = Some(Self { done, boot: Some(boot), ..Self::default() }),
+                Mark::Started(step) => progress.as_mut()?.running = Some(step),
+                Mark::Finished => {
+                    let progress = progress.as_mut()?;
+                    progress.done.extend(progress.running.take());
+                }
+                Mark::Failed => progress.as_mut()?.failed = true,
+            }
+        }
+        progress
+    }
+
+    // A missing file is no progress, nor is one that makes no sense; a file that cannot be read is an error.
+    fn read(root: &Path) -> io::Result<Option<Self>> {
+        Ok(files::read_if_present(&root.join(PROGRESS))?.as_deref().and_then(Self::of))
+    }
+}
+
+const PROGRESS: &str = "progress.jsonl";
 
 /// Returns the id of this boot.
 fn boot() -> io::Result<String> {
@@ -84,7 +125,7 @@ pub fn begin(steps: &[JobStep], progress: Option<&Progress>, stopped: Option<&St
 #[must_use]
 pub fn steps_begun(root: &Path, job: &Job) -> usize {
     // A guess for the scheduler; `prepare` decides.
-    let Ok(Some(progress)) = read::<Progress>(&root.join("progress.json")) else { return 0 };
+    let Ok(Some(progress)) = Progress::read(root) else { return 0 };
     let stopped = StopRecord::read(&root.join("stopped.json")).unwrap_or_default();
     let begin = begin(&job.steps, Some(&progress), stopped.as_ref());
     begin.step + usize::from(begin.resumed && progress.running.is_some())
@@ -94,7 +135,7 @@ pub fn steps_begun(root: &Path, job: &Job) -> usize {
 #[derive(Debug)]
 pub struct Workspace {
     root: PathBuf,
-    progress: Progress,
+    progress: fs_err::File,
     keys: Vec<(String, Key)>,
 }
 
@@ -128,8 +169,8 @@ impl Workspace {
     /// Prepares the directory and returns where to begin. The caller holds the key's lock.
     pub fn prepare(root: &Path, job: &Job, inputs: &StageInputs) -> io::Result<(Self, Begin)> {
         crate::store::entry::take_back(root)?;
-        let boot = Some(boot()?);
-        let progress = read::<Progress>(&root.join("progress.json"))?.filter(|progress| progress.boot == boot);
+        let boot = boot()?;
+        let progress = Progress::read(root)?.filter(|progress| progress.boot.as_ref() == Some(&boot));
         let stopped = StopRecord::read(&root.join("stopped.json")).unwrap_or_default();
         let mut begin = begin(&job.steps, progress.as_ref(), stopped.as_ref());
         // When all steps are done only the publication is left, which needs no build tree.
@@ -139,17 +180,19 @@ impl Workspace {
         if begin == AFRESH {
             files::remove_tree(root)?;
         }
-        let mut space =
-            Self { root: root.to_owned(), progress: progress.unwrap_or_default(), keys: inputs.keys.clone() };
-        space.progress.done.truncate(begin.step);
-        space.progress.running = None;
-        space.progress.failed = false;
-        space.progress.boot = boot;
+        let mut done = progress.map(|progress| progress.done).unwrap_or_default();
+        done.truncate(begin.step);
         if begin.empty_dest {
             files::remove_tree(&root.join("dest"))?;
         }
-        for dir in ["build", "dest", "files", "home", "tmp", "logs", "deps"] {
+        for dir in ["build", "dest", "home", "tmp", "logs"] {
             fs_err::create_dir_all(root.join(dir))?;
+        }
+        // Most stages have neither, and on some disks each directory takes a millisecond to remove.
+        for (dir, used) in [("files", !job.files.is_empty()), ("deps", !inputs.deps.is_empty())] {
+            if used {
+                fs_err::create_dir_all(root.join(dir))?;
+            }
         }
         for (name, content) in &job.files {
             let path = root.join("files").join(name);
@@ -168,7 +211,9 @@ impl Workspace {
         if let Some(previous) = &inputs.previous {
             link(previous, &root.join("previous"))?;
         }
-        space.save()?;
+        let progress = fs_err::OpenOptions::new().append(true).create(true).open(root.join(PROGRESS))?;
+        let mut space = Self { root: root.to_owned(), progress, keys: inputs.keys.clone() };
+        space.mark(&Mark::Begun { boot, done })?;
         Ok((space, begin))
     }
 
@@ -201,25 +246,24 @@ impl Workspace {
 
     /// A step starts.
     pub fn started(&mut self, step: &JobStep) -> io::Result<()> {
-        self.progress.running = Some(step.name.clone());
-        self.save()
+        self.mark(&Mark::Started(step.name.clone()))
     }
 
     /// The step that runs ended well.
     pub fn finished(&mut self) -> io::Result<()> {
-        self.progress.done.extend(self.progress.running.take());
-        self.save()
+        self.mark(&Mark::Finished)
     }
 
     /// The step that runs failed by itself.
     pub fn failed(&mut self) -> io::Result<()> {
-        self.progress.failed = true;
-        self.save()
+        self.mark(&Mark::Failed)
     }
 
-    fn save(&self) -> io::Result<()> {
-        // It means nothing after another boot, so it need not survive a power loss.
-        files::write_unflushed(&self.root.join("progress.json"), &serde_json::to_vec(&self.progress)?)
+    // It means nothing after another boot, so it need not survive a power loss.
+    fn mark(&mut self, mark: &Mark) -> io::Result<()> {
+        let mut line = serde_json::to_vec(mark)?;
+        line.push(b'\n');
+        self.progress.write_all(&line)
     }
 }
 
@@ -232,14 +276,6 @@ fn key_of(keys: &[(String, Key)], name: &str) -> Option<String> {
 /// Returns the name of a step's log file: in the order of the steps.
 pub fn log_name(index: usize, step: &str) -> String {
     format!("{:02}-{step}.log", index + 1)
-}
-
-// A missing or truncated file is ignored; a file that cannot be read is an error.
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
-    match fs_err::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        text => Ok(serde_json::from_slice(&text?).ok()),
-    }
 }
 
 fn link(to: &Path, at: &Path) -> io::Result<()> {
@@ -352,6 +388,26 @@ mod tests {
         assert_eq!(begin(&steps(), Some(&stopped), Some(&other)), AFRESH);
         let failed = Progress { failed: true, ..stopped };
         assert_eq!(begin(&steps(), Some(&failed), Some(&clean)), AFRESH);
+    }
+
+    #[test]
+    fn progress_is_what_its_lines_say_up_to_a_torn_one() {
+        let lines = "{\"begun\":{\"boot\":\"b\",\"done\":[\"configure\"]}}\n{\"started\":\"build\"}\n";
+        let running = Progress { boot: Some("b".into()), ..progress(&["configure"], Some("build")) };
+        assert_eq!(Progress::of(lines.as_bytes()), Some(running.clone()));
+        assert_eq!(Progress::of(format!("{lines}\"fini").as_bytes()), Some(running.clone()));
+        let finished = Progress { done: vec!["configure".into(), "build".into()], running: None, ..running.clone() };
+        assert_eq!(Progress::of(format!("{lines}\"finished\"\n").as_bytes()), Some(finished));
+        let failed = Progress { failed: true, ..running };
+        assert_eq!(Progress::of(format!("{lines}\"failed\"\n").as_bytes()), Some(failed));
+        // What a full disk cut, and another run appended to.
+        assert_eq!(Progress::of(format!("{lines}\"fini\"failed\"\n").as_bytes()), None);
+        assert_eq!(Progress::of(b"\"finished\"\n"), None);
+        assert_eq!(Progress::of(b""), None);
+        assert_eq!(Progress::of(&[0; 64]), None);
+        // The next run on the stage.
+        let again = format!("{lines}{{\"begun\":{{\"boot\":\"c\",\"done\":[]}}}}\n");
+        assert_eq!(Progress::of(again.as_bytes()), Some(Progress { boot: Some("c".into()), ..progress(&[], None) }));
     }
 
     #[test]

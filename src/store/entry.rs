@@ -114,21 +114,15 @@ impl Store {
 
     /// Publishes `work/dest` and `work/logs` as the result of `record.key`: [`prepare`](Self::prepare), one flush,
     /// and [`commit`](Self::commit).
-    pub fn publish<M: Serialize>(&self, work: &Path, record: Record<M>, keep_build: bool) -> Result<Stored, Error> {
-        let prepared = self.prepare(work, record, keep_build)?;
+    pub fn publish<M: Serialize>(&self, work: &Path, record: Record<M>) -> Result<Stored, Error> {
+        let prepared = self.prepare(work, record)?;
         files::flush_disk_of(&prepared.entry)?;
         self.commit(prepared)
     }
 
-    /// Writes the files of an entry beside `work/dest` and `work/logs`, which become part of it. The build tree is
-    /// removed, so that a crash leaves nothing large behind, unless `keep_build`. The caller holds the key's lock,
-    /// flushes the disk, and then commits.
-    pub fn prepare<M: Serialize>(
-        &self,
-        work: &Path,
-        mut record: Record<M>,
-        keep_build: bool,
-    ) -> Result<Prepared, Error> {
+    /// Writes the files of an entry beside `work/dest` and `work/logs`, which become part of it. The caller holds the
+    /// key's lock, flushes the disk, and then commits.
+    pub fn prepare<M: Serialize>(&self, work: &Path, mut record: Record<M>) -> Result<Prepared, Error> {
         let entry = work.join("entry");
         fs_err::create_dir_all(&entry)?;
         fs_err::rename(work.join("dest"), entry.join("tree"))?;
@@ -139,9 +133,6 @@ impl Store {
         record.bytes = manifest.bytes();
         write_manifest(&entry, &manifest)?;
         files::write_unflushed(&entry.join("stage.json"), &to_json(&record)?)?;
-        if !keep_build {
-            files::remove_tree(&work.join("build"))?;
-        }
         Ok(Prepared { entry, key: record.key })
     }
 
@@ -318,7 +309,7 @@ mod tests {
             let work = store.work_dir(&key);
             fs_err::create_dir_all(work.join("dest")).unwrap();
             fs_err::write(work.join("dest/file"), "content").unwrap();
-            store.publish(&work, record(key), false).unwrap()
+            store.publish(&work, record(key)).unwrap()
         };
         assert!(store.find(&key).unwrap().is_none());
         let stored = publish();

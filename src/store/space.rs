@@ -10,6 +10,12 @@ impl Store {
         Ok(stat.blocks_available() * stat.fragment_size())
     }
 
+    /// Bytes of the whole file system.
+    pub fn size(&self) -> Result<u64, Error> {
+        let stat = nix::sys::statvfs::statvfs(self.root()).map_err(std::io::Error::from)?;
+        Ok(stat.blocks() * stat.fragment_size())
+    }
+
     /// Refuses a run that needs more than there is.
     pub fn require(&self, needed: u64) -> Result<(), Error> {
         let free = self.free()?;

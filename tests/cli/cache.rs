@@ -182,7 +182,7 @@ fn two_builds_of_one_key_that_differ_are_a_reproducibility_fault() {
     let tree = store.stage_dir(&found).join("tree");
     assert!(Command::new("cp").arg("-a").arg(&tree).arg(work.join("dest")).status().unwrap().success());
     fs_err::write(work.join("dest/share/kernel"), "other").unwrap();
-    store.publish(&work, record, false).unwrap();
+    store.publish(&work, record).unwrap();
     let before = files(&world.path("cache/v1/keys"));
     let ran = run(&world, "two", &["cache", "push", "cache", "--cache-sign-key", &key.secret]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);

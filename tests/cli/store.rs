@@ -159,7 +159,7 @@ fn after_another_boot_unfinished_work_starts_afresh() {
     let build = ["build", "alpha", "--package", "lib", "--isolation", "off"];
     let mut run = world.command(&build).spawn().unwrap();
     let installs = |dir: &PathBuf| {
-        fs_err::read_to_string(dir.join("progress.json")).is_ok_and(|text| text.contains("\"running\":\"install\""))
+        fs_err::read_to_string(dir.join("progress.jsonl")).is_ok_and(|text| text.contains("{\"started\":\"install\"}"))
     };
     until("the install step runs", || world.entries("work").iter().any(installs));
     let work = world.entries("work").into_iter().find(installs).unwrap();
@@ -169,10 +169,10 @@ fn after_another_boot_unfinished_work_starts_afresh() {
     // The state after a power loss: files cut to nothing, with their times, and another boot.
     overwrite(&work.join("build/one.o"), Vec::clear);
     let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let progress = fs_err::read_to_string(work.join("progress.json")).unwrap();
+    let progress = fs_err::read_to_string(work.join("progress.jsonl")).unwrap();
     assert!(progress.contains(boot.trim()), "{progress}");
     let other = progress.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
-    fs_err::write(work.join("progress.json"), other).unwrap();
+    fs_err::write(work.join("progress.jsonl"), other).unwrap();
     world.run(&build).ok();
     assert_eq!(world.count("host/lib configure"), 2);
     let made = fs_err::read_to_string(world.entry("host/lib").join("tree/share/lib")).unwrap();

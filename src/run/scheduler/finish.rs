@@ -8,7 +8,7 @@ use crate::process;
 use crate::run::context::Summary;
 use crate::run::log::event::{Event, RunEnd, StageOutcome};
 use crate::run::states::SchedulerState;
-use crate::run::{Error, Goal};
+use crate::run::{Error, Goal, Stop};
 use crate::store;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,7 +44,8 @@ impl Scheduler {
         }
     }
 
-    // On a full disk neither may cost the run its summary: estimates get worse, and rubbish stays.
+    // On a full disk neither may cost the run its summary: estimates get worse, and rubbish stays. The next run removes
+    // what is left when somebody has pressed Ctrl-C twice.
     fn keep_times_and_sweep(&mut self) {
         let store = &self.context.store;
         let notice = |what: &str, error: store::Error| {
@@ -53,6 +54,10 @@ impl Scheduler {
         if let Err(error) = store.add_times(std::mem::take(&mut self.times)) {
             notice("the times of this run's stages were not kept", error);
         }
+        if *self.context.stop.borrow() == Stop::Immediate {
+            return;
+        }
+        self.context.removal.finish(&self.context.emitter);
         if !self.context.options.keep_work
             && store.is_writable()
             && let Err(error) = store.sweep()

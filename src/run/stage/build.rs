@@ -45,6 +45,8 @@ pub struct StageWork {
 
 /// Interval between reads of a running step's log.
 const LOOK: Duration = Duration::from_millis(250);
+/// The file with the steps to take by hand.
+const REPRODUCE: &str = "reproduce.sh";
 /// Lines of an excerpt.
 const EXCERPT: usize = 30;
 
@@ -156,7 +158,7 @@ impl Runner<'_> {
         self.end_remains(&root)?;
         let (mut space, mut begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
         let script = workspace::reproduce(&self.work.name, &key, &self.work.job, &self.work.inputs);
-        fs_err::write(root.join("reproduce.sh"), &script)?;
+        fs_err::write(root.join(REPRODUCE), &script)?;
         let mut ended = self.steps(&mut space, lock, begin).await?;
         if let StepEnd::Ended(StageOutcome::Failed { why }, _) = &ended
             && begin.resumed
@@ -166,7 +168,7 @@ impl Runner<'_> {
             let text = format!("{why}, in a build tree that an earlier run left; building it afresh");
             self.context.emitter.notice(Some(&self.work.name), true, text);
             (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
-            fs_err::write(root.join("reproduce.sh"), &script)?;
+            fs_err::write(root.join(REPRODUCE), &script)?;
             ended = self.steps(&mut space, lock, begin).await?;
         }
         if let StepEnd::Ended(StageOutcome::Failed { why }, Some(Failure { class: Class::OutOfMemory, .. })) = &ended
@@ -176,7 +178,7 @@ impl Runner<'_> {
             self.context.emitter.notice(Some(&self.work.name), true, text);
             self.one_job = true;
             (space, begin) = Workspace::prepare(&root, &self.work.job, &self.work.inputs)?;
-            fs_err::write(root.join("reproduce.sh"), &script)?;
+            fs_err::write(root.join(REPRODUCE), &script)?;
             ended = self.steps(&mut space, lock, begin).await?;
         }
         lock.still_held()?;
@@ -187,9 +189,9 @@ impl Runner<'_> {
             };
         }
         if self.work.expect.is_some() {
-            return self.checked(&mut space, &script, begin).await;
+            return self.checked(&mut space, begin).await;
         }
-        self.publish(&space, &script, begin).await
+        self.publish(&space, begin).await
     }
 
     async fn steps(&mut self, space: &mut Workspace, lock: &Lock, begin: Begin) -> Result<StepEnd, Error> {
@@ -391,14 +393,14 @@ impl Runner<'_> {
         self.usage.max_rss_kib = self.usage.max_rss_kib.max(outcome.usage.max_rss_kib);
     }
 
-    pub(super) async fn publish(&mut self, space: &Workspace, script: &str, begin: Begin) -> Result<StageEnd, Error> {
+    pub(super) async fn publish(&mut self, space: &Workspace, begin: Begin) -> Result<StageEnd, Error> {
         for file in &self.work.job.result {
             if files::lstat(&space.root().join("dest").join(file))?.is_none() {
                 let error = store::Error::Missing { file: file.clone() };
                 return Ok(self.end(StageOutcome::Failed { why: error.to_string() }, None));
             }
         }
-        fs_err::write(space.root().join("logs/reproduce.sh"), script)?;
+        fs_err::rename(space.root().join(REPRODUCE), space.root().join("logs").join(REPRODUCE))?;
         let store = &self.context.store;
         let cpu = self.usage.user + self.usage.system;
         let record = Record {
@@ -412,13 +414,21 @@ impl Runner<'_> {
             bytes: 0,
             isolation: Some(self.context.isolation.as_ref().map_or_else(Isolation::off, Support::isolation)),
         };
-        let prepared = store.prepare(space.root(), record, self.context.options.keep_work)?;
+        let options = &self.context.options;
+        // A disk budget counts them until they are gone.
+        let wait = options.disk_budget.is_some();
+        let tree = space.root().join("build");
+        // Before the flush, which would write its files.
+        if !options.keep_work && !files::names_in(&tree)?.is_empty() {
+            self.context.removal.remove(&tree, self.work.job.build_bytes, wait).await?;
+        }
+        let prepared = store.prepare(space.root(), record)?;
         // Waiting for the disk takes no processor: another stage may start meanwhile.
         self.token = None;
         self.context.flusher.flush().await?;
         let stored = store.commit(prepared)?;
-        if !self.context.options.keep_work {
-            files::remove_tree(space.root())?;
+        if !options.keep_work {
+            self.context.removal.remove(space.root(), 0, wait).await?;
         }
         let (context, name) = (self.context, &self.work.name);
         context.uploads.result(&context.caches, store, &context.emitter, (name, self.work.key), self.claim.take());

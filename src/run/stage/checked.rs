@@ -20,12 +20,7 @@ impl Runner<'_> {
     }
 
     // All steps of a check succeeded; its result file decides.
-    pub(super) async fn checked(
-        &mut self,
-        space: &mut Workspace,
-        script: &str,
-        begin: Begin,
-    ) -> Result<StageEnd, Error> {
+    pub(super) async fn checked(&mut self, space: &mut Workspace, begin: Begin) -> Result<StageEnd, Error> {
         let dest = space.root().join("dest");
         let check_result = match check::read(&dest) {
             Ok(check_result) => check_result,
@@ -40,7 +35,7 @@ impl Runner<'_> {
                 .then(|| check::failure(&self.work.name, self.work.job.steps.last(), &check_result));
             return Ok(StageEnd { check_result: Some(check_result), ..self.end(state, failure) });
         }
-        let end = self.publish(space, script, begin).await?;
+        let end = self.publish(space, begin).await?;
         if end.state != StageOutcome::Done {
             return Ok(end);
         }
