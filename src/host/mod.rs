@@ -2,4 +2,5 @@
 
 pub mod compiler_launcher;
 pub mod machine;
+pub mod program;
 pub mod tools;

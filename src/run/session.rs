@@ -4,14 +4,14 @@
 use super::Error;
 use super::log::event::{BorrowedToolchain, Choice};
 use super::required_tools;
-use crate::base::{Diagnostic, Key, PackageName, TargetName, suggest};
+use crate::base::{Diagnostic, PackageName, TargetName, suggest};
 use crate::cache::client::Location;
 use crate::cache::{self, Caches};
 use crate::config::Config;
 use crate::config::recipe::Per;
 use crate::config::source::{Pin, SourceSpec};
 use crate::host::machine::Machine;
-use crate::host::tools;
+use crate::host::{program, tools};
 use crate::plan::graph::Chosen;
 use crate::plan::{self, HostFacts, Plan, Request};
 use crate::source::{self, Fetcher};
@@ -163,8 +163,9 @@ impl Session {
     #[must_use]
     pub fn host_facts(&self) -> HostFacts {
         let tools = tools::identity(&self.config.host_tools, &self.machine()).into_iter().collect();
-        let own = std::env::current_exe().ok().and_then(|path| fs_err::read(path).ok());
-        let crossmill = own.map(|bytes| Key::of(&bytes).to_string()).unwrap_or_default();
+        let own = std::env::current_exe().and_then(|path| program::identity(&path));
+        // A program that cannot be read cannot be run by steps either.
+        let crossmill = own.unwrap_or_default();
         HostFacts { arch: std::env::consts::ARCH.to_owned(), tools, crossmill }
     }
 

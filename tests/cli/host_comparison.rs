@@ -166,7 +166,8 @@ fn a_file_that_is_no_export_is_refused() {
     };
     let messages = [
         refused(""),
-        refused(&whole[..whole.len() / 2]),
+        // In the middle of the first stage, wherever that is.
+        refused(&whole[..whole.find("\"stages\"").unwrap() + 40]),
         refused("[1]"),
         refused(&changed(&|it| it["schema"] = 0.into())),
         refused(&changed(&|it| it["schema"] = 2.into())),
