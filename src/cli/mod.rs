@@ -10,6 +10,7 @@ mod build;
 mod cache;
 mod check;
 mod ci;
+mod compare;
 mod completions;
 mod credentials;
 mod doctor;
@@ -106,6 +107,7 @@ enum Command {
     Cache(cache::CacheCommand),
     Check(check::Check),
     Ci(ci::Ci),
+    Compare(compare::Compare),
     Fetch(build::Fetch),
     Package(package::Package),
     Publish(publish::Publish),
@@ -142,6 +144,7 @@ impl Command {
             self,
             Self::Build(_)
                 | Self::Bisect(_)
+                | Self::Compare(_)
                 | Self::Submit(_)
                 | Self::Job(_)
                 | Self::Check(_)
@@ -166,6 +169,13 @@ type CliResult = Result<u8, CliError>;
 impl CliError {
     fn new(exit: u8, diagnostic: Diagnostic) -> Self {
         Self { diagnostics: vec![diagnostic], exit }
+    }
+
+    fn hint(mut self, text: impl Into<String>) -> Self {
+        if let Some(last) = self.diagnostics.pop() {
+            self.diagnostics.push(last.hint(text));
+        }
+        self
     }
 
     fn usage(message: impl Into<String>) -> Self {
@@ -362,6 +372,7 @@ fn run(command: Command) -> CliResult {
         Command::Cache(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Ci(command) => command.run(),
+        Command::Compare(command) => command.run(),
         Command::Fetch(command) => command.run(),
         Command::Package(command) => command.run(),
         Command::Publish(command) => command.run(),

@@ -7,9 +7,9 @@ use super::{CliError, CliResult, exit, print};
 use crate::base::{Diagnostic, files, secret, suggest};
 use crate::config::Config;
 use crate::config::recipe::Per;
-use crate::report::{self, forms};
+use crate::report::{self, diff, forms};
 use crate::run::comparison::code::{self, CodeChange, CodeSize};
-use crate::run::comparison::{ChangeKind, Comparison, NothingShared, Subject, compare};
+use crate::run::comparison::{ChangeKind, Comparison, Judging, NothingShared, Subject, compare};
 use crate::run::log::event::Kind;
 use crate::store::Store;
 use clap::Args;
@@ -66,7 +66,7 @@ pub struct Diff {
 
 /// A difference that is not acceptable.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Criterion {
+pub(super) enum Criterion {
     Regression,
     Failure,
     Warning,
@@ -101,7 +101,7 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 impl Criterion {
-    fn name(self) -> String {
+    pub(super) fn name(self) -> String {
         let limited = |name: &str, limit: Option<f64>| match limit {
             Some(limit) => format!("{name}:{}%", (limit * 1e6).round() / 1e4),
             None => name.to_owned(),
@@ -115,7 +115,7 @@ impl Criterion {
         }
     }
 
-    fn is_met(self, found: &Comparison) -> bool {
+    pub(super) fn is_met(self, found: &Comparison) -> bool {
         let has = |kind| found.states.iter().any(|change| change.kind == kind);
         match self {
             // Stages that the later run did not reach may fail as well.
@@ -172,11 +172,11 @@ fn is_kernel(config: &Config, package: &str) -> bool {
 fn compared(store: &Store, before: &FoundRun, after: &FoundRun) -> Result<Comparison, CliError> {
     let history = run_log::history(store, &[after.name.as_str()])?;
     let (before, after): (Subject, Subject) = (before.subject(store), after.subject(store));
-    compare(&before, &after, &history).map_err(|error| nothing_shared(&error).into())
+    compare(&before, &after, Judging::Unusual(&history)).map_err(|error| nothing_shared(&error).into())
 }
 
 // The changes of the code of each kernel that both runs have a result of.
-fn changed_code(
+pub(super) fn changed_code(
     config: &Config,
     store: &Store,
     before: &FoundRun,
@@ -217,7 +217,7 @@ fn is_elf(path: &Path) -> bool {
         && magic == *b"\x7fELF"
 }
 
-fn nothing_shared(error: &NothingShared) -> Diagnostic {
+pub(super) fn nothing_shared(error: &NothingShared) -> Diagnostic {
     let list = |rows: &[String]| match rows {
         [] => "nothing".to_owned(),
         rows => suggest::list(rows.iter().map(String::as_str)),
@@ -238,15 +238,20 @@ impl Diff {
         if self.code {
             found.code = changed_code(&session.config, &store, &before, &after)?;
         }
-        let met = self.fail_on.iter().filter(|criterion| criterion.is_met(&found));
-        let met: Vec<String> = met.map(|criterion| criterion.name()).collect();
-        if self.json {
-            print(&report::diff::json(&found, &met))?;
-        } else {
-            print(&report::diff::text(&found, report::Style::of(&std::io::stdout())))?;
-        }
-        Ok(if met.is_empty() { exit::DONE } else { exit::FAILED })
+        show(&found, &self.fail_on, if self.json { diff::Format::Json } else { diff::Format::Text })
     }
+}
+
+/// Prints a comparison. The exit code says whether a criterion is met.
+pub(super) fn show(found: &Comparison, fail_on: &[Criterion], format: diff::Format) -> CliResult {
+    let met: Vec<String> =
+        fail_on.iter().filter(|criterion| criterion.is_met(found)).map(|criterion| criterion.name()).collect();
+    print(&match format {
+        diff::Format::Json => diff::json(found, &met),
+        diff::Format::Markdown => diff::markdown(found),
+        diff::Format::Text => diff::text(found, report::Style::of(&std::io::stdout())),
+    })?;
+    Ok(if met.is_empty() { exit::DONE } else { exit::FAILED })
 }
 
 #[cfg(test)]

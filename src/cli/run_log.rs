@@ -6,9 +6,10 @@ use crate::plan::KeyInputs;
 use crate::run::comparison::Subject;
 use crate::run::comparison::spread::History;
 use crate::run::log::RunModel;
+use crate::run::log::event::Kind;
 use crate::run::log::event_log::{self, Salvaged};
 use crate::run::log::model::{Stage, StagePhase};
-use crate::store::Store;
+use crate::store::{Record, Store};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -74,7 +75,8 @@ fn log_at(place: &Path) -> Result<PathBuf, CliError> {
 impl FoundRun {
     /// Returns the run with the sizes of its results that the store still has.
     pub fn subject(&self, store: &Store) -> Subject {
-        Subject { name: self.name.clone(), model: self.log.model.clone(), sizes: sizes(store, &self.log.model) }
+        let model = self.log.model.clone();
+        Subject { name: self.name.clone(), sizes: sizes(store, &model), built: built(store, &model), model }
     }
 }
 
@@ -88,13 +90,21 @@ pub fn result_key(stage: &Stage) -> Option<Key> {
     Some(from_path.and_then(|name| name.parse().ok()).unwrap_or(stage.info.key))
 }
 
+// The record of a stage's result, if the store still has it under this name.
+fn record(store: &Store, stage: &Stage) -> Option<Record<KeyInputs>> {
+    let record = store.record::<KeyInputs>(&result_key(stage)?).ok()?;
+    (record.name == stage.info.name).then_some(record)
+}
+
 fn sizes(store: &Store, model: &RunModel) -> BTreeMap<StageName, u64> {
-    let of_stage = |stage: &Stage| {
-        let key = result_key(stage)?;
-        let record = store.record::<KeyInputs>(&key).ok()?;
-        (record.name == stage.info.name && record.bytes > 0).then_some(record.bytes)
-    };
+    let of_stage = |stage: &Stage| Some(record(store, stage)?.bytes).filter(|bytes| *bytes > 0);
     model.stages.iter().filter_map(|(name, stage)| Some((name.clone(), of_stage(stage)?))).collect()
+}
+
+fn built(store: &Store, model: &RunModel) -> BTreeMap<StageName, (Key, f64)> {
+    let builds = model.stages.iter().filter(|(_, stage)| stage.info.kind == Kind::Build);
+    let of_stage = |stage: &Stage| record(store, stage).map(|record| (record.key, record.cpu));
+    builds.filter_map(|(name, stage)| Some((name.clone(), of_stage(stage)?))).collect()
 }
 
 /// Returns what the runs of the store measured, without those named in `except`.

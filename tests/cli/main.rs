@@ -18,6 +18,7 @@ mod ci_service;
 mod claims;
 mod classes;
 mod command_line;
+mod compare;
 mod git_sources;
 mod host_comparison;
 mod install;

@@ -9,7 +9,7 @@ const SHOWN: usize = 20;
 
 /// Returns the lines of one file.
 pub fn lines(change: &CodeChange) -> Vec<String> {
-    let CodeChange { stage, file, sections, functions, before, after } = change;
+    let CodeChange { stage, file, sections, functions, first, before, after } = change;
     let count = |is: fn(&Growth) -> bool| functions.iter().filter(|growth| is(growth)).count();
     let (new, gone) = (count(|growth| growth.before.is_none()), count(|growth| growth.after.is_none()));
     let both = |growth: &Growth| growth.before.is_some() && growth.after.is_some();
@@ -22,6 +22,7 @@ pub fn lines(change: &CodeChange) -> Vec<String> {
         units::grouped(*before),
         units::grouped(*after),
     )];
+    lines.extend(first.as_deref().map(|name| format!("  the first in the order of addresses: {}", harmless(name))));
     lines.extend(sections.iter().map(|section| line("section", section)));
     lines.extend(functions.iter().take(SHOWN).map(|function| line("function", function)));
     if functions.len() > SHOWN {

@@ -33,6 +33,8 @@ pub fn json(found: &Comparison, failed_on: &[String]) -> String {
         "schema": SCHEMA,
         "before": found.before,
         "after": found.after,
+        "set_before": found.sets.as_ref().map(|sets| &sets.0),
+        "set_after": found.sets.as_ref().map(|sets| &sets.1),
         "states": states,
         "warnings": warnings,
         "times": differences(&found.times, "cpu_seconds"),
@@ -54,7 +56,7 @@ fn code(change: &CodeChange) -> Value {
     };
     json!({
         "stage": change.stage, "file": change.file, "bytes_before": change.before, "bytes_after": change.after,
-        "sections": growth(&change.sections), "functions": growth(&change.functions),
+        "sections": growth(&change.sections), "functions": growth(&change.functions), "first": change.first,
     })
 }
 

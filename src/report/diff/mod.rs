@@ -2,14 +2,28 @@
 
 mod code;
 mod json;
+mod markdown;
 
 pub use json::json;
+pub use markdown::markdown;
 
 use super::style::{Style, Tone, harmless};
 use crate::base::units;
 use crate::run::build_log::Class;
 use crate::run::comparison::{ChangeKind, Comparison, Difference, StateChange};
 use std::time::Duration;
+
+/// A form of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// Lines, the most important first
+    #[default]
+    Text,
+    /// Tables
+    Markdown,
+    /// JSON (docs/schema/diff.schema.json)
+    Json,
+}
 
 /// Returns a line for each difference, the most important first; one line where there is none.
 #[must_use]
@@ -33,12 +47,21 @@ pub fn number(value: f64) -> String {
 /// Returns the differences for a terminal or a plain log, ending in a newline.
 #[must_use]
 pub fn text(found: &Comparison, style: Style) -> String {
-    let mut text = format!("{} -> {}\n", harmless(&found.before), harmless(&found.after));
+    let (before, after) = names(found);
+    let mut text = format!("{} -> {}\n", harmless(&before), harmless(&after));
     for (tone, line) in toned(found, true) {
         text.push_str(&style.paint(tone, &line));
         text.push('\n');
     }
     text
+}
+
+// The sets of versions with their runs, or the runs alone.
+fn names(found: &Comparison) -> (String, String) {
+    match &found.sets {
+        Some((before, after)) => (format!("{before} (run {})", found.before), format!("{after} (run {})", found.after)),
+        None => (found.before.clone(), found.after.clone()),
+    }
 }
 
 fn toned(found: &Comparison, with_figures: bool) -> Vec<(Tone, String)> {
@@ -49,8 +72,9 @@ fn toned(found: &Comparison, with_figures: bool) -> Vec<(Tone, String)> {
     }));
     let cpu = |value: f64| units::duration(Duration::try_from_secs_f64(value).unwrap_or_default());
     let size = |value: f64| units::bytes(value as u64);
-    lines.extend(found.times.iter().map(|time| difference(time, "slower", "faster", &cpu)));
-    lines.extend(found.sizes.iter().map(|change| difference(change, "larger", "smaller", &size)));
+    let judged = found.sets.is_none();
+    lines.extend(found.times.iter().map(|time| difference(time, ("slower", "faster"), judged, &cpu)));
+    lines.extend(found.sizes.iter().map(|change| difference(change, ("larger", "smaller"), judged, &size)));
     lines.extend(found.figures.iter().filter(|_| with_figures).map(|change| {
         let (stage, figure) = (harmless(&change.stage), harmless(&change.figure));
         (Tone::Plain, format!("figure {stage} {figure}: {} -> {}", number(change.before), number(change.after)))
@@ -90,14 +114,20 @@ fn state(change: &StateChange) -> (Tone, String) {
     (tone, line)
 }
 
-fn difference(change: &Difference, more: &str, less: &str, shown: &dyn Fn(f64) -> String) -> (Tone, String) {
+fn difference(
+    change: &Difference,
+    (more, less): (&str, &str),
+    judged: bool,
+    shown: &dyn Fn(f64) -> String,
+) -> (Tone, String) {
     let share = change.change();
     let (tone, word) = if share > 0.0 { (Tone::Warn, more) } else { (Tone::Good, less) };
     let usual = match change.usual {
-        Some(usual) => format!("usually within {:.1} %", usual * 100.0),
-        None => "usual spread unknown".to_owned(),
+        Some(usual) => format!(", usually within {:.1} %", usual * 100.0),
+        None if judged => ", usual spread unknown".to_owned(),
+        None => String::new(),
     };
     let (before, after) = (shown(change.before), shown(change.after));
     let stage = harmless(&change.stage);
-    (tone, format!("{word} {stage}: {before} -> {after} ({:+.1} %, {usual})", share * 100.0))
+    (tone, format!("{word} {stage}: {before} -> {after} ({:+.1} %{usual})", share * 100.0))
 }

@@ -1,11 +1,10 @@
 use super::*;
 use crate::base::check_result::{CheckResult, Verdict};
 use crate::run::comparison::spread::History;
-use crate::run::comparison::{Subject, compare};
+use crate::run::comparison::{Judging, Subject, compare};
 use crate::run::log::event::{Class, Event, Failure, Kind, StageInfo, StageOutcome, Stamped, Usage};
 use crate::run::log::sample;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 fn finished(stage: &str, state: StageOutcome, check_result: Option<CheckResult>, failure: Option<Failure>) -> Stamped {
     let event = Event::StageFinished {
@@ -135,9 +134,9 @@ fn the_picture_is_xml_that_needs_nothing_else() {
 
 #[test]
 fn a_page_shows_what_changed() {
-    let before = Subject { name: "before".into(), model: RunModel::of(&sample::run()), sizes: BTreeMap::new() };
-    let after = Subject { name: "after".into(), model: RunModel::of(&run()), sizes: BTreeMap::new() };
-    let changes = compare(&before, &after, &History::default()).unwrap();
+    let before = Subject { name: "before".into(), model: RunModel::of(&sample::run()), ..Subject::default() };
+    let after = Subject { name: "after".into(), model: RunModel::of(&run()), ..Subject::default() };
+    let changes = compare(&before, &after, Judging::Unusual(&History::default())).unwrap();
     let report = Report {
         name: "after",
         model: &after.model,

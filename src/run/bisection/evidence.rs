@@ -3,7 +3,7 @@
 use super::Error;
 use crate::base::files;
 use crate::run::comparison::spread::History;
-use crate::run::comparison::{Comparison, Subject, compare as compare_runs};
+use crate::run::comparison::{Comparison, Judging, Subject, compare as compare_runs};
 use crate::run::log::RunModel;
 use crate::run::log::event_log;
 use crate::run::log::model::Stage;
@@ -64,7 +64,7 @@ pub fn compare(store: &Store, old: &str, new: &str) -> Option<Comparison> {
         event_log::salvage(&store.run_dir(run).join("events.jsonl")).ok().map(|log| log.model)
     };
     let subject = |run: &str| Some(Subject { name: run.to_owned(), model: model(run)?, ..Subject::default() });
-    compare_runs(&subject(old)?, &subject(new)?, &History::default()).ok()
+    compare_runs(&subject(old)?, &subject(new)?, Judging::Unusual(&History::default())).ok()
 }
 
 /// Returns the difference of the evidence of two commits, at most [`LINES`] of it.

@@ -12,6 +12,8 @@ pub struct CodeSize {
     pub sections: BTreeMap<String, u64>,
     /// Bytes of each function; those of static functions of one name together.
     pub functions: BTreeMap<String, u64>,
+    /// The lowest address of each function.
+    pub addresses: BTreeMap<String, u64>,
 }
 
 /// A section or a function that changed.
@@ -45,6 +47,9 @@ pub struct CodeChange {
     pub sections: Vec<Growth>,
     /// Functions that changed, the largest change first.
     pub functions: Vec<Growth>,
+    /// The function with the lowest address whose size changed, as a disassembly of the later file meets it first; `None`
+    /// if functions are only gone.
+    pub first: Option<String>,
     /// Bytes of all functions before.
     pub before: u64,
     /// Bytes of all functions now.
@@ -73,6 +78,8 @@ impl CodeSize {
             let Ok(name) = symbol.name() else { continue };
             if seen.insert((symbol.address(), without_number(name))) {
                 *size.functions.entry(without_number(name).to_owned()).or_default() += symbol.size();
+                let lowest = size.addresses.entry(without_number(name).to_owned()).or_insert(u64::MAX);
+                *lowest = symbol.address().min(*lowest);
             }
         }
         (!size.functions.is_empty()).then_some(size)
@@ -90,11 +97,14 @@ fn without_number(name: &str) -> &str {
 /// Compares the code of a file in two results; `None` if nothing changed.
 #[must_use]
 pub fn compare(stage: &StageName, file: &str, before: &CodeSize, after: &CodeSize) -> Option<CodeChange> {
+    let functions = growth(&before.functions, &after.functions);
+    let placed = functions.iter().filter_map(|function| Some((after.addresses.get(&function.name)?, &function.name)));
     let change = CodeChange {
         stage: stage.clone(),
         file: file.to_owned(),
         sections: growth(&before.sections, &after.sections),
-        functions: growth(&before.functions, &after.functions),
+        first: placed.min().map(|(_, name)| name.clone()),
+        functions,
         before: before.functions.values().sum(),
         after: after.functions.values().sum(),
     };
@@ -121,6 +131,8 @@ mod tests {
     fn what_grew_most_is_first_and_clones_have_no_number() {
         let size = |functions: &[(&str, u64)]| CodeSize {
             functions: functions.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect(),
+            // In the order of the list.
+            addresses: functions.iter().zip(0..).map(|((name, _), address)| ((*name).to_owned(), address)).collect(),
             ..CodeSize::default()
         };
         let before = size(&[("same", 8), ("gone", 16), ("grown", 100)]);
@@ -130,6 +142,7 @@ mod tests {
             change.functions.iter().map(|growth| (growth.name.as_str(), growth.delta())).collect();
         assert_eq!(found, [("grown", 64), ("gone", -16), ("new", 4)]);
         assert_eq!((change.before, change.after), (124, 176));
+        assert_eq!(change.first.as_deref(), Some("new"));
         assert_eq!(compare(&"alpha/kernel".into(), "vmlinux", &before, &before), None);
         assert_eq!(["f.isra.0", "f.part", "f", ".0"].map(without_number), ["f.isra", "f.part", "f", ".0"]);
     }
@@ -139,6 +152,7 @@ mod tests {
     fn a_linked_file_is_read_and_others_are_not() {
         let own = std::env::current_exe().unwrap();
         let size = CodeSize::read(&fs_err::read(own).unwrap()).unwrap();
+        assert!(size.addresses.keys().eq(size.functions.keys()));
         assert!(size.functions.contains_key("main") && size.sections[".text"] > 0);
         assert!(!size.sections.contains_key(".symtab"), "it is not loaded");
         assert_eq!(CodeSize::read(b"\x7fELF"), None);

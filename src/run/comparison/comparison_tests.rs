@@ -6,7 +6,7 @@ use crate::run::log::sample;
 fn subject(name: &str, change: impl Fn(&mut Stamped)) -> Subject {
     let mut events = sample::run();
     events.iter_mut().for_each(change);
-    Subject { name: name.to_owned(), model: RunModel::of(&events), sizes: BTreeMap::new() }
+    Subject { name: name.to_owned(), model: RunModel::of(&events), ..Subject::default() }
 }
 
 // The sample run with another outcome of one stage.
@@ -22,14 +22,14 @@ fn with(stage: &str, outcome: StageOutcome) -> Subject {
 }
 
 fn kinds(before: &Subject, after: &Subject) -> Vec<(String, ChangeKind)> {
-    let found = compare(before, after, &History::default()).unwrap();
+    let found = compare(before, after, Judging::Unusual(&History::default())).unwrap();
     found.states.into_iter().map(|change| (change.stage.to_string(), change.kind)).collect()
 }
 
 #[test]
 fn a_run_differs_in_nothing_from_itself() {
     let run = subject("a", |_| ());
-    let found = compare(&run, &run, &History::default()).unwrap();
+    let found = compare(&run, &run, Judging::Unusual(&History::default())).unwrap();
     assert!(found.states.is_empty() && found.warnings.is_empty() && found.times.is_empty() && found.sizes.is_empty());
 }
 
@@ -60,8 +60,12 @@ fn a_warning_is_new_unless_only_its_numbers_differ() {
             }
         })
     };
-    assert_eq!(compare(&before, &text("7 GiB of disk are left"), &History::default()).unwrap().warnings, []);
-    let found = compare(&before, &text("the clock runs backwards"), &History::default()).unwrap().warnings;
+    assert_eq!(
+        compare(&before, &text("7 GiB of disk are left"), Judging::Unusual(&History::default())).unwrap().warnings,
+        []
+    );
+    let found =
+        compare(&before, &text("the clock runs backwards"), Judging::Unusual(&History::default())).unwrap().warnings;
     assert_eq!(found, [NewWarning { stage: Some("arm64/gcc".into()), text: "the clock runs backwards".into() }]);
 }
 
@@ -81,7 +85,9 @@ fn findings_and_figures_of_checks_are_compared() {
             }
         })
     };
-    let found = compare(&check_result(10.0, "f +0x30"), &check_result(12.0, "g +0x30"), &History::default()).unwrap();
+    let found =
+        compare(&check_result(10.0, "f +0x30"), &check_result(12.0, "g +0x30"), Judging::Unusual(&History::default()))
+            .unwrap();
     assert_eq!(
         found.figures[0],
         FigureChange { stage: "x86_64/gcc".into(), figure: "fdes".into(), before: 10.0, after: 12.0 }
@@ -102,16 +108,16 @@ fn times_and_sizes_are_judged_by_their_history() {
     for percent in [100.0, 101.0, 99.0, 100.0, 102.0] {
         history.add(&scaled(percent / 100.0).model, &BTreeMap::new());
     }
-    let found = compare(&scaled(1.0), &scaled(1.5), &history).unwrap();
+    let found = compare(&scaled(1.0), &scaled(1.5), Judging::Unusual(&history)).unwrap();
     assert_eq!(found.times.len(), 2, "binutils and gcc of x86_64");
     assert!((found.times[0].change() - 0.5).abs() < 1e-9 && found.times_unjudged == 0);
-    assert!(compare(&scaled(1.0), &scaled(1.01), &history).unwrap().times.is_empty());
-    assert_eq!(compare(&scaled(1.0), &scaled(1.5), &History::default()).unwrap().times_unjudged, 2);
+    assert!(compare(&scaled(1.0), &scaled(1.01), Judging::Unusual(&history)).unwrap().times.is_empty());
+    assert_eq!(compare(&scaled(1.0), &scaled(1.5), Judging::Unusual(&History::default())).unwrap().times_unjudged, 2);
 
     let sized = |bytes: u64| Subject { sizes: BTreeMap::from([("x86_64/gcc".into(), bytes)]), ..scaled(1.0) };
-    let found = compare(&sized(1000), &sized(1030), &history).unwrap();
+    let found = compare(&sized(1000), &sized(1030), Judging::Unusual(&history)).unwrap();
     assert!((found.sizes[0].change() - 0.03).abs() < 1e-9 && found.sizes[0].usual.is_none());
-    assert!(compare(&sized(1000), &sized(1000), &history).unwrap().sizes.is_empty());
+    assert!(compare(&sized(1000), &sized(1000), Judging::Unusual(&history)).unwrap().sizes.is_empty());
 }
 
 #[test]
@@ -124,9 +130,31 @@ fn runs_without_a_common_target_are_refused() {
     });
     let mut first = subject("a", |_| ());
     first.model.stages.retain(|_, stage| stage.info.scope != "arm64");
-    let error = compare(&first, &other, &History::default()).unwrap_err();
+    let error = compare(&first, &other, Judging::Unusual(&History::default())).unwrap_err();
     assert_eq!(error.to_string(), "runs `a` and `b` have no target in common");
     assert_eq!((error.before_rows.join(" "), error.after_rows.join(" ")), ("i386 x86_64".into(), "arm64".into()));
     let empty = Subject { name: "e".into(), ..Subject::default() };
-    assert!(compare(&empty, &other, &History::default()).is_err());
+    assert!(compare(&empty, &other, Judging::Unusual(&History::default())).is_err());
+}
+
+#[test]
+fn of_two_sets_of_versions_every_result_that_differs_counts() {
+    let built = |key: &[u8], seconds: f64, bytes: u64| {
+        let mut run = subject("a", |_| ());
+        run.built.insert("arm64/gcc".into(), (Key::of(key), seconds));
+        run.sizes.insert("arm64/gcc".into(), bytes);
+        run
+    };
+    let of = |before: &Subject, after: &Subject| {
+        let found = compare(before, after, Judging::Every).unwrap();
+        (found.times.iter().map(Difference::change).collect::<Vec<f64>>(), found.sizes.len(), found.times_unjudged)
+    };
+    let before = built(b"a", 100.0, 1000);
+    assert_eq!(of(&before, &built(b"b", 101.0, 1001)).0.len(), 1);
+    assert_eq!(of(&before, &built(b"b", 150.0, 1001)), (vec![0.5], 1, 0));
+    assert_eq!(of(&before, &built(b"b", 150.0, 1000)).1, 0);
+    // The same result, whose time another run measured.
+    assert_eq!(of(&before, &built(b"a", 150.0, 1000)), (vec![], 0, 0));
+    // Too short for the kernel's clock.
+    assert!(of(&built(b"a", 0.01, 1), &built(b"b", 0.02, 1)).0.is_empty());
 }

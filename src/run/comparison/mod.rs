@@ -10,6 +10,7 @@ use super::build_log::Class;
 use super::log::RunModel;
 use super::log::event::{Kind, StageName, StageOutcome};
 use super::log::model::{Stage, StagePhase, cpu};
+use crate::base::Key;
 use spread::{History, Measure};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,17 @@ pub struct Subject {
     pub model: RunModel,
     /// Bytes of the results, by stage.
     pub sizes: BTreeMap<StageName, u64>,
+    /// The keys of the results and the processor seconds that building them took, in whichever run that was.
+    pub built: BTreeMap<StageName, (Key, f64)>,
+}
+
+/// The differences of times and sizes that are of interest.
+#[derive(Debug, Clone, Copy)]
+pub enum Judging<'a> {
+    /// Those beyond what earlier runs have shown to be usual: of two runs of the same.
+    Unusual(&'a History),
+    /// Those of all results that differ: of two sets of versions.
+    Every,
 }
 
 /// Change of a stage's state.
@@ -120,6 +132,8 @@ pub struct Comparison {
     pub before: String,
     /// The later run's name.
     pub after: String,
+    /// The two sets of versions, where that is what the runs are for.
+    pub sets: Option<(String, String)>,
     /// States, regressions first.
     pub states: Vec<StateChange>,
     /// Warnings that are new.
@@ -155,7 +169,7 @@ pub struct NothingShared {
 }
 
 /// Compares `after` with `before`.
-pub fn compare(before: &Subject, after: &Subject, history: &History) -> Result<Comparison, NothingShared> {
+pub fn compare(before: &Subject, after: &Subject, judging: Judging<'_>) -> Result<Comparison, NothingShared> {
     let (old_rows, new_rows) = (rows(&before.model), rows(&after.model));
     if old_rows.is_disjoint(&new_rows) {
         let list = |rows: BTreeSet<&str>| rows.into_iter().map(str::to_owned).collect();
@@ -175,6 +189,10 @@ pub fn compare(before: &Subject, after: &Subject, history: &History) -> Result<C
         found.states.extend(state_change(earlier, stage));
         let Some(earlier) = earlier else { continue };
         found.figures.extend(figures(earlier, stage));
+        let Judging::Unusual(history) = judging else {
+            found.every(name, before, after);
+            continue;
+        };
         if let Some((old, new)) = spread::cpu(earlier).zip(spread::cpu(stage)) {
             let usual = history.usual(Measure::Cpu, &stage.info.name, &stage.info.version);
             let difference = Difference { stage: name.clone(), before: old, after: new, usual };
@@ -197,6 +215,25 @@ pub fn compare(before: &Subject, after: &Subject, history: &History) -> Result<C
     found.sizes.sort_by(|a, b| b.change().total_cmp(&a.change()));
     found.warnings = new_warnings(&before.model, &after.model);
     Ok(found)
+}
+
+impl Comparison {
+    // The time and the size of a stage whose results differ.
+    fn every(&mut self, name: &StageName, before: &Subject, after: &Subject) {
+        let (Some((old, old_cpu)), Some((new, new_cpu))) = (before.built.get(name), after.built.get(name)) else {
+            return;
+        };
+        if old == new {
+            return;
+        }
+        let difference = |before: f64, after: f64| Difference { stage: name.clone(), before, after, usual: None };
+        if old_cpu.max(*new_cpu) >= spread::LEAST_SECONDS {
+            self.times.push(difference(*old_cpu, *new_cpu));
+        }
+        if let (Some(old), Some(new)) = (before.sizes.get(name), after.sizes.get(name)) {
+            self.sizes.extend((old != new).then(|| difference(*old as f64, *new as f64)));
+        }
+    }
 }
 
 // The rows that hold a goal of a run: not its sources, nor the libraries of the host that every run has.

@@ -29,7 +29,7 @@ const SIGMA: f64 = 1.4826;
 /// A difference of two values is unusual beyond three standard deviations of such a difference.
 const BEYOND: f64 = 3.0 * std::f64::consts::SQRT_2;
 /// Seconds below which a time is a few ticks of the kernel's clock.
-const LEAST_SECONDS: f64 = 1.0;
+pub(super) const LEAST_SECONDS: f64 = 1.0;
 
 /// The measurements of earlier runs.
 #[derive(Debug, Clone, Default)]
