@@ -34,7 +34,7 @@ pub struct Bisect {
     /// A target, as the arguments behind the range
     #[arg(long = "target", short = 't', value_name = "TARGET")]
     more_targets: Vec<String>,
-    /// The git repository of the package; that of `--source PACKAGE=git+URL` if not given
+    /// The git repository of the package; that of `--source PACKAGE=git+URL`, or the recipe's, if not given
     #[arg(long, value_name = "URL_OR_DIR")]
     repository: Option<String>,
     /// Bisect this check instead of the build of the packages
@@ -72,7 +72,7 @@ impl Bisect {
         self.select.targets.append(&mut self.more_targets);
         let session = self.select.session_cached(&self.network, &self.cache)?;
         let (package, good, bad) = range(&session.config, &self.range)?;
-        let repository = self.repository(&package)?;
+        let repository = self.repository(&session.config, &package)?;
         let subject = self.subject(&session.config)?;
         self.select.package = self.packages(&package, &subject);
         let request = self.select.request(&session, false)?;
@@ -109,13 +109,14 @@ impl Bisect {
     }
 
     // The repository, a directory as an absolute path.
-    fn repository(&mut self, package: &PackageName) -> Result<String, CliError> {
+    fn repository(&mut self, config: &Config, package: &PackageName) -> Result<String, CliError> {
         let prefix = format!("{package}=git+");
         let of_source = self.select.source.iter().find_map(|word| word.strip_prefix(&prefix));
         let of_source = of_source.map(|git| git.rsplit_once('#').map_or(git, |(url, _)| url).to_owned());
         let own = format!("{package}=");
         self.select.source.retain(|word| !word.starts_with(&own));
-        let Some(named) = self.repository.clone().or(of_source) else {
+        let of_recipe = config.recipes.get(package).and_then(|recipe| recipe.repository.clone());
+        let Some(named) = self.repository.clone().or(of_source).or(of_recipe) else {
             return Err(Diagnostic::new(format!("the repository of `{package}` is not known"))
                 .hint("name it with `--repository URL_OR_DIR`")
                 .into());

@@ -27,7 +27,7 @@ pub struct Select {
     /// The release set: latest, lts
     #[arg(long, value_name = "SET")]
     pub release_set: Option<String>,
-    /// Use another version of one package
+    /// Use another version of one package: a release, a snapshot of the configuration, or `git:REVISION`
     #[arg(long, value_name = "PACKAGE=VERSION")]
     pub with: Vec<String>,
     /// Change a setting (see `crossmill targets --settings`)

@@ -1,7 +1,6 @@
 //! `[access]` of a recipe: what its steps use beyond the isolation that every step runs in.
 
-use super::file::SourceFile;
-use super::raw::Text;
+use super::file::{SourceFile, Text};
 use crate::base::Diagnostic;
 use serde::{Deserialize, Serialize};
 use std::path::{Component, Path, PathBuf};

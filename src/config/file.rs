@@ -6,6 +6,10 @@ use serde::de::DeserializeOwned;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use toml::Spanned;
+
+/// A string with its position in the file.
+pub type Text = Spanned<String>;
 
 /// A file's path and text.
 #[derive(Debug, Clone)]

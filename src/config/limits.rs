@@ -1,7 +1,6 @@
 //! `[limits]` of a recipe: what each of its steps may use at most. No part of a key, since a limit changes no result.
 
-use super::file::SourceFile;
-use super::raw::Text;
+use super::file::{SourceFile, Text};
 use crate::base::{Diagnostic, units};
 use serde::{Deserialize, Serialize};
 

@@ -7,6 +7,7 @@ use super::matrix_load::Loader;
 use super::raw::RawMatrix;
 use super::recipe::Recipe;
 use super::resolved::Config;
+use super::snapshot;
 use crate::base::{Diagnostic, PackageName};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,11 +22,13 @@ impl Config {
     pub fn load(data: &Path, overlays: &[PathBuf], extra_recipes: &[PathBuf]) -> Result<Self, Vec<Diagnostic>> {
         let mut problems = Vec::new();
         let mut files = Vec::new();
+        let mut snapshots = Vec::new();
         let mut recipe_dirs: Vec<PathBuf> = extra_recipes.to_vec();
         for path in std::iter::once(&data.join("targets.toml")).chain(overlays) {
             let parsed = SourceFile::read(path).and_then(|file| Ok((file.parse::<RawMatrix>()?, file)));
             match parsed {
-                Ok((raw, file)) => {
+                Ok((mut raw, file)) => {
+                    snapshots.push((file.clone(), std::mem::take(&mut raw.snapshot)));
                     recipe_dirs.extend(raw.recipes.iter().map(|dir| file.dir().join(dir)));
                     files.push((file, raw));
                 }
@@ -48,8 +51,10 @@ impl Config {
                 }
             }
         }
+        let snapshots = snapshot::add(snapshots, &mut recipes, &mut problems);
         match (matrix, host_tools) {
-            (Ok(matrix), Ok(host_tools)) if problems.is_empty() => {
+            (Ok(mut matrix), Ok(host_tools)) if problems.is_empty() => {
+                matrix.snapshots = snapshots;
                 let config = Self { matrix, recipes, host_tools, recipe_dirs };
                 let problems = check_names::check(&config);
                 if problems.is_empty() { Ok(config) } else { Err(problems) }

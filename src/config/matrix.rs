@@ -4,6 +4,7 @@ use super::archive::Archive;
 use super::expect::{Expected, KnownFailure};
 use super::file::Placed;
 use super::setting::{Setting, Value};
+use super::snapshot::Snapshots;
 use super::version_range::VersionRange;
 use crate::base::{Diagnostic, PackageName, TargetName, Version, suggest};
 use std::collections::BTreeMap;
@@ -30,6 +31,8 @@ pub struct Matrix {
     pub profiles: BTreeMap<String, Profile>,
     /// Named sets of versions.
     pub release_sets: BTreeMap<String, ReleaseSet>,
+    /// Versions that the configuration adds to recipes, by the names that they have there.
+    pub snapshots: Snapshots,
     /// Kinds of archives.
     pub archives: BTreeMap<String, Archive>,
     /// The environment of every step.

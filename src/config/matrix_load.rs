@@ -62,6 +62,7 @@ impl Loader {
             facts: BTreeMap::new(),
             profiles: BTreeMap::new(),
             release_sets: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
             archives: BTreeMap::new(),
             environment: BTreeMap::new(),
             defaults: Defaults::default(),

@@ -18,6 +18,7 @@ pub mod raw_recipe;
 pub mod recipe;
 pub mod resolved;
 pub mod setting;
+pub mod snapshot;
 pub mod source;
 pub mod template;
 pub mod toml_error;

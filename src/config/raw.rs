@@ -2,15 +2,13 @@
 //! yet: [`super::matrix`] and [`super::recipe`] turn it into the types that the rest of the program
 //! uses.
 
-use super::file::{Placed, SourceFile};
+use super::file::{Placed, SourceFile, Text};
+use super::raw_recipe::RawSnapshotVersion;
 use super::version_range::VersionRange;
 use crate::base::{PackageName, TargetName, Version};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
-
-/// A string with its position in the file.
-pub type Text = Spanned<String>;
 
 /// `targets.toml`, or a `crossmill.toml` that overrides it.
 #[derive(Debug, Default, Deserialize)]
@@ -42,6 +40,9 @@ pub struct RawMatrix {
     /// Named sets of versions.
     #[serde(default)]
     pub release_set: BTreeMap<Text, RawReleaseSet>,
+    /// Versions that are added to recipes.
+    #[serde(default)]
+    pub snapshot: BTreeMap<Text, RawSnapshotVersion>,
     /// Kinds of archives for `crossmill package`.
     #[serde(default)]
     pub archive: BTreeMap<Text, RawArchive>,

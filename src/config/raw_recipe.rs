@@ -1,8 +1,8 @@
 //! `recipes/NAME.toml` exactly as written, as [`super::raw`] is the target matrix.
 
 use super::access::RawAccess;
+use super::file::Text;
 use super::limits::RawLimits;
-use super::raw::Text;
 use super::version_range::VersionRange;
 use crate::base::{PackageName, Sha256, Version};
 use serde::Deserialize;
@@ -38,6 +38,8 @@ pub struct RawRecipe {
     pub version: Vec<RawVersion>,
     /// Where a source tree records its version.
     pub version_from: Option<RawVersionFrom>,
+    /// The publisher's git repository.
+    pub repository: Option<String>,
     /// Additional needs of a checkout of its repository.
     pub snapshot: Option<RawSnapshot>,
     /// Instead of its own versions: the package whose source it is built from.
@@ -133,6 +135,21 @@ pub struct RawVersion {
     /// The size of its unpacked tree.
     pub unpacked: Option<Text>,
     /// Its candidates, in order of preference.
+    #[serde(default)]
+    pub source: Vec<Spanned<RawSource>>,
+}
+
+/// `[snapshot.NAME]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RawSnapshotVersion {
+    /// The package.
+    pub package: Spanned<PackageName>,
+    /// Its version, which the recipe's conditions see, with the date or the revision: `17.0-20261020`.
+    pub version: Spanned<Version>,
+    /// The size of its unpacked tree.
+    pub unpacked: Option<Text>,
+    /// Its candidates, as those of a recipe.
     #[serde(default)]
     pub source: Vec<Spanned<RawSource>>,
 }

@@ -46,6 +46,8 @@ pub struct Recipe {
     pub versions: Vec<Release>,
     /// Where a source tree records its version.
     pub version_from: Option<VersionFrom>,
+    /// The publisher's git repository, for `--with PACKAGE=git:REVISION`.
+    pub repository: Option<String>,
     /// Additional needs of a checkout of its repository.
     pub snapshot: Option<Snapshot>,
     /// The package whose source it is built from instead, with its location for messages.
@@ -244,6 +246,13 @@ impl Recipe {
         if reader.problems.is_empty() { Ok(recipe) } else { Err(reader.problems) }
     }
 
+    /// Reads and checks a version that a file adds to a recipe.
+    pub(super) fn release_of(file: &SourceFile, raw: &RawVersion) -> Result<Release, Vec<Diagnostic>> {
+        let mut reader = Reader { file, problems: Vec::new() };
+        let release = reader.release(raw);
+        if reader.problems.is_empty() { Ok(release) } else { Err(reader.problems) }
+    }
+
     /// Returns the package whose source and version it uses: itself, unless it has `source-of`.
     pub fn source_package(&self) -> &PackageName {
         self.source_of.as_ref().map_or(&self.name, |(package, _)| package)
@@ -303,6 +312,7 @@ impl Reader<'_> {
         let snapshot = snapshot.map(|raw| Snapshot { lacks: raw.lacks.clone(), tools: self.all(&raw.tools) });
         Recipe {
             version_from,
+            repository: raw.repository,
             snapshot,
             source_of,
             summary: raw.summary,

@@ -122,7 +122,19 @@ impl Request {
         }
         versions.extend(matrix.defaults.with.clone());
         let mut fixed_versions: Vec<PackageName> = matrix.defaults.with.keys().cloned().collect();
+        let mut words: Vec<String> = args.source.to_vec();
         for word in args.with {
+            match commit_of(config, word) {
+                Ok(None) => {}
+                Ok(Some(source)) => {
+                    words.push(source);
+                    continue;
+                }
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            }
             match with_one(config, word) {
                 Ok((name, version)) => {
                     fixed_versions.push(name.clone());
@@ -132,7 +144,7 @@ impl Request {
             }
         }
         let mut sources = BTreeMap::new();
-        for word in args.source {
+        for word in &words {
             match source_one(config, word) {
                 Ok((name, source)) => {
                     match version_of(config, &name, &source, fixed_versions.contains(&name).then(|| &versions[&name])) {
@@ -220,10 +232,35 @@ fn set_one(config: &Config, word: &str) -> Result<(String, Value), Diagnostic> {
     }
 }
 
+// `gcc=git:REVISION` as the source that it stands for: that commit of the publisher's repository.
+fn commit_of(config: &Config, word: &str) -> Result<Option<String>, Diagnostic> {
+    let Some((name, rev)) = word.split_once("=git:") else { return Ok(None) };
+    let recipe = config.recipe(name)?;
+    match &recipe.repository {
+        _ if rev.is_empty() => Err(Diagnostic::new(format!("`--with {word}` names no revision"))
+            .hint("write a commit, a tag or a branch behind `git:`")),
+        Some(repository) => Ok(Some(format!("{name}=git+{repository}#{rev}"))),
+        None => Err(Diagnostic::new(format!("`--with {word}`: the recipe of `{name}` names no repository"))
+            .hint(format!("name one with `--source {name}=git+URL#{rev}`"))),
+    }
+}
+
 fn with_one(config: &Config, word: &str) -> Result<(PackageName, Version), Diagnostic> {
     let (name, text) = halves("--with", word, "gcc=15.3.0")?;
     let recipe = config.recipe(name)?;
-    let version = Version::new(text).map_err(|error| Diagnostic::new(format!("`--with {word}`: {error}")))?;
+    let snapshots = &config.matrix.snapshots;
+    if let Some((package, version)) = snapshots.get(text) {
+        return match *package == recipe.name {
+            true => Ok((package.clone(), version.clone())),
+            false => Err(Diagnostic::new(format!("`--with {word}`: `{text}` is a snapshot of `{package}`"))),
+        };
+    }
+    let version = Version::new(text).map_err(|error| {
+        let of_package = snapshots.iter().filter(|(_, (package, _))| *package == recipe.name);
+        let mut problem = Diagnostic::new(format!("`--with {word}`: {error}"));
+        problem.hints = suggest::hints(text, "snapshots", of_package.map(|(name, _)| name.as_str()));
+        problem
+    })?;
     Ok((recipe.name.clone(), version))
 }
 

@@ -116,3 +116,66 @@ fn a_damaged_mirror_is_cloned_again_by_the_build_that_needs_it() {
     let ran = world.run(&["build", "alpha", "--package", "lib", "--source", &source, "--offline"]);
     assert_ne!(ran.code, Some(0), "{}", ran.err);
 }
+
+#[test]
+fn a_snapshot_of_the_configuration_is_a_version() {
+    let (world, source) = world();
+    let (repo, commit) = source.strip_prefix("lib=git+").unwrap().split_once('#').unwrap();
+    let snapshot = |name: &str, version: &str, package: &str| {
+        format!(
+            "[snapshot.{name}]\npackage = \"{package}\"\nversion = \"{version}\"\n\
+             [[snapshot.{name}.source]]\ngit = \"{repo}\"\nrev = \"{commit}\"\n"
+        )
+    };
+    let nightly = snapshot("nightly", "2.0-20261020", "lib");
+    world.write("crossmill.toml", &nightly);
+    let lib = ["build", "alpha", "--package", "lib", "--with"];
+    world.run(&[&lib[..], &["lib=nightly"]].concat()).ok();
+    let named = world.entry("host/lib");
+    assert!(fs_err::read_to_string(named.join("tree/share/bytes")).unwrap().starts_with("one\ntwo\n"));
+    // Its version is the same.
+    world.forget_counts();
+    world.run(&[&lib[..], &["lib=2.0-20261020"]].concat()).ok();
+    assert!(world.counts().is_empty(), "{:?}", world.counts());
+    let other = world.path("other-store").display().to_string();
+    let plan = world.run(&["plan", "alpha", "--with", "lib=nightly", "--store", &other]).ok();
+    assert!(plan.out.contains("lib-2.0-20261020"), "{}", plan.out);
+
+    let refused = |toml: &str, with: &str| {
+        world.write("crossmill.toml", toml);
+        let ran = world.run(&[&lib[..], &[with]].concat());
+        assert_eq!(ran.code, Some(2), "{}", ran.err);
+        ran.err
+    };
+    for (toml, with, message) in [
+        (nightly.clone(), "lib=nigthly", "did you mean `nightly`?"),
+        (nightly.clone(), "tool=nightly", "`nightly` is a snapshot of `lib`"),
+        (nightly.clone(), "lib=git:main", "names no repository"),
+        (snapshot("n", "1.0", "lib"), "lib=n", "has a version 1.0 already"),
+        (snapshot("n", "2.0", "lob"), "lib=1.0", "unknown package `lob`"),
+        (snapshot("2n", "2.0", "lib"), "lib=1.0", "does not start with a digit"),
+        ("[snapshot.n]\npackage = \"lib\"\nversion = \"2.0\"\n".to_owned(), "lib=n", "has no `[[version.source]]`"),
+        (nightly.replace("rev =", "revision ="), "lib=n", "unknown"),
+    ] {
+        let error = refused(&toml, with);
+        assert!(error.contains(message), "{message}: {error}");
+    }
+}
+
+#[test]
+fn a_revision_of_the_publishers_repository_is_built() {
+    let (world, source) = world();
+    let (repo, commit) = source.strip_prefix("lib=git+").unwrap().split_once('#').unwrap();
+    world.edit("data/recipes/lib.toml", "per = \"host\"", &format!("per = \"host\"\nrepository = \"{repo}\""));
+    let build = |with: &str| world.run(&["build", "alpha", "--package", "lib", "--with", with]);
+    build(&format!("lib=git:{commit}")).ok();
+    let entry = world.entry("host/lib");
+    assert!(entry.join("tree/share/bytes").is_file());
+    world.forget_counts();
+    build("lib=git:main").ok();
+    assert!(world.counts().is_empty(), "the branch is at this commit: {:?}", world.counts());
+    for (with, message) in [("lib=git:", "names no revision"), ("lib=git:gone", "gone")] {
+        let refused = build(with);
+        assert!(refused.code != Some(0) && refused.err.contains(message), "{with}: {}", refused.err);
+    }
+}
