@@ -2,20 +2,25 @@
 
 use super::build::Running;
 use super::options::{CacheArgs, NetworkArgs, Select};
+use super::version_set::VersionSet;
 use super::{CliError, CliResult, exit, print};
 use crate::base::text::harmless;
 use crate::base::{Diagnostic, PackageName, suggest};
 use crate::config::Config;
-use crate::report::{self, Sink, Verbosity, bisection};
+use crate::report::{self, Sink, Verbosity, bisection, decision};
 use crate::run::Session;
-use crate::run::bisection::{Setup, Subject, Watcher, bisect};
+use crate::run::bisection::{Commits, Sets, Setup, Subject, Trial, Trying, Watcher, bisect, decide};
 use crate::run::workspace::quote;
 use crate::source::history::{Commit, Left, Verdict};
 use clap::Args;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-/// Find the commit that broke a build, a check or a script
+/// Find the commit, the version or the setting that broke a build, a check or a script
+///
+/// PACKAGE=GOOD..BAD are commits of a package. SET..SET are two sets, each a release set, or versions and settings with
+/// commas between them: the differences are exchanged one at a time, and where a package decides that has
+/// both versions in one git repository, its commits are bisected next.
 ///
 /// Both ends are tested first: GOOD has to pass, and BAD to fail. A commit between them is bad if it
 /// fails as BAD does, and skipped if it fails otherwise. The command can be interrupted at any time,
@@ -26,8 +31,8 @@ use std::path::{Path, PathBuf};
                         2 the range or an end is wrong, 130 interrupted; others as `crossmill --help` lists them."
 )]
 pub struct Bisect {
-    /// The package, and the ends of its history: tags, branches or commits
-    #[arg(value_name = "PACKAGE=GOOD..BAD")]
+    /// The package and the ends of its history (tags, branches or commits), or two sets
+    #[arg(value_name = "PACKAGE=GOOD..BAD|SET..SET")]
     range: String,
     #[command(flatten)]
     select: Select,
@@ -71,41 +76,86 @@ impl Bisect {
     pub fn run(mut self) -> CliResult {
         self.select.targets.append(&mut self.more_targets);
         let session = self.select.session_cached(&self.network, &self.cache)?;
+        if let Some(sets) = two_sets(&session.config, &self.range)? {
+            return self.sets(&session, sets);
+        }
         let (package, good, bad) = range(&session.config, &self.range)?;
         let repository = self.repository(&session.config, &package)?;
-        let subject = self.subject(&session.config)?;
-        self.select.package = self.packages(&package, &subject);
+        let trial = self.trial(&session)?;
+        self.select.package = self.packages(Some(&package), &trial.subject);
         let request = self.select.request(&session, false)?;
-        let setup = Setup {
-            session: &session,
-            request,
-            package,
-            repository,
-            good,
-            bad,
-            subject,
+        let skip = std::mem::take(&mut self.skip);
+        let (text, code) = self.history(Setup { trial, request, package, repository, good, bad, skip })?;
+        print(&text)?;
+        Ok(code)
+    }
+
+    fn trial<'a>(&self, session: &'a Session) -> Result<Trial<'a>, CliError> {
+        Ok(Trial {
+            session,
+            subject: self.subject(&session.config)?,
             repeat: self.repeat.get(),
-            skip: std::mem::take(&mut self.skip),
             restart: self.restart,
             options: self.running.options(self.ccache),
-        };
+        })
+    }
+
+    // Bisects the history of a package; returns what to print, and the exit code.
+    fn history(&self, setup: Setup<'_>) -> Result<(String, u8), CliError> {
+        let session = setup.trial.session;
         let mut watcher = Lines { verbosity: self.running.verbosity() };
         let found = bisect(&setup, &mut watcher)?;
-        let commands = self.commands(&session, &setup, &found);
+        let commands = self.commands(session, &setup, &found);
         let question = bisection::Question {
             package: setup.package.as_str(),
             repository: &setup.repository,
             targets: setup.request.targets.iter().map(ToString::to_string).collect(),
-            subject: &setup.subject,
+            subject: &setup.trial.subject,
             commands: &commands,
             script: &found.dir.join("reproduce.sh"),
         };
         fs_err::write(question.script, bisection::reproduce(&found, &question))?;
-        print(&match self.format {
+        let text = match self.format {
             bisection::Format::Text => bisection::text(&found, &question, report::Style::of(&std::io::stdout())),
             bisection::Format::Json => bisection::json(&found, &question),
-        })?;
-        Ok(if found.first_bad().is_some() { exit::DONE } else { exit::CANDIDATES })
+        };
+        Ok((text, if found.first_bad().is_some() { exit::DONE } else { exit::CANDIDATES }))
+    }
+
+    // Finds the difference between two sets that decides, and bisects its commits if it has some.
+    fn sets(mut self, session: &Session, [good, bad]: [(String, VersionSet); 2]) -> CliResult {
+        if let Some(word) = self.skip.first() {
+            return Err(Diagnostic::new(format!("`--skip {word}` names a commit, and two sets have none"))
+                .hint("bisect the package that decides: PACKAGE=GOOD..BAD")
+                .into());
+        }
+        let trial = self.trial(session)?;
+        self.select.package = self.packages(None, &trial.subject);
+        let request = |set: &VersionSet| set.select(&self.select).request(session, false);
+        let sets = Sets { good: request(&good.1)?, bad: request(&bad.1)?, names: [good.0, bad.0], trial };
+        let found = decide(&sets, &mut Lines { verbosity: self.running.verbosity() })?;
+        let next = found.commits(&sets);
+        let targets: Vec<String> = sets.good.targets.iter().map(ToString::to_string).collect();
+        let asked = decision::Asked { sets: &sets.names, targets: &targets, subject: &sets.trial.subject };
+        if self.format == bisection::Format::Text {
+            // It is known before the commits are.
+            print(&decision::text(&found, &asked, report::Style::of(&std::io::stdout())))?;
+        }
+        let (bisected, code) = match next {
+            Some(Commits { request, package, repository, good, bad }) => {
+                let trial = self.trial(session)?;
+                let setup = Setup { trial, request, package, repository, good, bad, skip: Vec::new() };
+                let (text, code) = self.history(setup)?;
+                (Some(text), code)
+            }
+            None if found.decides.is_some() => (None, exit::DONE),
+            None => (None, exit::CANDIDATES),
+        };
+        match self.format {
+            bisection::Format::Text => print(&bisected.unwrap_or_default())?,
+            bisection::Format::Json => print(&decision::json(&found, &asked, bisected.as_deref()))?,
+        }
+        Ok(code)
     }
 
     // The repository, a directory as an absolute path.
@@ -155,10 +205,10 @@ impl Bisect {
     }
 
     // What is built: not more than what the subject needs.
-    fn packages(&self, package: &PackageName, subject: &Subject) -> Vec<String> {
-        match subject {
-            Subject::Check(check) => vec![check.to_string()],
-            Subject::Script(_) if self.select.package.is_empty() => vec![package.to_string()],
+    fn packages(&self, package: Option<&PackageName>, subject: &Subject) -> Vec<String> {
+        match (subject, package) {
+            (Subject::Check(check), _) => vec![check.to_string()],
+            (Subject::Script(_), Some(package)) if self.select.package.is_empty() => vec![package.to_string()],
             _ => self.select.package.clone(),
         }
     }
@@ -178,11 +228,11 @@ impl Bisect {
             words.extend(self.select.words());
             words.push(format!("--source={}=git+{}#{commit}", setup.package, setup.repository));
             words.push(format!("--data={}", data.display()));
-            if matches!(setup.subject, Subject::Script(_)) {
+            if matches!(setup.trial.subject, Subject::Script(_)) {
                 words.push(format!("--out={}", found.dir.join("results").display()));
             }
             let mut lines = vec![words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")];
-            if let Subject::Script(path) = &setup.subject {
+            if let Subject::Script(path) = &setup.trial.subject {
                 lines.extend(setup.request.targets.iter().map(|target| {
                     let env = found.environment(commit, target.as_str()).display().to_string();
                     format!("(. {} && {})", quote(&env), quote(&path.display().to_string()))
@@ -192,6 +242,27 @@ impl Bisect {
         });
         lines.into()
     }
+}
+
+// Divides `SET..SET`; `None` if it is a range of a package's commits. A path in a set may have two dots as well.
+fn two_sets(config: &Config, word: &str) -> Result<Option<[(String, VersionSet); 2]>, CliError> {
+    let is_name = |name: &str| {
+        config.matrix.settings.contains_key(name) || config.recipes.keys().any(|package| package.as_str() == name)
+    };
+    let is_set = |word: &str| match word.split_once('=') {
+        Some((name, _)) => is_name(name),
+        None => config.matrix.release_sets.contains_key(word),
+    };
+    for (at, _) in word.match_indices("..") {
+        let (Some(good), Some(bad)) = (word.get(..at), word.get(at + 2..)) else { continue };
+        if is_set(good)
+            && is_set(bad)
+            && let (Some(first), Some(second)) = (VersionSet::read(config, good)?, VersionSet::read(config, bad)?)
+        {
+            return Ok(Some([(good.to_owned(), first), (bad.to_owned(), second)]));
+        }
+    }
+    Ok(None)
 }
 
 // Divides `PACKAGE=GOOD..BAD`.
@@ -243,9 +314,19 @@ impl Watcher for Lines {
         }
     }
 
-    fn verdict(&mut self, commit: &Commit, verdict: Verdict, why: Option<&str>) {
+    fn trying(&mut self, what: &Trying<'_>) {
+        match what {
+            Trying::Set(name) => errln!("bisecting: testing {}", harmless(name)),
+            Trying::With(good, parts) => {
+                let parts: Vec<String> = parts.iter().map(|part| harmless(&part.to_string())).collect();
+                errln!("bisecting: testing {} with {}", harmless(good), parts.join(", "));
+            }
+        }
+    }
+
+    fn verdict(&mut self, name: &str, verdict: Verdict, why: Option<&str>) {
         let why = why.map(|why| format!(": {}", harmless(why))).unwrap_or_default();
-        errln!("bisecting: {} is {}{why}", commit.short(), bisection::word(verdict));
+        errln!("bisecting: {} is {}{why}", harmless(name), bisection::word(verdict));
     }
 
     fn sink(&mut self) -> Box<dyn Sink + Send> {

@@ -4,6 +4,7 @@ use super::build::{self, Running};
 use super::options::{CacheArgs, NetworkArgs, Select};
 use super::report::{Criterion, changed_code, nothing_shared, show};
 use super::run_log::{self, FoundRun};
+use super::version_set::VersionSet;
 use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, suggest};
 use crate::report::diff;
@@ -45,68 +46,28 @@ pub struct Compare {
     format: diff::Format,
 }
 
-/// What a word of the command line stands for.
-#[derive(Debug, PartialEq, Eq)]
-enum Side {
-    ReleaseSet,
-    Versions { with: Vec<String>, source: Vec<String>, set: Vec<String> },
-    Run,
-}
-
-impl Side {
-    fn of(session: &Session, word: &str) -> Result<Self, CliError> {
-        if session.config.matrix.release_sets.contains_key(word) {
-            return Ok(Self::ReleaseSet);
-        }
-        if !word.contains('=') {
-            return Ok(Self::Run);
-        }
-        let (mut with, mut source, mut set) = (Vec::new(), Vec::new(), Vec::new());
-        for part in word.split(',') {
-            match part.split_once('=') {
-                Some((package, place)) if !package.is_empty() && !place.is_empty() => {
-                    let list = if session.config.matrix.settings.contains_key(package) {
-                        &mut set
-                    // `git:REVISION` and versions are for `--with`; a revision may have a slash.
-                    } else if !place.starts_with("git:") && (place.starts_with("git+") || place.contains('/')) {
-                        &mut source
-                    } else {
-                        &mut with
-                    };
-                    list.push(part.to_owned());
-                }
-                _ => {
-                    return Err(Diagnostic::new(format!("`{part}` of `{word}` names no version of a package"))
-                        .hint("for example gcc=15.3.0,binutils=2.46")
-                        .into());
-                }
-            }
-        }
-        Ok(Self::Versions { with, source, set })
-    }
-}
-
 impl Compare {
     /// Builds and compares.
     pub fn run(self) -> CliResult {
         let session = self.select.session_cached(&self.network, &self.cache)?;
-        let sides = [Side::of(&session, &self.before)?, Side::of(&session, &self.after)?];
+        let read = |word| VersionSet::read(&session.config, word);
+        let sides = [read(&self.before)?, read(&self.after)?];
         if self.before == self.after {
             return Err(CliError::usage(format!("`{}` is compared with itself", self.before)));
         }
         // Both, before hours of building for one of them.
         for (side, word) in sides.iter().zip([&self.before, &self.after]) {
             match side {
-                Side::Run => drop(self.recorded(&session, word)?),
-                _ => drop(self.select(side, word).request(&session, false)?),
+                None => drop(self.recorded(&session, word)?),
+                Some(set) => drop(set.select(&self.select).request(&session, false)?),
             }
         }
         let [before, after] = &sides;
-        let before = match self.side(&session, before, &self.before)? {
+        let before = match self.side(&session, before.as_ref(), &self.before)? {
             Ok(run) => run,
             Err(code) => return Ok(code),
         };
-        let after = match self.side(&session, after, &self.after)? {
+        let after = match self.side(&session, after.as_ref(), &self.after)? {
             Ok(run) => run,
             Err(code) => return Ok(code),
         };
@@ -118,21 +79,6 @@ impl Compare {
         show(&found, &self.fail_on, self.format)
     }
 
-    // The options of the build of one set.
-    fn select(&self, side: &Side, word: &str) -> Select {
-        let mut select = self.select.clone();
-        match side {
-            Side::Run => {}
-            Side::ReleaseSet => select.release_set = Some(word.to_owned()),
-            Side::Versions { with, source, set } => {
-                select.set.extend_from_slice(set);
-                select.with.extend_from_slice(with);
-                select.source.extend_from_slice(source);
-            }
-        }
-        select
-    }
-
     fn recorded(&self, session: &Session, word: &str) -> Result<FoundRun, CliError> {
         run_log::find(&session.store()?, Some(word)).map_err(|error| {
             let sets = suggest::list(session.config.matrix.release_sets.keys().map(String::as_str));
@@ -140,12 +86,10 @@ impl Compare {
         })
     }
 
-    // The run of one set, or the exit code of a run that did not end by itself.
-    fn side(&self, session: &Session, side: &Side, word: &str) -> Result<Result<FoundRun, u8>, CliError> {
-        if *side == Side::Run {
-            return Ok(Ok(self.recorded(session, word)?));
-        }
-        let request = self.select(side, word).request(session, false)?;
+    // The run of one set, or that of a run's name, or the exit code of a run that did not end by itself.
+    fn side(&self, session: &Session, set: Option<&VersionSet>, word: &str) -> Result<Result<FoundRun, u8>, CliError> {
+        let Some(set) = set else { return Ok(Ok(self.recorded(session, word)?)) };
+        let request = set.select(&self.select).request(session, false)?;
         errln!("building {word}");
         let finished = build::execute(session, &request, Goal::Build, &self.running, self.ccache)?;
         if matches!(finished.summary.end, RunEnd::Interrupted | RunEnd::TimeBudget) {
@@ -157,32 +101,5 @@ impl Compare {
             return Err(CliError::new(exit::STORE, Diagnostic::from_error(error)));
         }
         Ok(Ok(run_log::find(&finished.store, Some(&finished.run))?))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::run::Setup;
-
-    #[test]
-    fn a_set_is_a_release_set_versions_or_a_run() {
-        let data = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let session = Session::open(Setup { data: Some(data), ..Setup::default() }).unwrap();
-        let side = |word| Side::of(&session, word);
-        assert_eq!(side("lts").unwrap(), Side::ReleaseSet);
-        assert_eq!(side("20261127-101112-1").unwrap(), Side::Run);
-        let versions = Side::Versions {
-            with: vec!["gcc=15.3.0".into(), "mpfr=git:a/b".into()],
-            source: vec!["linux=git+file:///x#v7.2".into(), "binutils=./tree".into()],
-            set: vec!["lto=false".into()],
-        };
-        assert_eq!(
-            side("gcc=15.3.0,mpfr=git:a/b,lto=false,linux=git+file:///x#v7.2,binutils=./tree").unwrap(),
-            versions
-        );
-        for wrong in ["gcc=", "=1", "gcc=1,", "gcc=1,binutils"] {
-            assert!(side(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -36,6 +36,7 @@ mod sframe;
 mod store;
 mod submit;
 mod targets;
+mod version_set;
 
 use crate::base::{Diagnose, Diagnostic, secret};
 use crate::report::style::{self, Color};

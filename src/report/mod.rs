@@ -7,6 +7,7 @@ pub mod ci_graph;
 pub mod ci_jobs;
 pub mod ci_log;
 pub mod debuginfo;
+pub mod decision;
 pub mod diff;
 pub mod doctor;
 pub mod estimate;

@@ -13,26 +13,26 @@ use std::process::{Command, Stdio};
 /// Commits of the history.
 const COUNT: usize = 34;
 /// The first commit that breaks the check.
-const BREAKS: usize = 21;
+pub const BREAKS: usize = 21;
 /// The commits that do not build.
 const UNBUILDABLE: [usize; 2] = [22, 23];
 
 // A file of the source for each commit: a number, and what is wrong with it.
-fn code(number: usize) -> String {
+pub fn code(number: usize) -> String {
     let check = if number >= BREAKS { "fault 7\n" } else { "" };
     let build = if UNBUILDABLE.contains(&number) { "syntax error\n" } else { "" };
     format!("number {number}\n{check}{build}")
 }
 
-struct Bisected {
-    world: World,
-    repo: PathBuf,
-    commits: Vec<String>,
+pub struct Bisected {
+    pub world: World,
+    pub repo: PathBuf,
+    pub commits: Vec<String>,
 }
 
 impl Bisected {
     // `code` is the file `code` of each commit.
-    fn new(code: impl Fn(usize) -> String) -> Self {
+    pub fn new(code: impl Fn(usize) -> String) -> Self {
         let world = World::new();
         fs_err::write(world.path("tiny.tar.xz"), crate::world::archive()).unwrap();
         let repo = unpacked(&world);
@@ -61,7 +61,7 @@ impl Bisected {
     }
 
     // The check `proof` of the library alone: it fails where `test` is true.
-    fn check(&self, test: &str, why: &str) {
+    pub fn check(&self, test: &str, why: &str) {
         let recipe = format!(
             "schema = 1\nname = \"proof\"\nsummary = \"a test\"\nper = \"target\"\nkind = \"check\"\n[[needs]]\n\
              package = \"lib\"\n[[step]]\nname = \"look\"\nscript = '''\necho proof >> {count}\n\

@@ -9,6 +9,7 @@ mod support;
 
 mod bad_input;
 mod bisect;
+mod bisect_sets;
 mod budgets;
 mod build;
 mod bundles;

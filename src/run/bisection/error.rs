@@ -32,6 +32,14 @@ pub enum Error {
         /// The bad end.
         bad: String,
     },
+    /// Two sets are the same.
+    #[error("`{good}` and `{bad}` have the same versions and settings")]
+    SameSets {
+        /// The good set.
+        good: String,
+        /// The bad set.
+        bad: String,
+    },
     /// The good end is not an ancestor of the bad one.
     #[error("`{good}` is not an ancestor of `{bad}`")]
     NotAncestor {
@@ -128,6 +136,7 @@ impl Diagnose for Error {
                 "name a repository with `--repository URL_OR_DIR`; `--offline` uses what was fetched before"
             }
             Self::Empty { .. } => "the good end is a commit before the failure, the bad end one that has it",
+            Self::SameSets { .. } => "name sets that differ: what they share cannot bring a failure of one of them",
             Self::NotAncestor { hint, .. } => hint,
             Self::BadPasses { .. } => "name a commit that fails as the bad end; nothing else was tested",
             Self::GoodFails { .. } => "name an older commit as the good end; the failure may be older than the range",

@@ -15,6 +15,7 @@ mod interrupt;
 mod outcome;
 mod progress;
 mod script;
+mod sets;
 mod signature;
 mod tester;
 
@@ -22,16 +23,17 @@ pub use error::Error;
 pub use outcome::{Outcome, Surroundings};
 pub use progress::{Progress, SCHEMA, Step};
 pub use script::NAME as SCRIPT;
+pub use sets::{Commits, Decision, Difference, Part, Sets, Trying, decide};
 pub use signature::Signature;
 
 use super::comparison::Comparison;
 use super::log::Sink;
 use super::{RunOptions, Session};
-use crate::base::{Key, PackageName, Sha256, files};
+use crate::base::{Key, PackageName, Sha256, Version, files};
 use crate::plan::Request;
-use crate::source::History;
 use crate::source::history::{Bisection, Commit, Left, Next, Verdict};
-use crate::store::Store;
+use crate::source::{Fetcher, History};
+use crate::store::{Lock, Store};
 use std::path::{Path, PathBuf};
 use tester::Tester;
 
@@ -46,11 +48,26 @@ pub enum Subject {
     Script(PathBuf),
 }
 
-/// A bisection, as it was asked for.
+/// What is tested, and how.
 #[derive(Debug)]
-pub struct Setup<'a> {
+pub struct Trial<'a> {
     /// The configuration and the store.
     pub session: &'a Session,
+    /// What shows the failure.
+    pub subject: Subject,
+    /// The number of runs of each test.
+    pub repeat: u32,
+    /// Whether earlier progress is discarded.
+    pub restart: bool,
+    /// Options of the runs.
+    pub options: RunOptions,
+}
+
+/// A bisection of a history, as it was asked for.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    /// What is tested, and how.
+    pub trial: Trial<'a>,
     /// What is built; the source of `package` is replaced.
     pub request: Request,
     /// The package whose history is bisected.
@@ -61,16 +78,8 @@ pub struct Setup<'a> {
     pub good: String,
     /// The bad end, as the user named it.
     pub bad: String,
-    /// What shows the failure.
-    pub subject: Subject,
-    /// The number of runs of each commit.
-    pub repeat: u32,
     /// Commits that are not tested.
     pub skip: Vec<String>,
-    /// Whether earlier progress is discarded.
-    pub restart: bool,
-    /// Options of the runs.
-    pub options: RunOptions,
 }
 
 /// Receives what happens.
@@ -79,8 +88,10 @@ pub trait Watcher {
     fn resumed(&mut self, steps: usize);
     /// A commit is tested. `left` is unknown for an end.
     fn testing(&mut self, commit: &Commit, left: Option<Left>);
+    /// Two sets of versions are tested, or one with parts of the other.
+    fn trying(&mut self, what: &Trying<'_>);
     /// A commit has its verdict.
-    fn verdict(&mut self, commit: &Commit, verdict: Verdict, why: Option<&str>);
+    fn verdict(&mut self, name: &str, verdict: Verdict, why: Option<&str>);
     /// Returns the sink for the events of the next run.
     fn sink(&mut self) -> Box<dyn Sink + Send>;
 }
@@ -129,32 +140,77 @@ impl Report {
 /// Bisects.
 pub fn bisect(setup: &Setup<'_>, watcher: &mut dyn Watcher) -> Result<Report, Error> {
     let interrupts = interrupt::Interrupts::receive()?;
-    let store = setup.session.store()?;
+    let store = setup.trial.session.store()?;
     store.writable()?;
-    let fetcher = setup.session.fetcher(&store);
+    let fetcher = setup.trial.session.fetcher(&store);
     let fetched = interrupts.unless(fetcher.history(&setup.repository, &())).ok_or(Error::Interrupted)?;
     let unreachable = |source| Error::Unreachable { repository: setup.repository.clone(), source: Box::new(source) };
     let history = fetched.map_err(unreachable)?;
     let (good, bad) = ends(setup, &history)?;
-    let question = question(setup, &good.id, &bad.id)?;
-    let key = Key::of(question.as_bytes());
-    let id = key.short().to_string();
-    let dir = store.root().join("bisect").join(&id);
-    let _lock = store.try_lock(&key)?.map_err(Error::InUse)?;
-    if setup.restart {
-        files::remove_tree(&dir)?;
-    }
-    fs_err::create_dir_all(&dir)?;
-    let progress = Progress::read(&dir)?.unwrap_or_else(|| Progress::new(question));
-    if !progress.steps.is_empty() {
-        watcher.resumed(progress.steps.len());
-    }
-    let tester = Tester::new(setup, &store, fetcher, &history, &dir, &interrupts);
-    let mut state = State { history: &history, tester, progress, dir: &dir, watcher };
+    let Begun { id, dir, progress, _lock } =
+        Begun::new(&setup.trial, &store, question(setup, &good.id, &bad.id)?, watcher)?;
+    let tester = Tester::new(&setup.trial, &store, &dir, &interrupts);
+    let commits = Checkouts { setup, history: &history, fetcher, interrupts: &interrupts };
+    let mut state = State { commits, tester, progress, dir: &dir, watcher };
     state.ends(setup, &good, &bad)?;
     let candidates = state.steps(setup, &good.id, &bad.id)?;
     let found = Found { id, good, bad, candidates };
     report(&history, &store, &dir, state.progress, found)
+}
+
+// A bisection whose progress this process alone may change.
+struct Begun {
+    id: String,
+    dir: PathBuf,
+    progress: Progress,
+    _lock: Lock,
+}
+
+impl Begun {
+    fn new(trial: &Trial<'_>, store: &Store, question: String, watcher: &mut dyn Watcher) -> Result<Self, Error> {
+        let key = Key::of(question.as_bytes());
+        let id = key.short().to_string();
+        let dir = store.root().join("bisect").join(&id);
+        let lock = store.try_lock(&key)?.map_err(Error::InUse)?;
+        if trial.restart {
+            files::remove_tree(&dir)?;
+        }
+        fs_err::create_dir_all(&dir)?;
+        let progress = Progress::read(&dir)?.unwrap_or_else(|| Progress::new(question));
+        if !progress.steps.is_empty() {
+            watcher.resumed(progress.steps.len());
+        }
+        Ok(Self { id, dir, progress, _lock: lock })
+    }
+}
+
+// The requests with the package at a commit of its history.
+struct Checkouts<'a> {
+    setup: &'a Setup<'a>,
+    history: &'a History,
+    fetcher: Fetcher,
+    interrupts: &'a interrupt::Interrupts,
+}
+
+impl Checkouts<'_> {
+    fn request(&self, commit: &str) -> Result<Request, Error> {
+        let mut request = self.setup.request.clone();
+        let package = &self.setup.package;
+        let version = if request.fixed_versions.contains(package) { None } else { self.version(commit)? };
+        request.take_commit(package, &self.setup.repository, commit, version);
+        // Known to be here, so that keys are final before the run.
+        let sources = request.sources.get(package).cloned().into_iter().collect::<Vec<_>>();
+        let fetched = self.interrupts.unless(self.fetcher.fetch(&sources, &()));
+        fetched.ok_or(Error::Interrupted)??;
+        Ok(request)
+    }
+
+    // The version that the tree records, on which conditions of the recipe depend.
+    fn version(&self, commit: &str) -> Result<Option<Version>, Error> {
+        let recipe = self.setup.trial.session.config.recipes.get(&self.setup.package);
+        let Some(from) = recipe.and_then(|recipe| recipe.version_from.as_ref()) else { return Ok(None) };
+        Ok(self.history.file(commit, &from.file)?.and_then(|text| from.read(&text)))
+    }
 }
 
 // The commits of both ends.
@@ -186,14 +242,6 @@ fn ends(setup: &Setup<'_>, history: &History) -> Result<(Commit, Commit), Error>
 // What is asked, as text: a bisection with another target or version is another one.
 fn question(setup: &Setup<'_>, good: &str, bad: &str) -> Result<String, Error> {
     let request = &setup.request;
-    let subject = match &setup.subject {
-        Subject::Build => "build".to_owned(),
-        Subject::Check(check) => format!("check {check}"),
-        Subject::Script(path) => {
-            let wrong = |error: std::io::Error| Error::Script { path: path.clone(), why: error.to_string() };
-            format!("script {} {}", path.display(), Sha256::of(&fs_err::read(path).map_err(wrong)?))
-        }
-    };
     let words = |names: Vec<String>| names.join(" ");
     let targets = words(request.targets.iter().map(ToString::to_string).collect());
     let packages = words(request.packages.iter().map(ToString::to_string).collect());
@@ -201,6 +249,7 @@ fn question(setup: &Setup<'_>, good: &str, bad: &str) -> Result<String, Error> {
     let versions = words(versions.map(|(name, version)| format!("{name}={version}")).collect());
     let sources = words(request.sources.iter().map(|(name, source)| format!("{name}={}", source.label())).collect());
     let settings = words(request.settings.iter().map(|(name, value)| format!("{name}={value}")).collect());
+    let subject = asked(&setup.trial.subject)?;
     Ok(format!(
         "{} {good}..{bad} of {}\n{subject}\ntargets {targets}\npackages {packages}\nprofile {} {}\nversions {versions}\n\
          sources {sources}\nsettings {settings}\n",
@@ -208,8 +257,20 @@ fn question(setup: &Setup<'_>, good: &str, bad: &str) -> Result<String, Error> {
     ))
 }
 
+// What is tested, as text.
+fn asked(subject: &Subject) -> Result<String, Error> {
+    Ok(match subject {
+        Subject::Build => "build".to_owned(),
+        Subject::Check(check) => format!("check {check}"),
+        Subject::Script(path) => {
+            let wrong = |error: std::io::Error| Error::Script { path: path.clone(), why: error.to_string() };
+            format!("script {} {}", path.display(), Sha256::of(&fs_err::read(path).map_err(wrong)?))
+        }
+    })
+}
+
 struct State<'a> {
-    history: &'a History,
+    commits: Checkouts<'a>,
     tester: Tester<'a>,
     progress: Progress,
     dir: &'a Path,
@@ -251,26 +312,23 @@ impl State<'_> {
     fn steps(&mut self, setup: &Setup<'_>, good: &str, bad: &str) -> Result<Vec<Commit>, Error> {
         for rev in &setup.skip {
             let no_such = || Error::NoRevision { rev: rev.clone(), repository: setup.repository.clone() };
-            let commit = self.history.commit(rev)?.ok_or_else(no_such)?;
+            let history = self.commits.history;
+            let commit = history.commit(rev)?.ok_or_else(no_such)?;
             if self.progress.step(&commit).is_none() {
-                self.keep(
-                    &self.history.describe(&commit)?,
-                    Verdict::Skip,
-                    Some("named with `--skip`".to_owned()),
-                    None,
-                )?;
+                self.keep(&history.describe(&commit)?, Verdict::Skip, Some("named with `--skip`".to_owned()), None)?;
             }
         }
-        let bisection = Bisection::start(self.history, &self.dir.join("git"), good, bad)?;
+        let history = self.commits.history;
+        let bisection = Bisection::start(history, &self.dir.join("git"), good, bad)?;
         for step in self.progress.steps.iter().filter(|step| step.commit != good && step.commit != bad) {
             bisection.mark(&step.commit, step.verdict)?;
         }
         loop {
             let candidates = match bisection.next()? {
                 Next::Test(commit, left) => {
-                    let commit = self.history.describe(&commit)?;
+                    let commit = history.describe(&commit)?;
                     let (outcome, run) = self.outcome(&commit, Some(left))?;
-                    let (verdict, why) = self.judge(outcome);
+                    let (verdict, why) = judge(outcome, &self.progress.signatures);
                     bisection.mark(&commit.id, verdict)?;
                     self.keep(&commit, verdict, why, run)?;
                     continue;
@@ -279,30 +337,16 @@ impl State<'_> {
                 Next::OneOf(commits) => commits,
             };
             files::remove_tree(&self.dir.join("git"))?;
-            let described = candidates.iter().map(|commit| self.history.describe(commit));
+            let described = candidates.iter().map(|commit| history.describe(commit));
             return Ok(described.collect::<Result<_, _>>()?);
         }
     }
 
     fn outcome(&mut self, commit: &Commit, left: Option<Left>) -> Result<(Outcome, Option<String>), Error> {
         self.watcher.testing(commit, left);
-        self.tester.test(&commit.id, &self.progress.signatures, self.watcher)
-    }
-
-    // Only the failure of the bad end is bad.
-    fn judge(&self, outcome: Outcome) -> (Verdict, Option<String>) {
-        match outcome {
-            Outcome::Pass => (Verdict::Good, None),
-            Outcome::Untestable(why) => (Verdict::Skip, Some(why)),
-            Outcome::Fail(found) => {
-                let wanted = |one: &&Signature| self.progress.signatures.iter().any(|known| known.is_same(one));
-                match (found.iter().find(wanted), found.first()) {
-                    (Some(same), _) => (Verdict::Bad, Some(same.to_string())),
-                    (None, Some(other)) => (Verdict::Skip, Some(format!("another failure: {other}"))),
-                    (None, None) => (Verdict::Skip, Some("a failure without a cause".to_owned())),
-                }
-            }
-        }
+        let request = self.commits.request(&commit.id)?;
+        let package = Some(&self.commits.setup.package);
+        self.tester.test((&commit.id, &request), package, &self.progress.signatures, self.watcher)
     }
 
     fn keep(
@@ -312,10 +356,26 @@ impl State<'_> {
         why: Option<String>,
         run: Option<String>,
     ) -> Result<(), Error> {
-        self.watcher.verdict(commit, verdict, why.as_deref());
+        self.watcher.verdict(commit.short(), verdict, why.as_deref());
         let (id, subject) = (commit.id.clone(), commit.subject.clone());
         self.progress.steps.push(Step { commit: id, subject, verdict, why, run });
         self.progress.write(self.dir)
+    }
+}
+
+// Only the failure of the bad end is bad.
+fn judge(outcome: Outcome, signatures: &[Signature]) -> (Verdict, Option<String>) {
+    match outcome {
+        Outcome::Pass => (Verdict::Good, None),
+        Outcome::Untestable(why) => (Verdict::Skip, Some(why)),
+        Outcome::Fail(found) => {
+            let wanted = |one: &&Signature| signatures.iter().any(|known| known.is_same(one));
+            match (found.iter().find(wanted), found.first()) {
+                (Some(same), _) => (Verdict::Bad, Some(same.to_string())),
+                (None, Some(other)) => (Verdict::Skip, Some(format!("another failure: {other}"))),
+                (None, None) => (Verdict::Skip, Some("a failure without a cause".to_owned())),
+            }
+        }
     }
 }
 
