@@ -9,7 +9,7 @@ use super::log::{Emitter, RunModel, Sink, event_log};
 use super::preflight::Preflight;
 use super::session::{self, Session};
 use super::{Error, Goal, Scheduler, Stop, required_tools};
-use crate::base::StageName;
+use crate::base::{StageName, files};
 use crate::host::compiler_launcher;
 use crate::plan::Request;
 use crate::process::{inherited_ignored, probe};
@@ -126,7 +126,7 @@ pub fn execute(
     for text in skipped_checks(&skips, &request.profile) {
         emitter.notice(None, true, text);
     }
-    let run = run_name();
+    let run = run_name(&store)?;
     // A store that cannot be written serves results all the same; nothing of such a run is kept.
     let passing = if store.is_writable() { None } else { Some(tempfile::tempdir()?) };
     let run_dir = passing.as_ref().map_or_else(|| store.run_dir(&run), |dir| dir.path().to_owned());
@@ -202,10 +202,17 @@ fn schedule(
     ended
 }
 
-// A fresh name: the time, and the process for two in one second.
-fn run_name() -> String {
+// A fresh name: the time, the process for two in one second, and a number for two of one process.
+fn run_name(store: &Store) -> std::io::Result<String> {
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S").to_string();
-    format!("{now}-{}", std::process::id())
+    let name = format!("{now}-{}", std::process::id());
+    let mut fresh = name.clone();
+    let mut number = 1;
+    while files::lstat(&store.run_dir(&fresh))?.is_some() {
+        number += 1;
+        fresh = format!("{name}-{number}");
+    }
+    Ok(fresh)
 }
 
 // Checks that lack tools are reported before hours of building, not after them.
