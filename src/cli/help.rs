@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// The groups in the order in which a newcomer meets them.
 const GROUPS: [(&str, &str); 5] = [
     ("Build", "build submit plan fetch check ci"),
-    ("Results", "report diff compare bisect reduce shell env log reproduce timeline runs"),
+    ("Results", "report diff compare bisect reduce watch shell env log reproduce timeline runs"),
     ("Release", "package publish install upgrade remove record"),
     ("Debug information", "sframe btf inline-btf"),
     ("Setup", "doctor targets store cache completions recipe"),

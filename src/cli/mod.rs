@@ -37,6 +37,7 @@ mod store;
 mod submit;
 mod targets;
 mod version_set;
+mod watch;
 
 use crate::base::{Diagnose, Diagnostic, secret};
 use crate::report::style::{self, Color};
@@ -134,6 +135,7 @@ enum Command {
     Completions(completions::Completions),
     Store(store::StoreCommand),
     Submit(submit::Submit),
+    Watch(watch::Watch),
     #[command(name = "__job", hide = true)]
     Job(job::Job),
 }
@@ -146,6 +148,7 @@ impl Command {
             Self::Build(_)
                 | Self::Bisect(_)
                 | Self::Compare(_)
+                | Self::Watch(_)
                 | Self::Submit(_)
                 | Self::Job(_)
                 | Self::Check(_)
@@ -399,6 +402,7 @@ fn run(command: Command) -> CliResult {
         Command::Runs(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Submit(command) => command.run(),
+        Command::Watch(command) => command.run(),
         Command::Job(command) => command.run(),
     }
 }

@@ -163,7 +163,7 @@ impl ReportCommand {
 }
 
 // A package that each target has of its own and that is built from no other such package.
-fn is_kernel(config: &Config, package: &str) -> bool {
+pub(super) fn is_kernel(config: &Config, package: &str) -> bool {
     let recipe = |name: &str| config.recipes.iter().find(|(known, _)| known.as_str() == name).map(|(_, recipe)| recipe);
     let of_target = |name: &str| recipe(name).filter(|recipe| recipe.per == Per::Target && !recipe.check);
     of_target(package).is_some_and(|found| !found.needs.iter().any(|need| of_target(need.package.as_str()).is_some()))

@@ -29,6 +29,7 @@ pub mod targets;
 pub mod terminal;
 pub mod ticker;
 pub mod timeline;
+pub mod watched;
 
 use std::io::IsTerminal as _;
 

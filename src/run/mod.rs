@@ -18,6 +18,7 @@ pub mod last_use;
 pub mod log;
 pub mod log_tail;
 pub mod memory_pressure;
+pub mod newest;
 pub mod preflight;
 pub mod reduction;
 mod removal;

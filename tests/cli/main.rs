@@ -46,4 +46,5 @@ mod submit;
 mod submit_slurm;
 mod trouble;
 mod unreadable;
+mod watch;
 mod world;
