@@ -17,7 +17,7 @@ use crate::store::Store;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Build the newest commits of development branches, and report what changed since the last time
 ///
@@ -73,7 +73,7 @@ struct Last {
 const SCHEMA: u32 = 1;
 
 impl Last {
-    fn read(path: &PathBuf) -> Result<Option<Self>, CliError> {
+    fn read(path: &Path) -> Result<Option<Self>, CliError> {
         let Some(text) = files::read_if_present(path)? else { return Ok(None) };
         match serde_json::from_slice::<Self>(&text) {
             Ok(last) if last.schema == SCHEMA => Ok(Some(last)),
