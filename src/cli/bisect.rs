@@ -1,7 +1,6 @@
 //! `crossmill bisect`.
 
-use super::build::Running;
-use super::options::{CacheArgs, NetworkArgs, Select};
+use super::build::Building;
 use super::version_set::VersionSet;
 use super::{CliError, CliResult, exit, print};
 use crate::base::text::harmless;
@@ -35,7 +34,7 @@ pub struct Bisect {
     #[arg(value_name = "PACKAGE=GOOD..BAD|SET..SET")]
     range: String,
     #[command(flatten)]
-    select: Select,
+    building: Building,
     /// A target, as the arguments behind the range
     #[arg(long = "target", short = 't', value_name = "TARGET")]
     more_targets: Vec<String>,
@@ -57,15 +56,6 @@ pub struct Bisect {
     /// Discard the progress of an earlier command and begin again
     #[arg(long)]
     restart: bool,
-    #[command(flatten)]
-    network: NetworkArgs,
-    #[command(flatten)]
-    cache: CacheArgs,
-    #[command(flatten)]
-    running: Running,
-    /// Use ccache for the host's compilers: most files are the same in the next commit
-    #[arg(long, help_heading = "Running")]
-    ccache: bool,
     /// The form of the result
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
     format: bisection::Format,
@@ -74,16 +64,16 @@ pub struct Bisect {
 impl Bisect {
     /// Bisects.
     pub fn run(mut self) -> CliResult {
-        self.select.targets.append(&mut self.more_targets);
-        let session = self.select.session_cached(&self.network, &self.cache)?;
+        self.building.select.targets.append(&mut self.more_targets);
+        let session = self.building.session()?;
         if let Some(sets) = two_sets(&session.config, &self.range)? {
             return self.sets(&session, sets);
         }
         let (package, good, bad) = range(&session.config, &self.range)?;
         let repository = self.repository(&session.config, &package)?;
         let trial = self.trial(&session)?;
-        self.select.package = self.packages(Some(&package), &trial.subject);
-        let request = self.select.request(&session, false)?;
+        self.building.select.package = self.packages(Some(&package), &trial.subject);
+        let request = self.building.select.request(&session, false)?;
         let skip = std::mem::take(&mut self.skip);
         let (text, code) = self.history(Setup { trial, request, package, repository, good, bad, skip })?;
         print(&text)?;
@@ -96,14 +86,14 @@ impl Bisect {
             subject: self.subject(&session.config)?,
             repeat: self.repeat.get(),
             restart: self.restart,
-            options: self.running.options(self.ccache),
+            options: self.building.running.options(self.building.ccache),
         })
     }
 
     // Bisects the history of a package; returns what to print, and the exit code.
     fn history(&self, setup: Setup<'_>) -> Result<(String, u8), CliError> {
         let session = setup.trial.session;
-        let mut watcher = Lines { verbosity: self.running.verbosity() };
+        let mut watcher = Lines { verbosity: self.building.running.verbosity() };
         let found = bisect(&setup, &mut watcher)?;
         let commands = self.commands(session, &setup, &found);
         let question = bisection::Question {
@@ -130,10 +120,10 @@ impl Bisect {
                 .into());
         }
         let trial = self.trial(session)?;
-        self.select.package = self.packages(None, &trial.subject);
-        let request = |set: &VersionSet| set.select(&self.select).request(session, false);
+        self.building.select.package = self.packages(None, &trial.subject);
+        let request = |set: &VersionSet| set.select(&self.building.select).request(session, false);
         let sets = Sets { good: request(&good.1)?, bad: request(&bad.1)?, names: [good.0, bad.0], trial };
-        let found = decide(&sets, &mut Lines { verbosity: self.running.verbosity() })?;
+        let found = decide(&sets, &mut Lines { verbosity: self.building.running.verbosity() })?;
         let next = found.commits(&sets);
         let targets: Vec<String> = sets.good.targets.iter().map(ToString::to_string).collect();
         let asked = decision::Asked { sets: &sets.names, targets: &targets, subject: &sets.trial.subject };
@@ -161,10 +151,10 @@ impl Bisect {
     // The repository, a directory as an absolute path.
     fn repository(&mut self, config: &Config, package: &PackageName) -> Result<String, CliError> {
         let prefix = format!("{package}=git+");
-        let of_source = self.select.source.iter().find_map(|word| word.strip_prefix(&prefix));
+        let of_source = self.building.select.source.iter().find_map(|word| word.strip_prefix(&prefix));
         let of_source = of_source.map(|git| git.rsplit_once('#').map_or(git, |(url, _)| url).to_owned());
         let own = format!("{package}=");
-        self.select.source.retain(|word| !word.starts_with(&own));
+        self.building.select.source.retain(|word| !word.starts_with(&own));
         let of_recipe = config.recipes.get(package).and_then(|recipe| recipe.repository.clone());
         let Some(named) = self.repository.clone().or(of_source).or(of_recipe) else {
             return Err(Diagnostic::new(format!("the repository of `{package}` is not known"))
@@ -208,8 +198,8 @@ impl Bisect {
     fn packages(&self, package: Option<&PackageName>, subject: &Subject) -> Vec<String> {
         match (subject, package) {
             (Subject::Check(check), _) => vec![check.to_string()],
-            (Subject::Script(_), Some(package)) if self.select.package.is_empty() => vec![package.to_string()],
-            _ => self.select.package.clone(),
+            (Subject::Script(_), Some(package)) if self.building.select.package.is_empty() => vec![package.to_string()],
+            _ => self.building.select.package.clone(),
         }
     }
 
@@ -224,8 +214,8 @@ impl Bisect {
         let data = std::path::absolute(&session.data).unwrap_or_else(|_| session.data.clone());
         let lines = commits.map(|commit| {
             let mut words = vec!["crossmill".to_owned(), "build".to_owned()];
-            words.extend(self.select.targets.iter().cloned());
-            words.extend(self.select.words());
+            words.extend(self.building.select.targets.iter().cloned());
+            words.extend(self.building.select.words());
             words.push(format!("--source={}=git+{}#{commit}", setup.package, setup.repository));
             words.push(format!("--data={}", data.display()));
             if matches!(setup.trial.subject, Subject::Script(_)) {

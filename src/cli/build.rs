@@ -51,6 +51,29 @@ pub struct Fetch {
     run: RunArgs,
 }
 
+/// What commands that build several times have in common.
+#[derive(Debug, Args)]
+pub(super) struct Building {
+    #[command(flatten)]
+    pub(super) select: Select,
+    #[command(flatten)]
+    pub(super) network: NetworkArgs,
+    #[command(flatten)]
+    pub(super) cache: CacheArgs,
+    #[command(flatten)]
+    pub(super) running: Running,
+    /// Use ccache for the host's compilers: most files are the same as in the build before
+    #[arg(long, help_heading = "Running")]
+    pub(super) ccache: bool,
+}
+
+impl Building {
+    /// Reads the configuration.
+    pub(super) fn session(&self) -> Result<Session, CliError> {
+        self.select.session_cached(&self.network, &self.cache)
+    }
+}
+
 /// Options of a run and of its results.
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {

@@ -1,14 +1,12 @@
 //! `crossmill compare`.
 
-use super::build::{self, Running};
-use super::options::{CacheArgs, NetworkArgs, Select};
-use super::report::{Criterion, changed_code, nothing_shared, show};
+use super::build::{self, Building};
+use super::report::{Criterion, every_change, show};
 use super::run_log::{self, FoundRun};
 use super::version_set::VersionSet;
 use super::{CliError, CliResult, exit};
 use crate::base::{Diagnostic, suggest};
 use crate::report::diff;
-use crate::run::comparison::{Judging, compare};
 use crate::run::log::event::RunEnd;
 use crate::run::{Goal, Session};
 use clap::Args;
@@ -28,16 +26,7 @@ pub struct Compare {
     #[arg(value_name = "B")]
     after: String,
     #[command(flatten)]
-    select: Select,
-    #[command(flatten)]
-    network: NetworkArgs,
-    #[command(flatten)]
-    cache: CacheArgs,
-    #[command(flatten)]
-    running: Running,
-    /// Use ccache for the host's compilers
-    #[arg(long, help_heading = "Running")]
-    ccache: bool,
+    building: Building,
     /// Exit with 1 on any of these: regression, failure, warning, time:10%, size:2%
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     fail_on: Vec<Criterion>,
@@ -49,7 +38,7 @@ pub struct Compare {
 impl Compare {
     /// Builds and compares.
     pub fn run(self) -> CliResult {
-        let session = self.select.session_cached(&self.network, &self.cache)?;
+        let session = self.building.session()?;
         let read = |word| VersionSet::read(&session.config, word);
         let sides = [read(&self.before)?, read(&self.after)?];
         if self.before == self.after {
@@ -59,7 +48,7 @@ impl Compare {
         for (side, word) in sides.iter().zip([&self.before, &self.after]) {
             match side {
                 None => drop(self.recorded(&session, word)?),
-                Some(set) => drop(set.select(&self.select).request(&session, false)?),
+                Some(set) => drop(set.select(&self.building.select).request(&session, false)?),
             }
         }
         let [before, after] = &sides;
@@ -72,10 +61,8 @@ impl Compare {
             Err(code) => return Ok(code),
         };
         let store = session.store()?;
-        let compared = compare(&before.subject(&store), &after.subject(&store), Judging::Every);
-        let mut found = compared.map_err(|error| nothing_shared(&error))?;
+        let mut found = every_change(&session, &store, &before, &after)?;
         found.sets = Some((self.before, self.after));
-        found.code = changed_code(&session.config, &store, &before, &after)?;
         show(&found, &self.fail_on, self.format)
     }
 
@@ -89,9 +76,9 @@ impl Compare {
     // The run of one set, or that of a run's name, or the exit code of a run that did not end by itself.
     fn side(&self, session: &Session, set: Option<&VersionSet>, word: &str) -> Result<Result<FoundRun, u8>, CliError> {
         let Some(set) = set else { return Ok(Ok(self.recorded(session, word)?)) };
-        let request = set.select(&self.select).request(session, false)?;
+        let request = set.select(&self.building.select).request(session, false)?;
         errln!("building {word}");
-        let finished = build::execute(session, &request, Goal::Build, &self.running, self.ccache)?;
+        let finished = build::execute(session, &request, Goal::Build, &self.building.running, self.building.ccache)?;
         if matches!(finished.summary.end, RunEnd::Interrupted | RunEnd::TimeBudget) {
             errln!("the same command carries on with {word}");
             return Ok(Err(exit::of(finished.summary.end)));

@@ -8,6 +8,7 @@ use crate::base::{Diagnostic, files, secret, suggest};
 use crate::config::Config;
 use crate::config::recipe::Per;
 use crate::report::{self, diff, forms};
+use crate::run::Session;
 use crate::run::comparison::code::{self, CodeChange, CodeSize};
 use crate::run::comparison::{ChangeKind, Comparison, Judging, NothingShared, Subject, compare};
 use crate::run::log::event::Kind;
@@ -175,8 +176,21 @@ fn compared(store: &Store, before: &FoundRun, after: &FoundRun) -> Result<Compar
     compare(&before, &after, Judging::Unusual(&history)).map_err(|error| nothing_shared(&error).into())
 }
 
+/// Returns everything that differs between the runs of two sets of versions.
+pub(super) fn every_change(
+    session: &Session,
+    store: &Store,
+    before: &FoundRun,
+    after: &FoundRun,
+) -> Result<Comparison, CliError> {
+    let compared = compare(&before.subject(store), &after.subject(store), Judging::Every);
+    let mut found = compared.map_err(|error| nothing_shared(&error))?;
+    found.code = changed_code(&session.config, store, before, after)?;
+    Ok(found)
+}
+
 // The changes of the code of each kernel that both runs have a result of.
-pub(super) fn changed_code(
+fn changed_code(
     config: &Config,
     store: &Store,
     before: &FoundRun,
@@ -217,7 +231,7 @@ fn is_elf(path: &Path) -> bool {
         && magic == *b"\x7fELF"
 }
 
-pub(super) fn nothing_shared(error: &NothingShared) -> Diagnostic {
+fn nothing_shared(error: &NothingShared) -> Diagnostic {
     let list = |rows: &[String]| match rows {
         [] => "nothing".to_owned(),
         rows => suggest::list(rows.iter().map(String::as_str)),

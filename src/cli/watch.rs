@@ -1,15 +1,13 @@
 //! `crossmill watch`.
 
-use super::build::{self, Running};
-use super::options::{CacheArgs, NetworkArgs, Select};
-use super::report::{Criterion, changed_code, is_kernel};
-use super::run_log::{self, FoundRun};
+use super::build::{self, Building};
+use super::report::{Criterion, every_change, is_kernel};
+use super::run_log;
 use super::version_set::VersionSet;
 use super::{CliError, CliResult, exit, print};
 use crate::base::{Diagnostic, Key, files, secret};
 use crate::plan::Request;
 use crate::report::{diff, forms, watched};
-use crate::run::comparison::{Comparison, Judging, compare};
 use crate::run::log::event::RunEnd;
 use crate::run::newest::{self, Newest};
 use crate::run::{Goal, Session};
@@ -30,16 +28,7 @@ pub struct Watch {
     #[arg(long, value_name = "SET", required = true)]
     line: Vec<String>,
     #[command(flatten)]
-    select: Select,
-    #[command(flatten)]
-    network: NetworkArgs,
-    #[command(flatten)]
-    cache: CacheArgs,
-    #[command(flatten)]
-    running: Running,
-    /// Use ccache for the host's compilers: most files are the same as the last time
-    #[arg(long, help_heading = "Running")]
-    ccache: bool,
+    building: Building,
     /// Exit with 1 on any of these: regression, failure, warning, time:10%, size:2%
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     fail_on: Vec<Criterion>,
@@ -89,7 +78,7 @@ impl Last {
 impl Watch {
     /// Builds and reports.
     pub fn run(self) -> CliResult {
-        let session = self.select.session_cached(&self.network, &self.cache)?;
+        let session = self.building.session()?;
         let mut requests = Vec::new();
         // All of them, before hours of building for one.
         for line in &self.line {
@@ -98,7 +87,7 @@ impl Watch {
                     .hint("for example `--line gcc=git:master`, or the name of a release set")
                     .into());
             };
-            requests.push((line, set.select(&self.select).request(&session, false)?));
+            requests.push((line, set.select(&self.building.select).request(&session, false)?));
         }
         let store = session.store()?;
         store.writable()?;
@@ -134,7 +123,7 @@ impl Watch {
             return Ok(Ended::Report(None, exit::DONE));
         }
         errln!("building {line}");
-        let finished = build::execute(session, &request, Goal::Build, &self.running, self.ccache)?;
+        let finished = build::execute(session, &request, Goal::Build, &self.building.running, self.building.ccache)?;
         if matches!(finished.summary.end, RunEnd::Interrupted | RunEnd::TimeBudget) {
             return Ok(Ended::Stopped(exit::of(finished.summary.end)));
         }
@@ -144,7 +133,7 @@ impl Watch {
         let after = run_log::find(store, Some(&finished.run))?;
         // `store gc` may have removed the log of the last time.
         let before = last.as_ref().and_then(|last| run_log::find(store, Some(&last.run)).ok());
-        let changes = before.as_ref().map(|before| self.changes(session, store, before, &after)).transpose()?;
+        let changes = before.as_ref().map(|before| every_change(session, store, before, &after)).transpose()?;
         let moved = moved(&newest, last.as_ref());
         let met = changes.as_ref().map_or_else(Vec::new, |changes| {
             self.fail_on.iter().filter(|what| what.is_met(changes)).map(|what| what.name()).collect()
@@ -175,19 +164,6 @@ impl Watch {
         let before = before.map(|before| before.name);
         let report = watched::Line { line: line.to_owned(), run: after.name, before, moved, changes };
         Ok(Ended::Report(Some(report), code))
-    }
-
-    fn changes(
-        &self,
-        session: &Session,
-        store: &Store,
-        before: &FoundRun,
-        after: &FoundRun,
-    ) -> Result<Comparison, CliError> {
-        let compared = compare(&before.subject(store), &after.subject(store), Judging::Every);
-        let mut found = compared.map_err(|error| super::report::nothing_shared(&error))?;
-        found.code = changed_code(&session.config, store, before, after)?;
-        Ok(found)
     }
 }
 

@@ -61,7 +61,11 @@ fn revisions(session: &Session, request: &Request) -> Vec<(PackageName, String, 
     git.collect()
 }
 
-fn version(
+/// Returns the version that a commit records, on which conditions of the recipe depend; `None` where the recipe cannot tell.
+///
+/// # Errors
+/// When git cannot read it.
+pub fn version(
     session: &Session,
     package: &PackageName,
     history: &History,

@@ -28,8 +28,8 @@ pub use signature::Signature;
 
 use super::comparison::Comparison;
 use super::log::Sink;
-use super::{RunOptions, Session};
-use crate::base::{Key, PackageName, Sha256, Version, files};
+use super::{RunOptions, Session, newest};
+use crate::base::{Key, PackageName, Sha256, files};
 use crate::plan::Request;
 use crate::source::history::{Bisection, Commit, Left, Next, Verdict};
 use crate::source::{Fetcher, History};
@@ -196,20 +196,17 @@ impl Checkouts<'_> {
     fn request(&self, commit: &str) -> Result<Request, Error> {
         let mut request = self.setup.request.clone();
         let package = &self.setup.package;
-        let version = if request.fixed_versions.contains(package) { None } else { self.version(commit)? };
+        let version = if request.fixed_versions.contains(package) {
+            None
+        } else {
+            newest::version(self.setup.trial.session, package, self.history, commit)?
+        };
         request.take_commit(package, &self.setup.repository, commit, version);
         // Known to be here, so that keys are final before the run.
         let sources = request.sources.get(package).cloned().into_iter().collect::<Vec<_>>();
         let fetched = self.interrupts.unless(self.fetcher.fetch(&sources, &()));
         fetched.ok_or(Error::Interrupted)??;
         Ok(request)
-    }
-
-    // The version that the tree records, on which conditions of the recipe depend.
-    fn version(&self, commit: &str) -> Result<Option<Version>, Error> {
-        let recipe = self.setup.trial.session.config.recipes.get(&self.setup.package);
-        let Some(from) = recipe.and_then(|recipe| recipe.version_from.as_ref()) else { return Ok(None) };
-        Ok(self.history.file(commit, &from.file)?.and_then(|text| from.read(&text)))
     }
 }
 
