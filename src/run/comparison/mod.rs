@@ -182,8 +182,17 @@ pub fn compare(before: &Subject, after: &Subject, judging: Judging<'_>) -> Resul
     }
     let mut found = Comparison { before: before.name.clone(), after: after.name.clone(), ..Comparison::default() };
     let (old, new) = (&before.model.stages, &after.model.stages);
-    found.only_before = old.keys().filter(|name| !new.contains_key(*name)).cloned().collect();
-    found.only_after = new.keys().filter(|name| !old.contains_key(*name)).cloned().collect();
+    let only = |these: &RunModel, others: &RunModel| {
+        let missing = these.stages.values().filter(|stage| !others.stages.contains_key(&stage.info.name));
+        // Two sets have other sources by intention.
+        let counts = |stage: &&Stage| match judging {
+            Judging::Unusual(_) => true,
+            Judging::Every => matches!(stage.info.kind, Kind::Build | Kind::Check),
+        };
+        missing.filter(counts).map(|stage| stage.info.name.clone()).collect()
+    };
+    found.only_before = only(&before.model, &after.model);
+    found.only_after = only(&after.model, &before.model);
     for (name, stage) in new {
         let earlier = old.get(name);
         found.states.extend(state_change(earlier, stage));
