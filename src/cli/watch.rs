@@ -124,7 +124,8 @@ impl Watch {
         }
         errln!("building {line}");
         let finished = build::execute(session, &request, Goal::Build, &self.building.running, self.building.ccache)?;
-        if matches!(finished.summary.end, RunEnd::Interrupted | RunEnd::TimeBudget) {
+        // Of a source that could not be fetched nothing is known: the next command tries again.
+        if matches!(finished.summary.end, RunEnd::Interrupted | RunEnd::TimeBudget | RunEnd::SourceFailed) {
             return Ok(Ended::Stopped(exit::of(finished.summary.end)));
         }
         if let Err(error) = &finished.log {
@@ -135,9 +136,12 @@ impl Watch {
         let before = last.as_ref().and_then(|last| run_log::find(store, Some(&last.run)).ok());
         let changes = before.as_ref().map(|before| every_change(session, store, before, &after)).transpose()?;
         let moved = moved(&newest, last.as_ref());
-        let met = changes.as_ref().map_or_else(Vec::new, |changes| {
-            self.fail_on.iter().filter(|what| what.is_met(changes)).map(|what| what.name()).collect()
-        });
+        let is_met = |what: &&Criterion| match &changes {
+            Some(changes) => what.is_met(changes),
+            // The first time there is nothing to compare with, but a failure is one.
+            None => **what == Criterion::Failure && finished.summary.end == RunEnd::Failed,
+        };
+        let met: Vec<String> = self.fail_on.iter().filter(is_met).map(|what| what.name()).collect();
         if self.format == Format::Mail {
             let report = forms::Report {
                 name: &after.name,

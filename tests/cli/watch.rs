@@ -72,6 +72,15 @@ fn the_json_form_has_all_lines_that_have_something_new() {
 }
 
 #[test]
+fn a_line_that_fails_the_first_time_is_a_failure() {
+    let it = Bisected::new(code);
+    at(&it, BREAKS);
+    let failed = watched(&it, &["--fail-on", "failure"]);
+    assert_eq!(failed.code, Some(1), "{}", failed.err);
+    assert!(failed.out.contains("alpha/proof"), "{}", failed.out);
+}
+
+#[test]
 fn a_wrong_line_is_refused_before_anything_is_built() {
     let it = Bisected::new(code);
     at(&it, 2);
