@@ -4,7 +4,7 @@ use crate::world::World;
 use serde_json::Value;
 
 // The kernel has a function that grows with the setting, and one that only a higher level has.
-fn with_code() -> World {
+pub fn with_code() -> World {
     let world = World::new();
     world.edit(
         "data/recipes/kernel.toml",

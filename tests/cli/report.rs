@@ -99,15 +99,7 @@ fn two_runs_differ_in_what_broke_and_what_was_fixed() {
 
 #[test]
 fn the_code_of_two_kernels_is_compared_by_section_and_function() {
-    let world = World::new();
-    // One function grows with the setting, and another is new.
-    world.edit(
-        "data/recipes/kernel.toml",
-        "run = [\"make\", \"install\", \"DESTDIR={{ dest }}\"]",
-        "script = \"\"\"\nmake install DESTDIR={{ dest }}\necho 'int grows(int x) { return x{{ ' * x * x / (x + 3)' if set.level == 'two' else '' }}; }' > kernel.c\n\
-         echo '{{ 'int added(void) { return 1; }' if set.level == 'two' else '' }} int main(void) { return grows(1); }' >> kernel.c\n\
-         gcc -O0 -o {{ dest }}/vmlinux kernel.c\n\"\"\"",
-    );
+    let world = crate::compare::with_code();
     world.run(&["build", "alpha"]).ok();
     world.run(&["build", "alpha", "--set", "level=two"]).ok();
     let runs = runs(&world);
